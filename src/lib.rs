@@ -1,0 +1,1 @@
+//! Session affinity for Envoy.
