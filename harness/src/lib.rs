@@ -1,1 +1,31 @@
 //! Real parts for tests and the demo: Envoy processes, pods, clients.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use harness::{client::Client, config::Bootstrap, envoy::Envoy, pod::Pod};
+//!
+//! let pod = Pod::start("neg-demo-0")?;
+//! let config = Bootstrap::new()
+//!     .cluster("neg-demo-0", &[pod.address()])
+//!     .filter(&serde_json::json!({ "backends": ["neg-demo-0"] }))
+//!     .build();
+//! let envoy = Envoy::start(&config).await?;
+//! let reply = Client::http1().fetch(&envoy.url(), &[]).await?;
+//! assert_eq!(reply.pod, "neg-demo-0");
+//! # Ok(()) }
+//! ```
+
+pub mod client;
+pub mod config;
+pub mod envoy;
+pub mod envoy_binary;
+mod module;
+pub mod pod;
+pub mod progress;
+pub mod shipped;
+mod statistics;
+mod thread;
+pub mod xds;
+
+pub use module::{module_path, workspace_root};
+pub use statistics::chi_squared;

@@ -1,0 +1,106 @@
+//! Backends to send requests to.
+
+mod hostname;
+mod raw;
+mod recording;
+mod refusing;
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+
+pub use self::raw::RawPod;
+use self::recording::Recording;
+pub use self::recording::Request;
+pub use self::refusing::RefusingAddress;
+use crate::thread::ServerThread;
+
+/// An HTTP/1.1 and HTTP/2 server that answers every request with its own name, like GKE's `serve_hostname`.
+///
+/// - `/` shows the demo's page to a browser (`Accept: text/html`);
+/// - `/ws` is a WebSocket that says the pod's name first, and then `<name>: <message>` to every message;
+/// - `/drop-cookie` has the browser forget the cookie `GCLB`;
+/// - everything else answers the name, as text, without a newline, and the header `x-pod`.
+///
+/// When this is dropped, its listener and all its connections are closed.
+#[derive(Debug)]
+pub struct Pod {
+    name: String,
+    server: ServerThread,
+    recording: Recording,
+}
+
+impl Pod {
+    /// A pod on 127.0.0.1, at a port that the system chooses.
+    ///
+    /// # Errors
+    /// Where the system gives no port or thread.
+    pub fn start(name: &str) -> Result<Self> {
+        Self::start_at(name, SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// A pod at this address: where one was stopped before, say.
+    ///
+    /// # Errors
+    /// Where the address is taken.
+    pub fn start_at(name: &str, address: SocketAddr) -> Result<Self> {
+        Self::serve(name, address, hostname::router(name))
+    }
+
+    /// A pod that behaves in its own way. Its requests are recorded as well.
+    ///
+    /// # Errors
+    /// Where the system gives no port or thread.
+    pub fn with_router(name: &str, router: Router) -> Result<Self> {
+        Self::serve(name, SocketAddr::from(([127, 0, 0, 1], 0)), router)
+    }
+
+    fn serve(name: &str, address: SocketAddr, router: Router) -> Result<Self> {
+        let recording = Recording::default();
+        let router = recording.layer(router);
+        let server = ServerThread::start(address, |listener| async {
+            // It never returns: errors of accept are retried.
+            let _ = axum::serve(listener, router).await;
+        })
+        .with_context(|| format!("starting pod {name} at {address}"))?;
+        Ok(Self { name: name.to_owned(), server, recording })
+    }
+
+    /// Where the pod listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// The name the pod answers with.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The last requests, oldest first, as they arrived. At most 1000 are kept.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.recording.requests()
+    }
+
+    /// The last request.
+    ///
+    /// # Panics
+    /// Where there was none.
+    #[must_use]
+    pub fn last_request(&self) -> Request {
+        self.requests().pop().expect("a request reached the pod")
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.recording.clear();
+    }
+
+    /// Ends the pod and closes its connections; from then on its address refuses.
+    pub fn stop(self) {
+        drop(self);
+    }
+}

@@ -1,0 +1,26 @@
+//! Files that Envoy watches.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+/// Replaces `path` in one rename, which is the only change Envoy's `path_config_source` sees. Parent
+/// directories are made where they are missing.
+///
+/// # Errors
+/// Where the file cannot be written or renamed.
+pub fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
+    let directory = path.parent().context("a file in a directory")?;
+    std::fs::create_dir_all(directory)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(contents.as_ref())?;
+    file.persist(path).with_context(|| format!("replacing {}", path.display()))?;
+    Ok(())
+}
+
+/// A discovery response for Envoy's `path_config_source`; each resource carries its own `@type`.
+#[must_use]
+pub fn resources(resources: &[serde_json::Value]) -> String {
+    serde_json::json!({ "resources": resources }).to_string()
+}
