@@ -1,0 +1,191 @@
+//! The plugin configuration: parsed whole, checked whole, nothing coerced and nothing ignored.
+//!
+//! ```
+//! use session_affinity::config::Config;
+//! let text = br#"{"sessionAffinity": {"affinityType": "GENERATED_COOKIE"}, "backends": ["blue", "blue"]}"#;
+//! let error = Config::parse(text, &|_| None).unwrap_err();
+//! assert_eq!(
+//!     error.to_string(),
+//!     r#"config error at backends[1]: duplicate; allowed: each cluster once; given: "blue""#
+//! );
+//! ```
+
+mod affinity;
+mod cookie;
+mod detection;
+mod document;
+mod headers;
+mod keys;
+mod reader;
+mod service;
+
+use std::collections::HashMap;
+
+pub use affinity::Affinity;
+pub use reader::ConfigError;
+pub use service::{OnUnavailable, Service};
+
+use crate::keys::Key;
+use headers::HeaderNames;
+use reader::{Field, Object, error, refusal};
+
+/// Looks up an environment variable of the Wasm VM.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A configuration that can be served.
+#[derive(Debug)]
+pub struct Config {
+    /// The request header that the routes' `cluster_header` names, in lower case.
+    pub cluster_header: String,
+    /// The response header that tells the outcome, in lower case.
+    pub debug_header: Option<String>,
+    /// The first makes tokens, all read them.
+    pub keys: Vec<Key>,
+    /// At least one.
+    pub services: Vec<Service>,
+}
+
+/// Fields that stand beside `services`, or beside the fields of a single service.
+const SHARED_FIELDS: [&str; 5] = ["services", "clusterHeader", "endpointHeader", "debugHeader", "keys"];
+
+impl Config {
+    /// Reads the bytes of the plugin configuration: JSON text or a serialized `google.protobuf.Struct`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong: its place, what is allowed, what was given. Nothing given under `keys`
+    /// is ever part of it.
+    pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Self, ConfigError> {
+        let document = document::parse(bytes).map_err(|problem| {
+            error("", &format!("cannot be read: {problem}"), "JSON, or a google.protobuf.Struct", None)
+        })?;
+        let root = Field::root(&document).object(&[SHARED_FIELDS.as_slice(), &service::FIELDS].concat())?;
+        let header_names = HeaderNames::read(&root)?;
+        let keys = root.get("keys").map(|field| keys::read(&field, environment)).transpose()?;
+        let keys = keys.unwrap_or_default();
+        let services = read_services(&root, &header_names, !keys.is_empty())?;
+        let HeaderNames { cluster, debug, .. } = header_names;
+        Ok(Self { cluster_header: cluster, debug_header: debug, keys, services })
+    }
+
+    /// What works but is probably not meant, one sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for service in &self.services {
+            let name = &service.name;
+            if service.has_idle_ttl {
+                warnings.push(format!(
+                    "service {name}: affinityCookieTtlSec has no effect with affinityType {}, as in GKE",
+                    service.affinity.type_name()
+                ));
+            }
+            if service.affinity.makes_tokens() && self.keys.is_empty() {
+                warnings.push(format!(
+                    "service {name}: {} without keys: tokens are neither encrypted nor authenticated",
+                    service.affinity.type_name()
+                ));
+            }
+        }
+        warnings
+    }
+
+    /// One line for the log: services, their backends, the ids of keys.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        const SHOWN: usize = 10;
+        let services = abridged(&self.services, SHOWN, "; ", |service| {
+            let backends = abridged(&service.backends, SHOWN, ", ", |(cluster, weight)| match weight {
+                1 => cluster.clone(),
+                _ => format!("{cluster} (weight {weight})"),
+            });
+            format!("service {}: {} over {backends}", service.name, service.affinity.type_name())
+        });
+        let keys = match self.keys.as_slice() {
+            [] => "none".to_owned(),
+            keys => keys.iter().map(Key::id).collect::<Vec<_>>().join(", "),
+        };
+        format!("{services}; keys: {keys}")
+    }
+}
+
+/// The first few elements, and how many more there are.
+fn abridged<T>(elements: &[T], shown: usize, separator: &str, show: impl Fn(&T) -> String) -> String {
+    let mut parts: Vec<String> = elements.iter().take(shown).map(show).collect();
+    let more = elements.len().saturating_sub(shown);
+    if more > 0 {
+        parts.push(format!("and {more} more"));
+    }
+    parts.join(separator)
+}
+
+fn read_services(
+    root: &Object<'_>,
+    header_names: &HeaderNames,
+    has_keys: bool,
+) -> Result<Vec<Service>, ConfigError> {
+    let Some(list) = root.get("services") else {
+        return Ok(vec![Service::read(root, header_names, has_keys)?]);
+    };
+    if let Some(field) = service::FIELDS.iter().find_map(|name| root.get(name)) {
+        return Err(field.error("given beside services", "services, or the fields of a single service"));
+    }
+    let fields = list.list()?;
+    if fields.is_empty() {
+        return Err(list.error("empty", "at least one service"));
+    }
+    let objects = fields.into_iter().map(|field| field.object(&service::FIELDS));
+    let objects = objects.collect::<Result<Vec<_>, _>>()?;
+    let services = objects.iter().map(|object| Service::read(object, header_names, has_keys));
+    let services = services.collect::<Result<Vec<_>, _>>()?;
+    check_across(&objects, &services)?;
+    Ok(services)
+}
+
+/// What only several services together can get wrong.
+fn check_across(objects: &[Object<'_>], services: &[Service]) -> Result<(), ConfigError> {
+    let mut names = Claims::new("the name of", "a name of its own");
+    let mut cookies = Claims::new("in one browser it would overwrite the cookie of", "a name of its own");
+    let mut routes = Claims::new("the route of", "each route in one service");
+    let mut default: Option<String> = None;
+    for (object, service) in objects.iter().zip(services) {
+        names.claim(&service.name, object.path_of("name"))?;
+        if let Some(cookie) = service.affinity.generated_cookie() {
+            cookies.claim(&cookie.name, format!("{}.cookie.name", object.path_of("sessionAffinity")))?;
+        }
+        let routes_path = object.path_of("routes");
+        if let Some(list) = &service.routes {
+            for (index, route) in list.iter().enumerate() {
+                routes.claim(route, format!("{routes_path}[{index}]"))?;
+            }
+        } else if let Some(first) = default.replace(routes_path.clone()) {
+            let wrong = format!("missing, as is {first}");
+            return Err(refusal(&routes_path, &wrong, "at most one service without routes", "nothing"));
+        }
+    }
+    Ok(())
+}
+
+/// Names that each may be taken by one place only.
+struct Claims<'a> {
+    taken: HashMap<&'a str, String>,
+    wrong: &'static str,
+    allowed: &'static str,
+}
+
+impl<'a> Claims<'a> {
+    fn new(wrong: &'static str, allowed: &'static str) -> Self {
+        Self { taken: HashMap::new(), wrong, allowed }
+    }
+
+    fn claim(&mut self, name: &'a str, place: String) -> Result<(), ConfigError> {
+        if let Some(first) = self.taken.get(name) {
+            return Err(refusal(&place, &format!("{} {first}", self.wrong), self.allowed, &quoted(name)));
+        }
+        self.taken.insert(name, place);
+        Ok(())
+    }
+}
+
+fn quoted(text: &str) -> String {
+    document::Quoted(text).to_string()
+}

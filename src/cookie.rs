@@ -1,0 +1,146 @@
+//! Cookies as they come and go on the wire: reading the `Cookie` header, taking our cookie out of it, path
+//! matching, and writing `Set-Cookie` (RFC 6265 and its successor draft-ietf-httpbis-rfc6265bis).
+
+use std::fmt::Write as _;
+
+/// When our cookie is marked `Secure`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Secure {
+    /// When the session began over https.
+    #[default]
+    Auto,
+    /// On every response.
+    Always,
+    /// On none.
+    Never,
+}
+
+/// The `SameSite` attribute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SameSite {
+    /// `SameSite=Lax`.
+    #[default]
+    Lax,
+    /// `SameSite=Strict`.
+    Strict,
+    /// `SameSite=None`, which browsers take from `Secure` cookies only.
+    None,
+    /// No attribute: the browser's own default.
+    Unset,
+}
+
+/// A cookie's name and attributes, as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cookie {
+    /// An RFC 9110 token; case matters.
+    pub name: String,
+    /// Where browsers send it, and where the filter knows sessions.
+    pub path: String,
+    /// `None`: the host that set it alone.
+    pub domain: Option<String>,
+    /// When it is marked `Secure`.
+    pub secure: Secure,
+    /// Whether scripts are kept from seeing it.
+    pub http_only: bool,
+    /// Whether other sites' pages may send it.
+    pub same_site: SameSite,
+    /// A separate jar for each top-level site (CHIPS).
+    pub partitioned: bool,
+    /// Whether the application never sees it.
+    pub hide_from_upstream: bool,
+}
+
+impl Default for Cookie {
+    fn default() -> Self {
+        Self {
+            name: "GCLB".to_owned(),
+            path: "/".to_owned(),
+            domain: None,
+            secure: Secure::default(),
+            http_only: true,
+            same_site: SameSite::default(),
+            partitioned: false,
+            hide_from_upstream: false,
+        }
+    }
+}
+
+impl Cookie {
+    /// The value of a `Set-Cookie` header. `max_age` in seconds; `None` is a cookie that ends with the browser.
+    #[must_use]
+    pub fn set(&self, value: &str, max_age: Option<u64>, https: bool) -> String {
+        let mut line = format!("{}={value}; Path={}", self.name, self.path);
+        if let Some(domain) = &self.domain {
+            line.push_str("; Domain=");
+            line.push_str(domain);
+        }
+        if self.secure == Secure::Always || (self.secure == Secure::Auto && https) {
+            line.push_str("; Secure");
+        }
+        if self.http_only {
+            line.push_str("; HttpOnly");
+        }
+        line.push_str(match self.same_site {
+            SameSite::Lax => "; SameSite=Lax",
+            SameSite::Strict => "; SameSite=Strict",
+            SameSite::None => "; SameSite=None",
+            SameSite::Unset => "",
+        });
+        if self.partitioned {
+            line.push_str("; Partitioned");
+        }
+        if let Some(max_age) = max_age {
+            // Writing to a String cannot fail.
+            let _ = write!(line, "; Max-Age={max_age}");
+        }
+        line
+    }
+
+    /// Whether a request's `:path`, query and all, lies within this cookie's path (RFC 6265, section 5.1.4):
+    /// `/shop` takes `/shop`, `/shop/cart` and `/shop?x`, not `/shopping`.
+    #[must_use]
+    pub fn covers(&self, request_path: &[u8]) -> bool {
+        let path = request_path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+        match path.strip_prefix(self.path.as_bytes()) {
+            Some(rest) => rest.is_empty() || self.path.ends_with('/') || rest.first() == Some(&b'/'),
+            None => false,
+        }
+    }
+
+    /// Whether the path takes every request, so that none need be looked at.
+    #[must_use]
+    pub fn covers_everything(&self) -> bool {
+        self.path == "/"
+    }
+}
+
+/// The values of all cookies of a name, in the order in which they came. `header` is the value of one `Cookie`
+/// header, or of several joined by commas, as Envoy hands them over. Quotes around a value are taken off.
+pub fn values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    header.split(|byte| matches!(byte, b';' | b',')).filter_map(move |pair| value_if_named(pair, name))
+}
+
+/// What is left of `Cookie` header lines without the cookies of a name: one line, `None` where nothing is left.
+#[must_use]
+pub fn without(lines: &[&[u8]], name: &str) -> Option<Vec<u8>> {
+    let kept: Vec<&[u8]> = lines
+        .iter()
+        .flat_map(|line| line.split(|byte| *byte == b';'))
+        .map(<[u8]>::trim_ascii)
+        .filter(|pair| !pair.is_empty() && value_if_named(pair, name).is_none())
+        .collect();
+    (!kept.is_empty()).then(|| kept.join(b"; ".as_slice()))
+}
+
+/// Whether a `Set-Cookie` header's value sets the cookie of this name.
+#[must_use]
+pub fn sets(set_cookie: &[u8], name: &str) -> bool {
+    let pair = set_cookie.split(|byte| *byte == b';').next().unwrap_or_default();
+    value_if_named(pair, name).is_some()
+}
+
+fn value_if_named<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let rest = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
+    let value = rest.trim_ascii_start().strip_prefix(b"=")?.trim_ascii();
+    Some(value.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(value))
+}

@@ -1,0 +1,88 @@
+//! The services of a configuration, ready to serve: which one a route belongs to, and all that each needs for
+//! its decisions.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use fnv::FnvBuildHasher;
+
+use crate::backends::Backends;
+use crate::config::{self, Affinity, OnUnavailable};
+use crate::keys::Key;
+use crate::token::{Carrier, Tokens};
+
+/// A service, ready to decide.
+#[derive(Debug)]
+pub struct Service {
+    /// Its name in counters and logs.
+    pub name: String,
+    /// What ties a request to a backend.
+    pub affinity: Affinity,
+    /// Where requests can go.
+    pub backends: Backends,
+    /// Writes and reads its tokens, where sessions carry any.
+    pub tokens: Option<Tokens>,
+    /// What becomes of sessions whose backend is gone.
+    pub on_unavailable: OnUnavailable,
+}
+
+impl Service {
+    fn new(config: config::Service, keys: &Rc<[Key]>) -> Self {
+        let tokens = config
+            .affinity
+            .generated_cookie()
+            .map(|cookie| Tokens::new(Rc::clone(keys), &config.name, Carrier::Cookie(&cookie.name)));
+        Self {
+            backends: Backends::new(config.backends),
+            name: config.name,
+            affinity: config.affinity,
+            tokens,
+            on_unavailable: config.on_unavailable,
+        }
+    }
+}
+
+/// All services, found by the name of an Envoy route.
+#[derive(Debug, Default)]
+pub struct Services {
+    all: Vec<Service>,
+    by_route: HashMap<Vec<u8>, usize, FnvBuildHasher>,
+    default: Option<usize>,
+}
+
+impl Services {
+    /// Builds them from their configuration.
+    #[must_use]
+    pub fn new(services: Vec<config::Service>, keys: Vec<Key>) -> Self {
+        let keys: Rc<[Key]> = keys.into();
+        let mut built = Self::default();
+        for (index, mut config) in services.into_iter().enumerate() {
+            match config.routes.take() {
+                Some(routes) => {
+                    built.by_route.extend(routes.into_iter().map(|route| (route.into_bytes(), index)));
+                }
+                None => built.default = Some(index),
+            }
+            built.all.push(Service::new(config, &keys));
+        }
+        built
+    }
+
+    /// In the order of the configuration.
+    #[must_use]
+    pub fn all(&self) -> &[Service] {
+        &self.all
+    }
+
+    /// Whether the route's name makes a difference. Asking for it costs a call to the host.
+    #[must_use]
+    pub fn depend_on_route(&self) -> bool {
+        !self.by_route.is_empty()
+    }
+
+    /// The place in [`all`](Self::all) of the service that serves a route; `None` for one no service has.
+    #[must_use]
+    pub fn index_for(&self, route: Option<&[u8]>) -> Option<usize> {
+        route.and_then(|name| self.by_route.get(name)).copied().or(self.default)
+    }
+}
