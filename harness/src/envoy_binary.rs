@@ -58,6 +58,19 @@ pub fn get(version: &str) -> Result<PathBuf> {
     Ok(binary)
 }
 
+/// The version an Envoy binary says it has: `1.40.0`.
+///
+/// # Errors
+/// Where it does not run, or says something else.
+pub fn version_of(binary: &Path) -> Result<String> {
+    let output = Command::new(binary).arg("--version").stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("running {}", binary.display()))?;
+    // "envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL"
+    let said = String::from_utf8_lossy(&output.stdout);
+    let version = said.split("version: ").nth(1).and_then(|rest| rest.split('/').nth(1));
+    Ok(version.with_context(|| format!("{} is no Envoy: {said}", binary.display()))?.to_owned())
+}
+
 fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|directory| directory.join(program)).find(|file| is_executable(file))

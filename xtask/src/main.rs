@@ -1,2 +1,34 @@
 //! Build, demo and test commands of this repository.
-fn main() {}
+
+mod build;
+mod demo;
+mod lint;
+mod shell;
+mod test;
+mod toolchain;
+
+use anyhow::Result;
+use clap::Parser;
+
+/// Build, demo and test commands of this repository.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+enum Command {
+    /// Build the filter's module, `target/session_affinity.wasm`
+    Build,
+    /// Show session affinity on a real Envoy in front of three pods
+    Demo(demo::Demo),
+    /// Run all tests
+    Test(test::Test),
+    /// Check formatting, lints (natively and for wasm32) and documentation
+    Lint,
+}
+
+fn main() -> Result<()> {
+    match Command::parse() {
+        Command::Build => build::run().map(drop),
+        Command::Demo(demo) => demo.run(),
+        Command::Test(test) => test.run(),
+        Command::Lint => lint::run(),
+    }
+}

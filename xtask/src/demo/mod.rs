@@ -1,0 +1,77 @@
+//! `cargo xtask demo`: session affinity to watch, on a real Envoy in front of three pods.
+
+mod config;
+mod screen;
+mod walk;
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+
+use anyhow::{Context as _, Result, bail};
+use console::style;
+use harness::envoy::Envoy;
+use harness::envoy_binary;
+use harness::pod::Pod;
+
+use self::config::Demonstration;
+use self::screen::Screen;
+use crate::build;
+
+/// How the demo ends, and where it listens.
+#[derive(clap::Args)]
+pub struct Demo {
+    /// End after the walk instead of serving on
+    #[arg(long)]
+    once: bool,
+    /// Where to listen on 127.0.0.1
+    #[arg(long, default_value_t = 10000)]
+    port: u16,
+}
+
+impl Demo {
+    /// Walks through the story, and fails unless every step held. Then serves until Ctrl-C.
+    pub fn run(&self) -> Result<()> {
+        check_port(self.port)?;
+        let module = build::run()?;
+        let binary = envoy_binary::locate()?;
+        let version = envoy_binary::version_of(&binary)?;
+        tokio::runtime::Runtime::new()?.block_on(async {
+            let pods = (0..3).map(|i| Pod::start(&format!("neg-demo-{i}"))).collect::<Result<Vec<_>>>()?;
+            let demonstration = Demonstration::new(&pods, module, binary);
+            let envoy = demonstration.as_shipped(self.port).await?;
+            println!("\n{} on Envoy {version}, three pods behind it", style("session-affinity").bold());
+            let screen = Screen::default();
+            let walked = walk::walk(&demonstration, &envoy, &screen).await;
+            walked.with_context(|| format!("the walk broke off; Envoy's log:\n{}", envoy.log()))?;
+            screen.verdict()?;
+            if self.once {
+                return Ok(());
+            }
+            serve(envoy).await
+        })
+    }
+}
+
+async fn serve(mut envoy: Envoy) -> Result<()> {
+    println!("\nStill serving, with the cookie of 50 seconds. Open it in a browser, or in two:\n");
+    println!("    {}\n", style(format!("{}/", envoy.url())).bold().cyan());
+    println!("Ctrl-C ends it.");
+    tokio::signal::ctrl_c().await?;
+    println!();
+    // The terminal may have told Envoy as well.
+    if envoy.is_running() {
+        envoy.stop().await?;
+    }
+    Ok(())
+}
+
+/// Envoy itself would share a port that another Envoy listens on, and take half of its connections.
+fn check_port(port: u16) -> Result<()> {
+    match TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            bail!("port {port} is in use: end what listens there, or choose another with --port")
+        }
+        Err(error) => bail!("cannot listen on port {port} ({error}): choose another with --port"),
+    }
+}

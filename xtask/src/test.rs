@@ -1,0 +1,87 @@
+//! `cargo xtask test`.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use console::style;
+use harness::envoy_binary;
+
+use crate::{build, shell};
+
+/// What to test.
+#[derive(clap::Args)]
+pub struct Test {
+    /// Also run the end-to-end tests on every other supported Envoy
+    #[arg(long)]
+    matrix: bool,
+    /// Only tests whose name contains this
+    #[arg(long, value_name = "NAME")]
+    filter: Option<String>,
+}
+
+/// How one run went.
+struct Outcome {
+    envoy: String,
+    what: &'static str,
+    passed: bool,
+    time: Duration,
+}
+
+impl Test {
+    /// Builds the module, gets Envoy, and runs the tests.
+    pub fn run(&self) -> Result<()> {
+        let module = build::run()?;
+        let envoy = envoy_binary::locate()?;
+        let version = envoy_binary::version_of(&envoy)?;
+        eprintln!("testing on Envoy {version}");
+        let all: &[&str] = &["--workspace"];
+        let mut outcomes = vec![self.test(&version, "all tests", &envoy, &module, all)];
+        if self.matrix {
+            for other in envoy_binary::MATRIX.into_iter().filter(|other| *other != version) {
+                let envoy = envoy_binary::get(other)?;
+                eprintln!("testing on Envoy {other}");
+                let end_to_end = ["--package", "session-affinity", "--test", "e2e"];
+                outcomes.push(self.test(other, "end-to-end tests", &envoy, &module, &end_to_end));
+            }
+        }
+        report(&outcomes)
+    }
+
+    fn test(
+        &self,
+        version: &str,
+        what: &'static str,
+        envoy: &Path,
+        module: &Path,
+        selection: &[&str],
+    ) -> Outcome {
+        let start = Instant::now();
+        let mut cargo = self.cargo(selection);
+        let result = shell::run(cargo.env("ENVOY", envoy).env("SESSION_AFFINITY_WASM", module));
+        Outcome { envoy: version.to_owned(), what, passed: result.is_ok(), time: start.elapsed() }
+    }
+
+    fn cargo(&self, selection: &[&str]) -> Command {
+        let mut cargo = shell::cargo();
+        cargo.args(["test", "--no-fail-fast"]).args(selection);
+        if let Some(filter) = &self.filter {
+            cargo.args(["--", filter]);
+        }
+        cargo
+    }
+}
+
+fn report(outcomes: &[Outcome]) -> Result<()> {
+    println!("\n{:<8}  {:<16}  {:<6}  {:>7}", "Envoy", "", "", "time");
+    for Outcome { envoy, what, passed, time } in outcomes {
+        let result = if *passed { style("passed").green() } else { style("FAILED").red().bold() };
+        println!("{envoy:<8}  {what:<16}  {result}  {:>5.1} s", time.as_secs_f64());
+    }
+    let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.passed).collect();
+    if !failed.is_empty() {
+        bail!("{} of {} runs failed", failed.len(), outcomes.len());
+    }
+    Ok(())
+}
