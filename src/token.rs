@@ -18,9 +18,9 @@
 
 use std::rc::Rc;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use chacha20poly1305::XNonce;
 use chacha20poly1305::aead::AeadInOut;
-use data_encoding::BASE64URL_NOPAD;
 
 use crate::backends::BackendId;
 use crate::hash::hash;
@@ -87,19 +87,17 @@ impl Tokens {
                 [header.as_slice(), nonce.as_slice(), payload.as_slice(), tag.as_slice()].concat()
             }
         };
-        BASE64URL_NOPAD.encode(&bytes)
+        Base64UrlUnpadded::encode_string(&bytes)
     }
 
     /// The session of a token; `None` for any bytes that are no valid token of this service and carrier.
     #[must_use]
     pub fn read(&self, text: &[u8]) -> Option<Session> {
-        if text.len() > MAX_LEN {
-            return None;
-        }
-        let bytes = BASE64URL_NOPAD.decode(text).ok()?;
+        let mut buffer = [0; MAX_LEN / 4 * 3];
+        let bytes = Base64UrlUnpadded::decode(text, &mut buffer).ok()?;
         match (*bytes.first()?, self.keys.is_empty()) {
-            (PLAIN, true) => self.read_plain(&bytes),
-            (SEALED, false) => self.read_sealed(&bytes),
+            (PLAIN, true) => self.read_plain(bytes),
+            (SEALED, false) => self.read_sealed(bytes),
             _ => None,
         }
     }

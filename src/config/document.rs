@@ -17,7 +17,7 @@ pub enum Value {
     /// A number; all numbers of a Struct are of this kind.
     Float(f64),
     /// A number written without fraction and exponent.
-    Integer(i128),
+    Integer(i64),
     /// Text.
     String(String),
     /// `[...]`.
@@ -91,11 +91,12 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Integer(number.into()))
+        Ok(Value::Integer(number))
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "no field takes a number of such a size")]
     fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(Value::Integer(number.into()))
+        Ok(i64::try_from(number).map_or(Value::Float(number as f64), Value::Integer))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
@@ -126,13 +127,28 @@ impl fmt::Display for Value {
         match self {
             Self::Null => f.write_str("null"),
             Self::Bool(bool) => write!(f, "{bool}"),
-            Self::Float(number) => write!(f, "{number}"),
+            Self::Float(number) => write_float(*number, f),
             Self::Integer(number) => write!(f, "{number}"),
             Self::String(text) => write!(f, "{}", Quoted(text)),
             Self::List(values) if values.is_empty() => f.write_str("an empty list"),
             Self::List(_) => f.write_str("a list"),
             Self::Object(_) => f.write_str("an object"),
         }
+    }
+}
+
+/// With up to three decimals. The standard library's way to write floats would be a tenth of the module.
+#[expect(clippy::cast_possible_truncation, reason = "what is too large has been dealt with")]
+fn write_float(number: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if number.is_nan() || number.abs() >= 1e15 {
+        return f.write_str("a number of 1e15 or beyond");
+    }
+    let thousandths = libm::round(number.abs() * 1000.0) as i64;
+    let sign = if number < 0.0 { "-" } else { "" };
+    let decimals = format!("{:03}", thousandths % 1000);
+    match decimals.trim_end_matches('0') {
+        "" => write!(f, "{sign}{}", thousandths / 1000),
+        decimals => write!(f, "{sign}{}.{decimals}", thousandths / 1000),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use data_encoding::BASE64;
+use base64ct::{Base64, Encoding};
 
 use super::Environment;
 use super::reader::{ConfigError, Field};
@@ -48,7 +48,7 @@ fn is_id(text: &str) -> bool {
 }
 
 fn decode(field: &Field<'_>, text: &str) -> Result<Vec<u8>, ConfigError> {
-    let bytes = BASE64.decode(text.as_bytes()).map_err(|_| field.error("not base64", SECRET))?;
+    let bytes = Base64::decode_vec(text).map_err(|_| field.error("not base64", SECRET))?;
     if bytes.len() < MIN_SECRET_LEN {
         return Err(field.error("too short", SECRET));
     }

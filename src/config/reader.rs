@@ -136,7 +136,7 @@ impl<'a> Field<'a> {
         let number = match self.value {
             Value::Integer(number) => *number,
             #[expect(clippy::cast_possible_truncation, reason = "a saturating cast of a whole number")]
-            Value::Float(number) if number.fract() == 0.0 => *number as i128,
+            Value::Float(number) if number.fract() == 0.0 => *number as i64,
             Value::Float(_) => return Err(self.error("not an integer", &allowed)),
             _ => return Err(self.wrong_type(&allowed)),
         };
