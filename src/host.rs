@@ -347,12 +347,12 @@ fn environment() -> Vec<Vec<u8>> {
     Vec::new()
 }
 
-/// Sends the `log` crate's records, and the message of a panic that should not be, to Envoy's `wasm` logger.
+/// Sends the `log` crate's records, and the message of a panic that should not be, to Envoy's `wasm` logger. Runs
+/// while the module is initialised, when no call to the host is allowed yet.
 pub fn start_logging() {
     static LOGGER: Logger = Logger;
     // Fails where a logger is set already, which then logs.
     let _ = log::set_logger(&LOGGER);
-    follow_log_level();
     std::panic::set_hook(Box::new(|panic| {
         const CRITICAL: u32 = 5;
         log_line(CRITICAL, &format!("session-affinity: {panic}"));

@@ -1,0 +1,1 @@
+//! Affinity by client address, and none at all.

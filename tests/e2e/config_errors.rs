@@ -1,0 +1,1 @@
+//! Bad configurations, refused with one clear line.

@@ -1,0 +1,21 @@
+//! What a user of the filter would notice, on a real Envoy with two workers.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests may panic"
+)]
+#![allow(clippy::panic, clippy::unwrap_used, clippy::string_slice, reason = "tests may panic")]
+
+mod client_ip;
+mod config_errors;
+mod hostile_bytes;
+mod live_updates;
+mod responses;
+mod routing_headers;
+mod sessions;
+mod shipped;
+mod support;
+mod tokens;
+mod websockets;

@@ -1,0 +1,1 @@
+//! What responses carry, and what is left of the application's own.

@@ -1,0 +1,1 @@
+//! Headers towards Envoy that a client may not set.

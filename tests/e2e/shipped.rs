@@ -1,0 +1,1 @@
+//! The configurations in envoy/, each as people copy it.

@@ -1,0 +1,1 @@
+//! Tokens: whose they are, and what spoils them.
