@@ -7,7 +7,8 @@ mod shell;
 mod test;
 mod toolchain;
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::Parser;
 
 /// Build, demo and test commands of this repository.
@@ -24,11 +25,19 @@ enum Command {
     Lint,
 }
 
-fn main() -> Result<()> {
-    match Command::parse() {
+fn main() -> ExitCode {
+    let done = match Command::parse() {
         Command::Build => build::run().map(drop),
         Command::Demo(demo) => demo.run(),
         Command::Test(test) => test.run(),
         Command::Lint => lint::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Its causes, but no backtrace: that would bury them.
+            eprintln!("{} {error:#}", console::style("error:").red().bold());
+            ExitCode::FAILURE
+        }
     }
 }

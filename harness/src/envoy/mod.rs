@@ -175,6 +175,12 @@ impl Envoy {
         self.process.log()
     }
 
+    /// The log for somebody to read: without the long lists that Envoy opens with.
+    #[must_use]
+    pub fn log_excerpt(&self) -> String {
+        self.process.excerpt()
+    }
+
     /// Everything Envoy has written to its standard output so far: access logs that go there.
     #[must_use]
     pub fn output(&self) -> String {
@@ -188,12 +194,11 @@ impl Envoy {
     pub async fn wait_for_log(&self, text: &str, timeout: Duration) -> Result<()> {
         let deadline = Instant::now() + timeout;
         loop {
-            let log = self.log();
-            if log.contains(text) {
+            if self.log().contains(text) {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                bail!("after {timeout:?} Envoy has not logged {text:?}:\n{log}");
+                bail!("after {timeout:?} Envoy has not logged {text:?}:\n{}", self.process.excerpt());
             }
             tokio::time::sleep(POLL).await;
         }

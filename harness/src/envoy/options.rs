@@ -91,10 +91,10 @@ impl Options {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = process.exit_status() {
-                bail!("Envoy ended before it was ready ({status}):\n{}", process.log());
+                bail!("Envoy ended before it was ready ({status}):\n{}", process.excerpt());
             }
             if Instant::now() > deadline {
-                bail!("Envoy is not ready after {PATIENCE:?}:\n{}", process.log());
+                bail!("Envoy is not ready after {PATIENCE:?}:\n{}", process.excerpt());
             }
             if let Some(admin) = read_admin_address(process.directory())
                 && admin::get(&http, admin, "/ready").await.is_ok()
@@ -117,7 +117,7 @@ impl Options {
         loop {
             match process.exit_status() {
                 Some(status) if status.success() => {
-                    bail!("Envoy ended without a failure:\n{}", process.log())
+                    bail!("Envoy ended without a failure:\n{}", process.excerpt())
                 }
                 Some(_) => return Ok(process.log()),
                 None => {}
@@ -125,10 +125,10 @@ impl Options {
             if let Some(admin) = read_admin_address(process.directory())
                 && admin::get(&http, admin, "/ready").await.is_ok()
             {
-                bail!("Envoy took a configuration that it should refuse:\n{}", process.log());
+                bail!("Envoy took a configuration that it should refuse:\n{}", process.excerpt());
             }
             if Instant::now() > deadline {
-                bail!("Envoy neither refused nor got ready in {PATIENCE:?}:\n{}", process.log());
+                bail!("Envoy neither refused nor got ready in {PATIENCE:?}:\n{}", process.excerpt());
             }
             tokio::time::sleep(POLL).await;
         }

@@ -44,6 +44,12 @@ impl Process {
         read(&output_path(self.directory.path()))
     }
 
+    /// The log for somebody to read: without the lists of all extensions and headers that Envoy opens with.
+    pub(super) fn excerpt(&self) -> String {
+        let log = self.log();
+        log.lines().filter(|line| !is_list_item(line)).flat_map(|line| [line, "\n"]).collect()
+    }
+
     /// How the process ended, or None while it runs.
     pub(super) fn exit_status(&mut self) -> Option<ExitStatus> {
         // An error here means that the child is not ours to wait for, which a handle of ours cannot be.
@@ -57,7 +63,7 @@ impl Process {
                 return Ok(status);
             }
             if Instant::now() > deadline {
-                bail!("Envoy still runs after {patience:?}:\n{}", self.log());
+                bail!("Envoy still runs after {patience:?}:\n{}", self.excerpt());
             }
             tokio::time::sleep(POLL).await;
         }
@@ -70,7 +76,7 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("---- Envoy's log ----\n{}---- end of Envoy's log ----", self.log());
+            eprintln!("---- Envoy's log ----\n{}---- end of Envoy's log ----", self.excerpt());
         }
     }
 }
@@ -81,6 +87,13 @@ fn log_path(directory: &Path) -> PathBuf {
 
 fn output_path(directory: &Path) -> PathBuf {
     directory.join("envoy.out")
+}
+
+/// `[time][thread][info][main] [source/server/server.cc:467]   envoy.upstreams: …`
+fn is_list_item(line: &str) -> bool {
+    line.split_once("[info][main] [")
+        .and_then(|(_, rest)| rest.split_once(']'))
+        .is_some_and(|(_, message)| message.starts_with("   ") || message.ends_with("extensions:"))
 }
 
 /// The file's text, with what is not UTF-8 replaced; a file that cannot be read is an empty one.

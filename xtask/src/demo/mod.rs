@@ -42,7 +42,7 @@ impl Demo {
             println!("\n{} on Envoy {version}, three pods behind it", style("session-affinity").bold());
             let screen = Screen::default();
             let walked = walk::walk(&demonstration, &envoy, &screen).await;
-            walked.with_context(|| format!("the walk broke off; Envoy's log:\n{}", envoy.log()))?;
+            walked.with_context(|| format!("the walk broke off; Envoy's log:\n{}", envoy.log_excerpt()))?;
             screen.verdict()?;
             if self.once {
                 return Ok(());
