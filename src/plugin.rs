@@ -28,10 +28,12 @@ struct Root {
     plugin: Rc<Plugin>,
 }
 
-impl Context for Root {
-    fn on_done(&mut self) -> bool {
+impl Context for Root {}
+
+/// Envoy deletes the context when an update replaces the plugin: what was counted since the last tick counts.
+impl Drop for Root {
+    fn drop(&mut self) {
         self.plugin.flush_counters();
-        true
     }
 }
 

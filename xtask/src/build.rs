@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::shell;
+use crate::strip::strip;
 use crate::toolchain::{self, Toolchain};
 
 /// Builds the module, optimised, and returns where it is.
@@ -23,7 +24,8 @@ pub fn run() -> Result<PathBuf> {
 
 /// Copies in one step, and only what is new: an Envoy that is starting reads the old file or the new one.
 fn put(built: &Path, module: &Path) -> Result<()> {
-    let bytes = fs::read(built).with_context(|| format!("reading {}", built.display()))?;
+    let linked = fs::read(built).with_context(|| format!("reading {}", built.display()))?;
+    let bytes = strip(&linked)?;
     if fs::read(module).is_ok_and(|old| old == bytes) {
         return Ok(());
     }

@@ -4,6 +4,7 @@ mod build;
 mod demo;
 mod lint;
 mod shell;
+mod strip;
 mod test;
 mod toolchain;
 
