@@ -1,6 +1,7 @@
 //! Files that Envoy watches.
 
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -13,7 +14,9 @@ use anyhow::{Context as _, Result};
 pub fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
     let directory = path.parent().context("a file in a directory")?;
     std::fs::create_dir_all(directory)?;
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    // Envoy may run as another user, as it does in its image.
+    let readable = std::fs::Permissions::from_mode(0o644);
+    let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(directory)?;
     file.write_all(contents.as_ref())?;
     file.persist(path).with_context(|| format!("replacing {}", path.display()))?;
     Ok(())
