@@ -10,6 +10,7 @@
 
 mod client_ip;
 mod config_errors;
+mod ecds;
 mod hostile_bytes;
 mod live_updates;
 mod responses;
@@ -19,3 +20,4 @@ mod shipped;
 mod support;
 mod tokens;
 mod websockets;
+mod workers;
