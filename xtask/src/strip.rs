@@ -32,7 +32,7 @@ pub fn strip(module: &[u8]) -> Result<Vec<u8>> {
         .exports
         .iter()
         .filter(|export| !EXPORTS.contains(&export.name.as_str()))
-        .map(|export| export.id())
+        .map(walrus::Export::id)
         .collect();
     for export in unneeded {
         module.exports.delete(export);

@@ -49,14 +49,17 @@ pub enum Toolchain {
 }
 
 impl Toolchain {
-    /// Finds the first way that is open, installing what it may: the target through rustup, or as root the
-    /// distribution's packages.
+    /// Takes what is installed. Where nothing is, installs what it may: the target through rustup, or as
+    /// root the distribution's packages.
     pub fn find() -> Result<Self> {
-        if active_has_target() || rustup_adds_target() {
+        if active_has_target() {
             return Ok(Self::Active);
         }
         if let Some(toolchain) = distribution() {
             return Ok(toolchain);
+        }
+        if rustup_adds_target() {
+            return Ok(Self::Active);
         }
         if can_install() {
             install(&PACKAGES)?;
