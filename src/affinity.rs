@@ -4,6 +4,7 @@ use crate::backends::{Backend, BackendId};
 use crate::client_ip;
 use crate::config::{Affinity, OnUnavailable};
 use crate::cookie::{self, Cookie};
+use crate::health::View;
 use crate::outcome::Outcome;
 use crate::service::Service;
 use crate::session::{Life, Millis, Session, Standing};
@@ -50,20 +51,22 @@ pub struct Decision<'a> {
 /// What is done with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict<'a> {
-    /// It goes to this backend, and the client is told the news.
-    Forward(&'a Backend, News),
+    /// It goes to this backend, as part of this session.
+    Forward(&'a Backend, Part),
     /// It is answered with this status.
     Reject(u32),
 }
 
-/// What the client must be told of its session.
+/// What a request is to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
-    /// Nothing.
+pub enum Part {
+    /// Part of none.
     None,
-    /// A session begins. Whether over https is for the filter to fill in.
-    Began(Session),
-    /// The session moved or was renewed.
+    /// The first of one. Its true start, and whether it began over https, are for the filter to fill in.
+    First(Session),
+    /// One that is known, and of which the client need not be told.
+    Known(Session),
+    /// One that moved or was renewed, of which the client must be told.
     Changed(Session),
 }
 
@@ -80,43 +83,46 @@ impl Service {
 
     /// Decides where a request goes.
     #[must_use]
-    pub fn decide(&self, facts: &Facts<'_>) -> Decision<'_> {
+    pub fn decide<'a>(&'a self, facts: &Facts<'_>, view: &'a View) -> Decision<'a> {
         match &self.affinity {
-            Affinity::None => self.by_weight(facts),
-            Affinity::ClientIp(prefixes) => client_ip::hash_key(facts.client_address, *prefixes).map_or_else(
-                || self.by_weight(facts),
-                |key| forward(Outcome::Hashed, self.backends.choose(key), News::None),
-            ),
+            Affinity::None => by_weight(facts, view),
+            Affinity::ClientIp(prefixes) => client_ip::hash_key(facts.client_address, *prefixes)
+                .map_or_else(|| by_weight(facts, view), |key| self.by_hash(key, view)),
             Affinity::GeneratedCookie { cookie, life } => {
                 if cookie.covers_everything() || cookie.covers(facts.path) {
-                    self.by_session(facts, *life, cookie::values(facts.cookies, &cookie.name))
+                    self.by_session(facts, view, *life, cookie::values(facts.cookies, &cookie.name))
                 } else {
-                    self.by_weight(facts)
+                    by_weight(facts, view)
                 }
             }
         }
     }
 
-    /// Without affinity.
-    #[must_use]
-    pub fn by_weight(&self, facts: &Facts<'_>) -> Decision<'_> {
-        forward(Outcome::None, self.backends.pick(facts.random), News::None)
+    /// The consistent choice among all, or where that one is out, among the rest.
+    fn by_hash<'a>(&'a self, key: u64, view: &'a View) -> Decision<'a> {
+        let backend = self.backends.all().choose(key);
+        if view.is_available(backend.id()) {
+            forward(Outcome::Hashed, backend, Part::None)
+        } else {
+            forward(Outcome::Repinned, view.choice().choose(key), Part::None)
+        }
     }
 
     /// By the first of several tokens that holds a living session.
-    fn by_session<'t>(
-        &self,
+    fn by_session<'a, 't>(
+        &'a self,
         facts: &Facts<'_>,
+        view: &'a View,
         life: Life,
         tokens: impl Iterator<Item = &'t [u8]>,
-    ) -> Decision<'_> {
+    ) -> Decision<'a> {
         let mut outcome = Outcome::Assigned;
         for token in tokens.take(MAX_TRIED) {
             let session = self.tokens.as_ref().and_then(|tokens| tokens.read(token));
             let standing = session.map(|session| (session, life.standing(&session, facts.now)));
             match standing {
                 Some((session, standing @ (Standing::Live | Standing::Renewable))) => {
-                    return self.resume(session, standing, facts.now);
+                    return self.resume(session, standing, facts.now, view);
                 }
                 Some((_, Standing::Expired)) => outcome = Outcome::Expired,
                 None | Some((_, Standing::FromTheFuture)) if outcome == Outcome::Assigned => {
@@ -125,18 +131,27 @@ impl Service {
                 None | Some((_, Standing::FromTheFuture)) => {}
             }
         }
-        let backend = self.backends.pick(facts.random);
+        let backend = view.choice().pick(facts.random);
         // The choice used up the high bits; the seed must not repeat them for every session of a backend.
         let seed = crate::hash::mix(facts.random);
-        forward(outcome, backend, News::Began(Session::begin(facts.now, seed, backend.id(), false)))
+        forward(outcome, backend, Part::First(Session::begin(facts.now, seed, backend.id(), false)))
     }
 
     /// A living session: to its backend, or where it goes in its stead.
-    fn resume(&self, session: Session, standing: Standing, now: Millis) -> Decision<'_> {
-        if let Some(backend) = self.backends.get(session.backend) {
-            let renewed = standing == Standing::Renewable;
-            let news = if renewed { News::Changed(session.used_at(now)) } else { News::None };
-            return forward(Outcome::Pinned, backend, news);
+    fn resume<'a>(
+        &'a self,
+        session: Session,
+        standing: Standing,
+        now: Millis,
+        view: &'a View,
+    ) -> Decision<'a> {
+        let backend = self.backends.get(session.backend).filter(|known| view.is_available(known.id()));
+        if let Some(backend) = backend {
+            let part = match standing {
+                Standing::Renewable => Part::Changed(session.used_at(now)),
+                _ => Part::Known(session),
+            };
+            return forward(Outcome::Pinned, backend, part);
         }
         match self.on_unavailable {
             OnUnavailable::Reject(status) => {
@@ -145,12 +160,18 @@ impl Service {
             OnUnavailable::Repin => {
                 // The seed and the lost backend decide alone, so that all requests of the session meet again.
                 let key = crate::hash::mix(session.seed ^ lost(session.backend));
-                let backend = self.backends.choose(key);
+                let backend = view.choice().choose(key);
                 let moved = Session { backend: backend.id(), ..session.used_at(now) };
-                forward(Outcome::Repinned, backend, News::Changed(moved))
+                forward(Outcome::Repinned, backend, Part::Changed(moved))
             }
         }
     }
+}
+
+/// Without affinity.
+#[must_use]
+pub fn by_weight<'a>(facts: &Facts<'_>, view: &'a View) -> Decision<'a> {
+    forward(Outcome::None, view.choice().pick(facts.random), Part::None)
 }
 
 /// What a lost backend adds to the key of the next choice: sessions that moved once must not move together
@@ -159,6 +180,6 @@ const fn lost(backend: BackendId) -> u64 {
     crate::hash::mix(backend.to_bits())
 }
 
-const fn forward(outcome: Outcome, backend: &Backend, news: News) -> Decision<'_> {
-    Decision { outcome, verdict: Verdict::Forward(backend, news) }
+const fn forward(outcome: Outcome, backend: &Backend, part: Part) -> Decision<'_> {
+    Decision { outcome, verdict: Verdict::Forward(backend, part) }
 }

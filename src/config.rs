@@ -22,6 +22,7 @@ mod service;
 use std::collections::HashMap;
 
 pub use affinity::Affinity;
+pub use detection::{HealthCheck, OutlierDetection};
 pub use reader::ConfigError;
 pub use service::{OnUnavailable, Service};
 

@@ -5,35 +5,38 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use crate::affinity::{Decision, Facts, Needs, News, Verdict};
+use crate::affinity::{self, Decision, Facts, Needs, Part, Verdict};
 use crate::announcement::HeaderEdit;
+use crate::backends::BackendId;
 use crate::cookie::{self, Cookie, Secure};
+use crate::evidence::{self, Evidence};
+use crate::health::{Testimony, View};
 use crate::host::{self, Headers};
 use crate::outcome::Outcome;
 use crate::plugin::Plugin;
 use crate::service::Service;
 use crate::session::Session;
 use crate::token::NONCE_LEN;
+use crate::watch::Look;
 
 /// One request and its response.
 pub struct Filter {
     plugin: Rc<Plugin>,
-    /// What the response stage must know; `None` where no service serves the route.
+    /// What the response stage must know; `None` where no service serves the route, and once it is over.
     served: Option<Served>,
 }
 
 struct Served {
     service: usize,
     outcome: Outcome,
-    announcement: Option<Announcement>,
-}
-
-/// What the client is told once the application answers.
-struct Announcement {
-    session: Session,
-    nonce: [u8; NONCE_LEN],
-    /// Whether this is a session's first response, which shows whether the route follows us.
-    first: bool,
+    /// Where the request went; `None` where it was rejected.
+    backend: Option<BackendId>,
+    /// Whether all backends were out, so that this one was asked for want of a better.
+    in_panic: bool,
+    /// What the request is to a session.
+    part: Part,
+    /// Randomness for the token that the client is to be given, if it is.
+    nonce: Option<[u8; NONCE_LEN]>,
 }
 
 impl Filter {
@@ -46,41 +49,53 @@ impl Filter {
 
 impl Context for Filter {}
 
+/// A request that nobody answered counts too.
+impl Drop for Filter {
+    fn drop(&mut self) {
+        if let Some(served) = &self.served {
+            self.plugin.count(served.service, served.outcome);
+        }
+    }
+}
+
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         let plugin = Rc::clone(&self.plugin);
         let services = &plugin.services;
         let route = if services.depend_on_route() { host::property("xds\0route_name") } else { None };
-        let found = services.index_for(route.as_deref());
-        let Some((index, service)) = found.and_then(|index| Some((index, services.all().get(index)?))) else {
-            host::remove_header(Headers::Request, &plugin.cluster_header);
-            return Action::Continue;
-        };
-        self.serve(&plugin, index, service)
+        let served = services
+            .index_for(route.as_deref())
+            .and_then(|index| Some((index, services.all().get(index)?, plugin.watch.view(index)?)));
+        match served {
+            Some((index, service, view)) => self.serve(&plugin, index, service, &view),
+            None => {
+                host::remove_header(Headers::Request, &plugin.cluster_header);
+                Action::Continue
+            }
+        }
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        let Some(served) = self.served.take() else {
-            return Action::Continue;
-        };
-        let Some(service) = self.plugin.services.all().get(served.service) else {
-            return Action::Continue;
-        };
-        if let Some(name) = &self.plugin.debug_header {
-            let value = format!("{}; service={}", served.outcome.name(), service.name);
-            host::set_header(Headers::Response, name, value.as_bytes());
-        }
-        if let Some(announcement) = served.announcement
-            && answered_by_the_application()
+        let plugin = Rc::clone(&self.plugin);
+        if let Some(mut served) = self.served.take()
+            && let Some(service) = plugin.services.all().get(served.service)
         {
-            self.announce(served.service, service, &announcement);
+            let answered = learn(&plugin, service, &mut served);
+            plugin.count(served.service, served.outcome);
+            if let Some(name) = &plugin.debug_header {
+                let value = format!("{}; service={}", served.outcome.name(), service.name);
+                host::set_header(Headers::Response, name, value.as_bytes());
+            }
+            if answered {
+                announce(&plugin, service, &served);
+            }
         }
         Action::Continue
     }
 }
 
 impl Filter {
-    fn serve(&mut self, plugin: &Plugin, index: usize, service: &Service) -> Action {
+    fn serve(&mut self, plugin: &Plugin, index: usize, service: &Service, view: &View) -> Action {
         let mut facts = Facts { now: plugin.now(), random: plugin.random(), ..Facts::default() };
         let (address, cookies, path);
         match service.needs() {
@@ -101,61 +116,133 @@ impl Filter {
                 }
             }
         }
-        let mut decision = service.decide(&facts);
-        let announcement = match decision.verdict {
-            Verdict::Forward(_, News::Began(session)) => {
-                let begun = host::random().map(|nonce| {
-                    let session = Session { start: plugin.read_clock(), https: is_https(service), ..session };
-                    Announcement { session, nonce, first: true }
-                });
-                if begun.is_none() {
-                    decision = service.by_weight(&facts);
+        let mut decision = service.decide(&facts, view);
+        let mut nonce = None;
+        if let Verdict::Forward(_, part @ (Part::First(_) | Part::Changed(_))) = &mut decision.verdict {
+            nonce = host::random();
+            match part {
+                Part::First(session) if nonce.is_some() => {
+                    *session = Session { start: plugin.read_clock(), https: is_https(service), ..*session };
                 }
-                begun
+                // No randomness, no token, no session.
+                Part::First(_) => decision = affinity::by_weight(&facts, view),
+                _ => {}
             }
-            Verdict::Forward(_, News::Changed(session)) => {
-                host::random().map(|nonce| Announcement { session, nonce, first: false })
-            }
-            Verdict::Forward(_, News::None) | Verdict::Reject(_) => None,
+        }
+        let (backend, part) = match decision.verdict {
+            Verdict::Forward(backend, part) => (Some(backend.id()), part),
+            Verdict::Reject(_) => (None, Part::None),
         };
-        plugin.count(index, decision.outcome);
-        self.served = Some(Served { service: index, outcome: decision.outcome, announcement });
+        let outcome = decision.outcome;
+        let in_panic = view.is_panic();
+        self.served = Some(Served { service: index, outcome, backend, in_panic, part, nonce });
         apply(plugin, service, &decision)
     }
+}
 
-    fn announce(&self, index: usize, service: &Service, announcement: &Announcement) {
-        let session = &announcement.session;
-        if announcement.first {
-            self.warn_of_route(index, service, session);
+/// Learns from a response what it says of its backend, and whether the session goes where it was answered. Returns
+/// whether it is the application's own, if that matters to anyone.
+fn learn(plugin: &Plugin, service: &Service, served: &mut Served) -> bool {
+    let Some(backend) = served.backend else {
+        return false;
+    };
+    let to_announce = served.nonce.is_some();
+    let watched = service.outlier_detection.is_on();
+    if !watched && !to_announce {
+        return false;
+    }
+    let suspect = plugin.watch.view(served.service).is_some_and(|view| view.is_suspect(backend));
+    let look = if !watched {
+        Look::Details
+    } else if to_announce || suspect {
+        Look::Both
+    } else {
+        plugin.watch.look(served.service, backend)
+    };
+    let mut evidence = match look {
+        Look::Details | Look::Both => evidence_of_details(),
+        Look::Answerer => Evidence::Answered,
+    };
+    if evidence == Evidence::Answered && look != Look::Details {
+        let answerer = answerer(service);
+        if answerer.is_some() {
+            plugin.watch.note_label(served.service, backend);
         }
-        let response = host::headers(Headers::Response);
-        for edit in service.announce(session, self.plugin.now(), announcement.nonce, &response.iter()) {
-            match edit {
-                HeaderEdit::Add(name, value) => host::add_header(Headers::Response, name, &value),
-                HeaderEdit::Set(name, value) => host::set_header(Headers::Response, name, &value),
-                HeaderEdit::Remove(name) => host::remove_header(Headers::Response, name),
+        if let Some(other) = answerer.filter(|answerer| *answerer != backend) {
+            if look == Look::Answerer {
+                evidence = evidence_of_details();
+            }
+            if evidence == Evidence::Answered {
+                follow(plugin, served, other);
+                let failed = Evidence::LocalOriginFailure;
+                testify(plugin, service, served, failed, backend);
+                return true;
             }
         }
     }
-
-    /// A route that does not go by our header makes every session a lottery: somebody should know.
-    fn warn_of_route(&self, index: usize, service: &Service, session: &Session) {
-        let Some(chosen) = service.backends.get(session.backend) else {
-            return;
-        };
-        let Some(cluster) = host::property("xds\0cluster_name") else {
-            return;
-        };
-        if cluster != chosen.cluster().as_bytes() && self.plugin.may_warn_of_route(index) {
-            log::warn!(
-                "session-affinity: service {}: the response came from cluster {}, not from the chosen {}: \
-                 does the route have cluster_header: {}?",
-                service.name,
-                String::from_utf8_lossy(&cluster),
-                chosen.cluster(),
-                self.plugin.cluster_header,
-            );
+    if watched {
+        if evidence == Evidence::Answered && service.outlier_detection.consecutive_gateway_errors > 0 {
+            let status = host::header(Headers::Response, ":status").unwrap_or_default();
+            if evidence::is_gateway_error(&status) {
+                testify(plugin, service, served, Evidence::GatewayError, backend);
+                return true;
+            }
         }
+        testify(plugin, service, served, evidence, backend);
+    }
+    evidence == Evidence::Answered
+}
+
+fn testify(plugin: &Plugin, service: &Service, served: &Served, evidence: Evidence, backend: BackendId) {
+    plugin.testify(service, Testimony { backend, evidence, in_panic: served.in_panic });
+}
+
+/// The session goes where it was answered.
+fn follow(plugin: &Plugin, served: &mut Served, answerer: BackendId) {
+    served.part = match served.part {
+        Part::None => return,
+        Part::First(session) => Part::First(Session { backend: answerer, ..session }),
+        Part::Known(session) | Part::Changed(session) => {
+            served.outcome = Outcome::Repinned;
+            Part::Changed(Session { backend: answerer, ..session.used_at(plugin.now()) })
+        }
+    };
+    served.nonce = served.nonce.or_else(host::random);
+}
+
+/// Tells the client of its session, if there is something to tell.
+fn announce(plugin: &Plugin, service: &Service, served: &Served) {
+    let (Part::First(session) | Part::Changed(session), Some(nonce)) = (served.part, served.nonce) else {
+        return;
+    };
+    if let (Part::First(_), Some(chosen)) = (served.part, served.backend) {
+        warn_of_route(plugin, service, served.service, chosen);
+    }
+    let response = host::headers(Headers::Response);
+    for edit in service.announce(&session, plugin.now(), nonce, &response.iter()) {
+        match edit {
+            HeaderEdit::Add(name, value) => host::add_header(Headers::Response, name, &value),
+            HeaderEdit::Set(name, value) => host::set_header(Headers::Response, name, &value),
+            HeaderEdit::Remove(name) => host::remove_header(Headers::Response, name),
+        }
+    }
+}
+
+/// A route that does not go by our header makes every session a lottery: somebody should know.
+fn warn_of_route(plugin: &Plugin, service: &Service, index: usize, chosen: BackendId) {
+    let (Some(chosen), Some(cluster)) = (service.backends.get(chosen), host::property("xds\0cluster_name"))
+    else {
+        return;
+    };
+    if cluster != chosen.cluster().as_bytes() && plugin.may_warn_of_route(index) {
+        log::warn!(
+            "session-affinity: service {}: the response came from cluster {}, not from the chosen {}: \
+             does the route have cluster_header: {}?",
+            service.name,
+            String::from_utf8_lossy(&cluster),
+            chosen.cluster(),
+            plugin.cluster_header,
+        );
     }
 }
 
@@ -205,7 +292,15 @@ fn is_https(service: &Service) -> bool {
     matters && host::property("request\0scheme").is_some_and(|scheme| scheme == b"https")
 }
 
-/// Whether the response is the application's own and not one of Envoy's, or this filter's.
-fn answered_by_the_application() -> bool {
-    host::property("response\0code_details").is_some_and(|details| details == b"via_upstream")
+/// How the response came to be.
+fn evidence_of_details() -> Evidence {
+    host::property("response\0code_details")
+        .map_or(Evidence::Nothing, |details| evidence::from_details(&details))
+}
+
+/// The backend of this service that the answering endpoint's metadata name.
+fn answerer(service: &Service) -> Option<BackendId> {
+    let name = host::property("xds\0upstream_host_metadata\0filter_metadata\0session_affinity\0backend")?;
+    let id = BackendId::of(std::str::from_utf8(&name).ok()?);
+    service.backends.get(id).map(|backend| backend.id())
 }

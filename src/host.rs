@@ -4,6 +4,9 @@
 #![allow(unsafe_code, reason = "the ABI is C functions and pointers into our own memory")]
 
 use std::ptr::{null_mut, slice_from_raw_parts_mut};
+use std::time::Duration;
+
+use proxy_wasm::hostcalls;
 
 /// A property's path: its segments joined by NUL.
 pub type PropertyPath = &'static str;
@@ -15,6 +18,8 @@ pub enum Headers {
     Request = 0,
     /// Of the response.
     Response = 2,
+    /// Of the answer to a call of our own.
+    CallResponse = 6,
 }
 
 mod abi {
@@ -34,6 +39,13 @@ mod abi {
         pub fn proxy_get_property(
             path: *const u8,
             path_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
+        pub fn proxy_get_header_map_value(
+            map: u32,
+            name: *const u8,
+            name_size: usize,
             data: *mut *mut u8,
             size: *mut usize,
         ) -> u32;
@@ -103,6 +115,16 @@ fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> 
 pub fn property(path: PropertyPath) -> Option<Vec<u8>> {
     // SAFETY: the host reads the path and writes the two results.
     bytes(|data, size| unsafe { abi::proxy_get_property(path.as_ptr(), path.len(), data, size) })
+}
+
+/// The first value of a header.
+#[must_use]
+pub fn header(map: Headers, name: &str) -> Option<Vec<u8>> {
+    let get = |data, size| {
+        // SAFETY: the host reads the name and writes the two results.
+        unsafe { abi::proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size) }
+    };
+    bytes(get)
 }
 
 /// All headers of a map, in order.
@@ -276,24 +298,44 @@ impl Counter {
     }
 }
 
-/// A value that all VMs of this `vm_id` share.
+/// Sends a GET to a cluster. The answer comes to the root context's `on_http_call_response` under the token.
+/// `None` where the cluster is unknown or has no host to ask. This is the SDK's own call, since its dispatcher
+/// takes answers only to calls that went through it; it knows each status that Envoy gives here.
 #[must_use]
-pub fn shared_data(key: &str) -> Option<Vec<u8>> {
-    let mut cas = 0;
-    let get = |data, size| {
-        // SAFETY: the host reads the key and writes the three results.
-        unsafe { abi::proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas) }
-    };
-    bytes(get)
+pub fn get(cluster: &str, path: &str, timeout: Duration) -> Option<u32> {
+    let headers = vec![
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":authority", cluster),
+        (":path", path),
+        ("user-agent", "session-affinity-health-check"),
+    ];
+    hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
 }
 
-/// Stores such a value, whatever was there.
-pub fn set_shared_data(key: &str, value: &[u8]) {
-    const UNCONDITIONALLY: u32 = 0;
-    // SAFETY: the host reads key and value.
-    unsafe {
-        abi::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), UNCONDITIONALLY)
+/// A value that all VMs of this `vm_id` share, and its version.
+#[must_use]
+pub fn shared_data(key: &str) -> Option<(Vec<u8>, Version)> {
+    let mut version = 0;
+    let get = |data, size| {
+        // SAFETY: the host reads the key and writes the three results.
+        unsafe { abi::proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut version) }
     };
+    bytes(get).map(|value| (value, Version(version)))
+}
+
+/// Which writing of a shared value was read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Version(u32);
+
+/// Stores a shared value if it is still of this version, or, for the default version, whatever is there. Returns
+/// whether it was.
+pub fn set_shared_data(key: &str, value: &[u8], version: Version) -> bool {
+    // SAFETY: the host reads key and value.
+    let status = unsafe {
+        abi::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version.0)
+    };
+    status == OK
 }
 
 /// Cryptographic randomness. `None` where the host gives none.

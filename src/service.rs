@@ -7,7 +7,7 @@ use std::rc::Rc;
 use fnv::FnvBuildHasher;
 
 use crate::backends::Backends;
-use crate::config::{self, Affinity, OnUnavailable};
+use crate::config::{self, Affinity, HealthCheck, OnUnavailable, OutlierDetection};
 use crate::keys::Key;
 use crate::token::{Carrier, Tokens};
 
@@ -22,8 +22,12 @@ pub struct Service {
     pub backends: Backends,
     /// Writes and reads its tokens, where sessions carry any.
     pub tokens: Option<Tokens>,
-    /// What becomes of sessions whose backend is gone.
+    /// What becomes of sessions whose backend is gone or unavailable.
     pub on_unavailable: OnUnavailable,
+    /// What responses say of backends.
+    pub outlier_detection: OutlierDetection,
+    /// How backends are probed, if they are.
+    pub health_check: Option<HealthCheck>,
 }
 
 impl Service {
@@ -38,6 +42,8 @@ impl Service {
             affinity: config.affinity,
             tokens,
             on_unavailable: config.on_unavailable,
+            outlier_detection: config.outlier_detection,
+            health_check: config.health_check,
         }
     }
 }

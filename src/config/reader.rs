@@ -51,11 +51,6 @@ impl<'a> Field<'a> {
         Self { path: String::new(), value }
     }
 
-    /// Its place.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
     /// The error that this value is not what is allowed.
     pub fn error(&self, wrong: &str, allowed: &str) -> ConfigError {
         error(&self.path, wrong, allowed, Some(self.value))

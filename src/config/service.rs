@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::affinity::{Affinity, AffinityType, Written};
-use super::detection;
+use super::detection::{HealthCheck, OutlierDetection};
 use super::headers::HeaderNames;
-use super::reader::{ConfigError, Field, Object, error, refusal};
+use super::reader::{ConfigError, Field, Object, error};
 use crate::backends::BackendId;
 
 /// A service as configured.
@@ -19,8 +19,12 @@ pub struct Service {
     pub affinity: Affinity,
     /// Clusters and weights; at least one weight is not 0.
     pub backends: Vec<(String, u32)>,
-    /// What becomes of sessions whose backend is gone.
+    /// What becomes of sessions whose backend is gone or unavailable.
     pub on_unavailable: OnUnavailable,
+    /// What responses say of backends.
+    pub outlier_detection: OutlierDetection,
+    /// How backends are probed, if they are.
+    pub health_check: Option<HealthCheck>,
     /// Whether `affinityCookieTtlSec` is set beside a type that has no use for it.
     pub(super) has_idle_ttl: bool,
 }
@@ -83,19 +87,25 @@ impl Service {
         })?;
         let backends = object.get("backends").map(|field| read_backends(&field)).transpose()?;
         let on_unavailable = read_on_unavailable(object, written.affinity_type)?;
-        if let Some(field) = object.get("outlierDetection") {
-            detection::read_outlier_detection(field)?;
-        }
-        if let Some(field) = object.get("healthCheck") {
-            detection::read_health_check(field)?;
-        }
+        let outlier_detection =
+            object.get("outlierDetection").map_or(Ok(OutlierDetection::default()), OutlierDetection::read)?;
+        let health_check = object.get("healthCheck").map(HealthCheck::read).transpose()?;
         check_pin(object, pin, written.affinity_type, has_keys)?;
         refuse_unsupported(object, pin)?;
         let has_idle_ttl = written.has_idle_ttl();
         let affinity = written.into_affinity()?;
         let backends =
             backends.ok_or_else(|| error(&object.path_of("backends"), "missing", BACKENDS, None))?;
-        Ok(Self { name: name.to_owned(), routes, affinity, backends, on_unavailable, has_idle_ttl })
+        Ok(Self {
+            name: name.to_owned(),
+            routes,
+            affinity,
+            backends,
+            on_unavailable,
+            outlier_detection,
+            health_check,
+            has_idle_ttl,
+        })
     }
 }
 
@@ -200,11 +210,8 @@ fn check_pin(object: &Object<'_>, pin: Pin, kind: AffinityType, has_keys: bool) 
 }
 
 fn refuse_unsupported(object: &Object<'_>, pin: Pin) -> Result<(), ConfigError> {
-    if let Some(field) = object.get("pin").filter(|_| pin != Pin::Cluster) {
-        return Err(field.error("not supported yet", "CLUSTER"));
-    }
-    match ["outlierDetection", "healthCheck"].into_iter().find_map(|name| object.get(name)) {
-        Some(field) => Err(refusal(field.path(), "not supported yet", "left out", &field.given())),
+    match object.get("pin").filter(|_| pin != Pin::Cluster) {
+        Some(field) => Err(field.error("not supported yet", "CLUSTER")),
         None => Ok(()),
     }
 }
