@@ -40,7 +40,8 @@ pub fn read_health_check(field: Field<'_>) -> Result<(), ConfigError> {
     read("unhealthyThreshold", 2, 1..=10)?;
     match object.get("timeoutSec") {
         Some(field) if timeout > interval => {
-            Err(field.error("longer than checkIntervalSec", "at most checkIntervalSec"))
+            Err(field
+                .error("longer than checkIntervalSec", &format!("at most {interval}, as checkIntervalSec")))
         }
         _ => Ok(()),
     }
