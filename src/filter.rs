@@ -90,7 +90,7 @@ impl Filter {
                 facts.client_address = &address;
             }
             Needs::Cookies(cookie) => {
-                cookies = host::property("request\0headers\0cookie").unwrap_or_default();
+                cookies = cookie_header(cookie);
                 facts.cookies = &cookies;
                 if !cookie.covers_everything() {
                     path = host::property("request\0path").unwrap_or_default();
@@ -177,6 +177,17 @@ fn apply(plugin: &Plugin, service: &Service, decision: &Decision<'_>) -> Action 
             Action::Pause
         }
     }
+}
+
+/// The `Cookie` header; several lines as one.
+fn cookie_header(cookie: &Cookie) -> Vec<u8> {
+    let joined = host::property("request\0headers\0cookie").unwrap_or_default();
+    if cookie::is_ambiguous(&joined, &cookie.name) {
+        let headers = host::headers(Headers::Request);
+        let lines = headers.iter().filter(|(name, _)| *name == b"cookie").map(|(_, line)| line);
+        return lines.collect::<Vec<_>>().join(b"; ".as_slice());
+    }
+    joined
 }
 
 /// Takes our cookie out of what the application sees.
