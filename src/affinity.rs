@@ -33,7 +33,7 @@ pub struct Facts<'a> {
     pub random: u64,
     /// `source.address` as Envoy has it.
     pub client_address: &'a [u8],
-    /// The `Cookie` header; several lines joined by commas.
+    /// The `Cookie` header; several lines as one.
     pub cookies: &'a [u8],
     /// `:path`, query and all.
     pub path: &'a [u8],

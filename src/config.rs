@@ -6,7 +6,7 @@
 //! let error = Config::parse(text, &|_| None).unwrap_err();
 //! assert_eq!(
 //!     error.to_string(),
-//!     r#"config error at backends[1]: duplicate; allowed: each cluster once; given: "blue""#
+//!     r#"config error at backends[1]: duplicate of backends[0]; allowed: each cluster once; given: "blue""#
 //! );
 //! ```
 
@@ -56,8 +56,12 @@ impl Config {
     /// The first thing that is wrong: its place, what is allowed, what was given. Nothing given under `keys`
     /// is ever part of it.
     pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Self, ConfigError> {
+        const FORMATS: &str = "JSON, or a google.protobuf.Struct";
+        if bytes.is_empty() {
+            return Err(error("", "no configuration", FORMATS, None));
+        }
         let document = document::parse(bytes).map_err(|problem| {
-            error("", &format!("cannot be read: {problem}"), "JSON, or a google.protobuf.Struct", None)
+            refusal("", &format!("not JSON: {problem}"), FORMATS, &format!("{} bytes", bytes.len()))
         })?;
         let root = Field::root(&document).object(&[SHARED_FIELDS.as_slice(), &service::FIELDS].concat())?;
         let header_names = HeaderNames::read(&root)?;
@@ -144,9 +148,10 @@ fn read_services(
 
 /// What only several services together can get wrong.
 fn check_across(objects: &[Object<'_>], services: &[Service]) -> Result<(), ConfigError> {
-    let mut names = Claims::new("the name of", "a name of its own");
-    let mut cookies = Claims::new("in one browser it would overwrite the cookie of", "a name of its own");
-    let mut routes = Claims::new("the route of", "each route in one service");
+    let mut names = Claims::of("a name of its own");
+    let mut cookies =
+        Claims::of("a name of its own: in one browser they would overwrite each other's cookie");
+    let mut routes = Claims::of("each route in one service");
     let mut default: Option<String> = None;
     for (object, service) in objects.iter().zip(services) {
         names.claim(&service.name, object.path_of("name"))?;
@@ -169,18 +174,17 @@ fn check_across(objects: &[Object<'_>], services: &[Service]) -> Result<(), Conf
 /// Names that each may be taken by one place only.
 struct Claims<'a> {
     taken: HashMap<&'a str, String>,
-    wrong: &'static str,
     allowed: &'static str,
 }
 
 impl<'a> Claims<'a> {
-    fn new(wrong: &'static str, allowed: &'static str) -> Self {
-        Self { taken: HashMap::new(), wrong, allowed }
+    fn of(allowed: &'static str) -> Self {
+        Self { taken: HashMap::new(), allowed }
     }
 
     fn claim(&mut self, name: &'a str, place: String) -> Result<(), ConfigError> {
         if let Some(first) = self.taken.get(name) {
-            return Err(refusal(&place, &format!("{} {first}", self.wrong), self.allowed, &quoted(name)));
+            return Err(refusal(&place, &format!("duplicate of {first}"), self.allowed, &quoted(name)));
         }
         self.taken.insert(name, place);
         Ok(())

@@ -115,9 +115,20 @@ impl Cookie {
 }
 
 /// The values of all cookies of a name, in the order in which they came. `header` is the value of one `Cookie`
-/// header, or of several joined by commas, as Envoy hands them over. Quotes around a value are taken off.
+/// header. Quotes around a value are taken off.
 pub fn values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    header.split(|byte| matches!(byte, b';' | b',')).filter_map(move |pair| value_if_named(pair, name))
+    header.split(|byte| *byte == b';').filter_map(move |pair| value_if_named(pair, name))
+}
+
+/// Whether `Cookie` headers joined by commas, as Envoy hands them over, leave open what belongs to a cookie of a
+/// name: a comma beside it may end a line, or stand in the value of another cookie.
+#[must_use]
+pub fn is_ambiguous(joined: &[u8], name: &str) -> bool {
+    joined.contains(&b',')
+        && joined.split(|byte| *byte == b';').any(|part| {
+            let mut pieces = part.split(|byte| *byte == b',');
+            part.contains(&b',') && pieces.any(|piece| value_if_named(piece, name).is_some())
+        })
 }
 
 /// What is left of `Cookie` header lines without the cookies of a name: one line, `None` where nothing is left.

@@ -7,7 +7,7 @@ use proxy_wasm::types::Action;
 
 use crate::affinity::{self, Decision, Facts, Needs, Part, Verdict};
 use crate::announcement::HeaderEdit;
-use crate::backends::BackendId;
+use crate::backends::{Backend, BackendId};
 use crate::cookie::{self, Cookie, Secure};
 use crate::evidence::{self, Evidence};
 use crate::health::{Testimony, View};
@@ -63,16 +63,14 @@ impl HttpContext for Filter {
         let plugin = Rc::clone(&self.plugin);
         let services = &plugin.services;
         let route = if services.depend_on_route() { host::property("xds\0route_name") } else { None };
-        let served = services
-            .index_for(route.as_deref())
-            .and_then(|index| Some((index, services.all().get(index)?, plugin.watch.view(index)?)));
-        match served {
-            Some((index, service, view)) => self.serve(&plugin, index, service, &view),
-            None => {
-                host::remove_header(Headers::Request, &plugin.cluster_header);
-                Action::Continue
-            }
+        let index = services.index_for(route.as_deref());
+        if let Some(index) = index
+            && let (Some(service), Some(view)) = (services.all().get(index), plugin.watch.view(index))
+        {
+            return self.serve(&plugin, index, service, &view);
         }
+        host::remove_header(Headers::Request, &plugin.cluster_header);
+        Action::Continue
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
@@ -105,7 +103,7 @@ impl Filter {
                 facts.client_address = &address;
             }
             Needs::Cookies(cookie) => {
-                cookies = host::property("request\0headers\0cookie").unwrap_or_default();
+                cookies = cookie_header(cookie);
                 facts.cookies = &cookies;
                 if !cookie.covers_everything() {
                     path = host::property("request\0path").unwrap_or_default();
@@ -266,6 +264,17 @@ fn apply(plugin: &Plugin, service: &Service, decision: &Decision<'_>) -> Action 
     }
 }
 
+/// The `Cookie` header; several lines as one.
+fn cookie_header(cookie: &Cookie) -> Vec<u8> {
+    let joined = host::property("request\0headers\0cookie").unwrap_or_default();
+    if cookie::is_ambiguous(&joined, &cookie.name) {
+        let headers = host::headers(Headers::Request);
+        let lines = headers.iter().filter(|(name, _)| *name == b"cookie").map(|(_, line)| line);
+        return lines.collect::<Vec<_>>().join(b"; ".as_slice());
+    }
+    joined
+}
+
 /// Takes our cookie out of what the application sees.
 fn hide(cookie: &Cookie, joined: &[u8]) {
     if cookie::values(joined, &cookie.name).next().is_none() {
@@ -302,5 +311,5 @@ fn evidence_of_details() -> Evidence {
 fn answerer(service: &Service) -> Option<BackendId> {
     let name = host::property("xds\0upstream_host_metadata\0filter_metadata\0session_affinity\0backend")?;
     let id = BackendId::of(std::str::from_utf8(&name).ok()?);
-    service.backends.get(id).map(|backend| backend.id())
+    service.backends.get(id).map(Backend::id)
 }

@@ -330,6 +330,7 @@ pub struct Version(u32);
 
 /// Stores a shared value if it is still of this version, or, for the default version, whatever is there. Returns
 /// whether it was.
+#[must_use]
 pub fn set_shared_data(key: &str, value: &[u8], version: Version) -> bool {
     // SAFETY: the host reads key and value.
     let status = unsafe {

@@ -120,7 +120,7 @@ fn announce(config: &Config, fingerprint: u64) {
     if host::shared_data(&key).is_some_and(|(last, _)| last == fingerprint) {
         return;
     }
-    host::set_shared_data(&key, &fingerprint, Version::default());
+    let _ = host::set_shared_data(&key, &fingerprint, Version::default());
     let line = format!("session-affinity {} configured: {}", env!("CARGO_PKG_VERSION"), config.summary());
     let warnings = config.warnings();
     if warnings.is_empty() {
@@ -312,7 +312,7 @@ impl Plugin {
             if changed.is_none() || host::set_shared_data(&keys.board, &board.to_bytes(), version) {
                 if changed.is_some() {
                     let epoch = self.random();
-                    host::set_shared_data(&keys.epoch, &epoch.to_be_bytes(), Version::default());
+                    let _ = host::set_shared_data(&keys.epoch, &epoch.to_be_bytes(), Version::default());
                     self.epoch.set(epoch);
                 }
                 self.watch.adopt(board, &self.services, self.now());

@@ -85,7 +85,7 @@ impl Bootstrap {
         self
     }
 
-    /// Variables of Envoy's own environment that the VM gets to see. Envoy refuses one that is not set.
+    /// Variables of Envoy's own environment that the VM gets to see, where they are set.
     #[must_use]
     pub fn host_env_keys(mut self, names: &[&str]) -> Self {
         self.environment.insert("host_env_keys".to_owned(), json!(names));

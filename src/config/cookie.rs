@@ -21,9 +21,9 @@ pub fn read(field: Field<'_>) -> Result<Cookie, ConfigError> {
         let legal = |path: &str| {
             path.len() <= 1024
                 && path.starts_with('/')
-                && path.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b';')
+                && path.bytes().all(|byte| byte.is_ascii_graphic() && !b";?#".contains(&byte))
         };
-        let allowed = "a path that starts with / (printable ASCII without ;, at most 1024 bytes)";
+        let allowed = "a path that starts with / (visible ASCII without ; ? and #, at most 1024 bytes)";
         cookie.path = String::from(field.string_that(legal, allowed)?);
     }
     if let Some(field) = object.get("domain") {
@@ -55,7 +55,8 @@ pub fn read(field: Field<'_>) -> Result<Cookie, ConfigError> {
     match broken {
         Some(rule) => {
             let given = object.get(rule.field);
-            let wrong = format!("browsers drop a cookie with {} otherwise", rule.because);
+            let wrong =
+                format!("browsers drop a cookie with {} unless this is {}", rule.because, rule.allowed);
             Err(match given {
                 Some(field) => field.error(&wrong, rule.allowed),
                 None => super::reader::error(&object.path_of(rule.field), &wrong, rule.allowed, None),
@@ -91,7 +92,7 @@ fn browser_rules(cookie: &Cookie) -> Vec<BrowserRule> {
         secure("the prefix __Secure-", has_prefix("__Secure-")),
         secure("the prefix __Http-", has_prefix("__Http-")),
         secure("sameSite NONE", cookie.same_site == SameSite::None),
-        secure("partitioned", cookie.partitioned),
+        secure("partitioned true", cookie.partitioned),
         BrowserRule {
             because: "the prefix __Host-",
             applies: host,
@@ -104,7 +105,7 @@ fn browser_rules(cookie: &Cookie) -> Vec<BrowserRule> {
             applies: host,
             holds: cookie.domain.is_none(),
             field: "domain",
-            allowed: "no domain",
+            allowed: "left out",
         },
         BrowserRule {
             because: "the prefix __Http- or __Host-Http-",

@@ -100,7 +100,8 @@ impl HealthCheck {
         let check_interval_sec = read("checkIntervalSec", 5, 1..=300)?;
         let timeout_sec = read("timeoutSec", check_interval_sec.min(5), 1..=300)?;
         if let Some(field) = object.get("timeoutSec").filter(|_| timeout_sec > check_interval_sec) {
-            return Err(field.error("longer than checkIntervalSec", "at most checkIntervalSec"));
+            let allowed = format!("at most {check_interval_sec}, as checkIntervalSec");
+            return Err(field.error("longer than checkIntervalSec", &allowed));
         }
         Ok(Self {
             request_path: request_path.to_owned(),

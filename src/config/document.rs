@@ -137,18 +137,31 @@ impl fmt::Display for Value {
     }
 }
 
-/// With up to three decimals. The standard library's way to write floats would be a tenth of the module.
+/// With up to three decimals, and `…` where there are more. The standard library's way to write floats would be
+/// a tenth of the module.
 #[expect(clippy::cast_possible_truncation, reason = "what is too large has been dealt with")]
+#[expect(clippy::float_cmp, reason = "three decimals say the number exactly, or they do not")]
 fn write_float(number: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    if number.is_nan() || number.abs() >= 1e15 {
-        return f.write_str("a number of 1e15 or beyond");
+    const LARGEST: f64 = 1e12;
+    if number.is_nan() {
+        return f.write_str("not a number");
     }
-    let thousandths = libm::round(number.abs() * 1000.0) as i64;
+    if number.abs() >= LARGEST {
+        return f.write_str(if number > 0.0 {
+            "a number of 1e12 or more"
+        } else {
+            "a number of -1e12 or less"
+        });
+    }
+    let rounded = libm::round(number.abs() * 1000.0);
+    let exact = rounded / 1000.0 == number.abs();
+    let thousandths = if exact { rounded } else { libm::floor(number.abs() * 1000.0) } as i64;
     let sign = if number < 0.0 { "-" } else { "" };
     let decimals = format!("{:03}", thousandths % 1000);
-    match decimals.trim_end_matches('0') {
-        "" => write!(f, "{sign}{}", thousandths / 1000),
-        decimals => write!(f, "{sign}{}.{decimals}", thousandths / 1000),
+    match (decimals.trim_end_matches('0'), exact) {
+        ("", true) => write!(f, "{sign}{}", thousandths / 1000),
+        (short, true) => write!(f, "{sign}{}.{short}", thousandths / 1000),
+        (_, false) => write!(f, "{sign}{}.{decimals}…", thousandths / 1000),
     }
 }
 

@@ -14,7 +14,7 @@ pub struct HeaderNames {
 }
 
 const ALLOWED: &str = "a header name (RFC 9110 token, at most 128 bytes) that is no pseudo-header, \
-    no hop-by-hop header and not cookie, set-cookie or host";
+    no hop-by-hop header and not cookie, set-cookie, host or content-length";
 
 /// Connection-specific fields (RFC 9110, section 7.6.1, and RFC 9113, section 8.2.2), then those that the filter
 /// or Envoy needs for themselves.
@@ -43,33 +43,41 @@ impl HeaderNames {
             endpoint: read("endpointHeader")?.unwrap_or_else(|| "x-affinity-endpoint".to_owned()),
             debug: read("debugHeader")?,
         };
-        if names.cluster == names.endpoint {
-            let field = root.get("endpointHeader").or_else(|| root.get("clusterHeader"));
-            return Err(field.map_or_else(|| root.error("headers clash", DISTINCT), |f| clash(&f)));
-        }
-        match root.get("debugHeader") {
-            Some(field) if names.debug.as_ref().is_some_and(|name| names.reserves(name)) => {
-                Err(clash(&field))
+        let debug = names.debug.as_deref();
+        let pairs = [
+            ("endpointHeader", "clusterHeader", names.endpoint == names.cluster),
+            ("debugHeader", "clusterHeader", debug == Some(names.cluster.as_str())),
+            ("debugHeader", "endpointHeader", debug == Some(names.endpoint.as_str())),
+        ];
+        for (one, other, equal) in pairs {
+            // Of two equal names at most one is a default, which nobody wrote and nobody can look up here.
+            match (root.get(one), root.get(other)) {
+                (Some(field), Some(_)) if equal => return Err(clash(&field, other)),
+                (Some(field), None) if equal => return Err(clash(&field, &format!("{other} (its default)"))),
+                (None, Some(field)) if equal => return Err(clash(&field, &format!("{one} (its default)"))),
+                _ => {}
             }
-            _ => Ok(names),
         }
+        Ok(names)
     }
 
     /// Reads the name of a header that belongs to one service.
     pub fn read_other(&self, field: &Field<'_>) -> Result<String, ConfigError> {
         let name = read_name(field)?;
-        if self.reserves(&name) || self.debug.as_ref() == Some(&name) { Err(clash(field)) } else { Ok(name) }
-    }
-
-    fn reserves(&self, name: &str) -> bool {
-        name == self.cluster || name == self.endpoint
+        let taken = [
+            ("clusterHeader", Some(&self.cluster)),
+            ("endpointHeader", Some(&self.endpoint)),
+            ("debugHeader", self.debug.as_ref()),
+        ];
+        match taken.into_iter().find(|(_, taken)| *taken == Some(&name)) {
+            Some((other, _)) => Err(clash(field, other)),
+            None => Ok(name),
+        }
     }
 }
 
-const DISTINCT: &str = "a name that differs from clusterHeader, endpointHeader and debugHeader";
-
-fn clash(field: &Field<'_>) -> ConfigError {
-    field.error("the name of another header of this configuration", DISTINCT)
+fn clash(field: &Field<'_>, other: &str) -> ConfigError {
+    field.error(&format!("the same name as {other}"), "a name of its own")
 }
 
 fn read_name(field: &Field<'_>) -> Result<String, ConfigError> {

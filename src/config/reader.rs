@@ -51,6 +51,11 @@ impl<'a> Field<'a> {
         Self { path: String::new(), value }
     }
 
+    /// Its place.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The error that this value is not what is allowed.
     pub fn error(&self, wrong: &str, allowed: &str) -> ConfigError {
         error(&self.path, wrong, allowed, Some(self.value))
@@ -101,14 +106,6 @@ impl<'a> Field<'a> {
         matches!(self.value, Value::Object(_))
     }
 
-    /// As text.
-    pub fn string(&self) -> Result<&'a str, ConfigError> {
-        match self.value {
-            Value::String(text) => Ok(text),
-            _ => Err(self.wrong_type("a string")),
-        }
-    }
-
     /// As text that passes a check; `allowed` says what would.
     pub fn string_that(&self, check: impl Fn(&str) -> bool, allowed: &str) -> Result<&'a str, ConfigError> {
         let Value::String(text) = self.value else {
@@ -127,7 +124,7 @@ impl<'a> Field<'a> {
 
     /// As a whole number. `50.0` is one: a Struct knows no other numbers.
     pub fn integer(&self, range: RangeInclusive<u32>) -> Result<u32, ConfigError> {
-        let allowed = format!("an integer {}..={}", range.start(), range.end());
+        let allowed = format!("an integer from {} to {}", range.start(), range.end());
         let number = match self.value {
             Value::Integer(number) => *number,
             #[expect(clippy::cast_possible_truncation, reason = "a saturating cast of a whole number")]
@@ -174,14 +171,21 @@ impl<'a> Object<'a> {
         error(&self.path, wrong, allowed, Some(self.value))
     }
 
-    /// A field's name is given text too: below `keys` it is shown only where it cannot be a secret. Its value
-    /// never is: it may be the keys under a misspelt name.
+    /// A field's name is given text too. It is shown only where it is too short for a secret, and below `keys`
+    /// only where it is a word besides. The value never is: it may be the keys under a misspelt name.
     fn unknown_field(&self, name: &str, allowed: &[&str]) -> ConfigError {
-        let allowed = allowed.join(", ");
-        let word = name.len() <= 24 && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let path = if word { self.path_of(name) } else { self.path.clone() };
-        let given = if word || !is_secret(&path) { Quoted(name).to_string() } else { HIDDEN.to_owned() };
-        refusal(&path, "unknown field", &allowed, &given)
+        /// A secret's 32 bytes are 43 characters of base64.
+        const LONGEST: usize = 40;
+        const LONGEST_BELOW_KEYS: usize = 24;
+        let below_keys = is_secret(&self.path);
+        let longest = if below_keys { LONGEST_BELOW_KEYS } else { LONGEST };
+        let short = name.len() <= longest;
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        let word = !name.is_empty() && name.bytes().all(legal);
+        let path = if short && word { self.path_of(name) } else { self.path.clone() };
+        let shown = short && (word || !below_keys);
+        let given = if shown { Quoted(name).to_string() } else { HIDDEN.to_owned() };
+        refusal(&path, "unknown field", &allowed.join(", "), &given)
     }
 }
 

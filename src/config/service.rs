@@ -1,6 +1,6 @@
 //! A service: its routes, its affinity, its backends.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::affinity::{Affinity, AffinityType, Written};
 use super::detection::{HealthCheck, OutlierDetection};
@@ -117,11 +117,11 @@ pub fn is_name(text: &str) -> bool {
 
 fn read_routes(field: &Field<'_>) -> Result<Vec<String>, ConfigError> {
     let mut routes = Vec::new();
-    let mut known = HashSet::new();
+    let mut known = HashMap::new();
     for element in field.list()? {
         let route = element.string_that(|text| !text.is_empty(), "the name of an Envoy route")?;
-        if !known.insert(route) {
-            return Err(element.error("duplicate", "each route once"));
+        if let Some(first) = known.insert(route, element.path().to_owned()) {
+            return Err(element.error(&format!("duplicate of {first}"), "each route once"));
         }
         routes.push(route.to_owned());
     }
@@ -133,15 +133,16 @@ fn read_routes(field: &Field<'_>) -> Result<Vec<String>, ConfigError> {
 
 fn read_backends(field: &Field<'_>) -> Result<Vec<(String, u32)>, ConfigError> {
     let mut backends = Vec::new();
-    let mut known: HashMap<BackendId, String> = HashMap::new();
+    let mut known: HashMap<BackendId, (&str, String)> = HashMap::new();
     for element in field.list()? {
         let (cluster_field, weight) = read_backend(element)?;
         let legal =
             |name: &str| (1..=256).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
         let cluster = cluster_field.string_that(legal, CLUSTER)?;
-        if let Some(other) = known.insert(BackendId::of(cluster), cluster.to_owned()) {
-            let wrong = if other == cluster { "duplicate" } else { "has the id of another cluster" };
-            return Err(cluster_field.error(wrong, "each cluster once"));
+        let place = cluster_field.path().to_owned();
+        if let Some((other, first)) = known.insert(BackendId::of(cluster), (cluster, place)) {
+            let wrong = if other == cluster { "duplicate of" } else { "by its hash the same backend as" };
+            return Err(cluster_field.error(&format!("{wrong} {first}"), "each cluster once"));
         }
         backends.push((cluster.to_owned(), weight));
     }
@@ -149,7 +150,7 @@ fn read_backends(field: &Field<'_>) -> Result<Vec<(String, u32)>, ConfigError> {
         return Err(field.error("empty", "at least one backend"));
     }
     if backends.iter().all(|(_, weight)| *weight == 0) {
-        return Err(field.error("every weight is 0", "at least one weight of 1..=1000"));
+        return Err(field.error("every weight is 0", "at least one weight from 1 to 1000"));
     }
     Ok(backends)
 }
@@ -196,7 +197,7 @@ fn check_pin(object: &Object<'_>, pin: Pin, kind: AffinityType, has_keys: bool) 
         return Err(field.error(&wrong, "CLUSTER; for endpoints, the hash policies of Envoy's own routes"));
     }
     if !has_keys {
-        return Err(field.error("needs keys: the token holds an address", "CLUSTER, or keys"));
+        return Err(field.error("needs keys: the token holds an address", "CLUSTER, or this with keys"));
     }
     if pin == Pin::Endpoint {
         for name in ["backends", "outlierDetection", "healthCheck"] {

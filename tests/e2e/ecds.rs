@@ -14,6 +14,15 @@ use crate::workers::Workers;
 /// A generous limit for what Envoy does at once.
 pub const SOON: Duration = Duration::from_secs(20);
 
+/// Waits until the condition holds.
+pub async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "not so after {SOON:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
 /// The stats of the discovery of the filter `session_affinity`.
 pub const DISCOVERY: &str = "extension_config_discovery.http_filter.session_affinity";
 
@@ -57,10 +66,7 @@ impl Live {
         let plugin = versioned(plugin, self.version).to_string();
         self.filter["config"]["configuration"]["value"] = json!(plugin);
         write(&self.directory, &self.filter);
-        let deadline = Instant::now() + SOON;
-        while !self.serves_last_update().await {
-            assert!(Instant::now() < deadline, "no worker or not every one serves {plugin}");
-        }
+        eventually(&format!("every worker serves {plugin}"), async || self.serves_last_update().await).await;
     }
 
     /// Writes a configuration that Envoy must refuse; returns when it has. `configuration` is the JSON form of the

@@ -17,6 +17,7 @@ mod responses;
 mod routing_headers;
 mod sessions;
 mod shipped;
+mod shipped_files;
 mod support;
 mod tokens;
 mod websockets;

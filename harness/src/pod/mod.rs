@@ -1,6 +1,7 @@
 //! Backends to send requests to.
 
 mod hostname;
+mod obedient;
 mod raw;
 mod recording;
 mod refusing;
@@ -46,6 +47,15 @@ impl Pod {
     /// Where the address is taken.
     pub fn start_at(name: &str, address: SocketAddr) -> Result<Self> {
         Self::serve(name, address, hostname::router(name))
+    }
+
+    /// A pod that answers as each request says: with the status in `x-answer-status`, and with every
+    /// `name: value` in an `x-answer-header`. Otherwise it says its name, whatever the path.
+    ///
+    /// # Errors
+    /// Where the system gives no port or thread.
+    pub fn obedient(name: &str) -> Result<Self> {
+        Self::with_router(name, obedient::router(name))
     }
 
     /// A pod that behaves in its own way. Its requests are recorded as well.

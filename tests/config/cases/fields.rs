@@ -1,0 +1,271 @@
+//! Each field of the configuration by itself: null, wrong types, its boundaries from both sides, twice, and an
+//! unknown field beside it.
+
+use super::field::{Field, boolean, field, integer, list, object, quote, text, word};
+use super::{Refused, SECRET};
+
+const SERVICE: &str = r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"backends":["a"],@}"#;
+const AFFINITY: &str = r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE",@},"backends":["a"]}"#;
+const COOKIE: &str =
+    r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE","cookie":{@}},"backends":["a"]}"#;
+const SECURE_COOKIE: &str = r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE","cookie":{"secure":"ALWAYS",@}},"backends":["a"]}"#;
+const HEADER: &str = r#"{"sessionAffinity":{"affinityType":"HEADER_FIELD","header":{@}},"backends":["a"]}"#;
+const CLIENT_IP: &str = r#"{"sessionAffinity":{"affinityType":"CLIENT_IP","clientIp":{@}},"backends":["a"]}"#;
+const OUTLIERS: &str = r#"{"backends":["a"],"outlierDetection":{@}}"#;
+const HEALTH: &str = r#"{"backends":["a"],"healthCheck":{@}}"#;
+const KEY: &str = r#"{"backends":["a"],"keys":[{"id":"k1",@}]}"#;
+
+const HEADER_NAME: &str = "a header name (RFC 9110 token, at most 128 bytes) that is no pseudo-header, \
+    no hop-by-hop header and not cookie, set-cookie, host or content-length";
+const CLUSTER: &str = "the name of an Envoy cluster (visible ASCII, 1 to 256 bytes)";
+const COOKIE_PATH: &str = "a path that starts with / (visible ASCII without ; ? and #, at most 1024 bytes)";
+const BASE64: &str = "at least 32 bytes as base64 with padding (for example from: openssl rand -base64 32)";
+/// Two weeks in seconds.
+const FORTNIGHT: u32 = 1_209_600;
+
+const NO_OUTLIERS: (&str, &str) =
+    ("outlierDetection", "not supported yet; allowed: left out; given: an object");
+const NO_HEALTH: (&str, &str) = ("healthCheck", "not supported yet; allowed: left out; given: an object");
+const NO_HEADERS: (&str, &str) = (
+    "sessionAffinity.affinityType",
+    r#"not supported yet; allowed: NONE, CLIENT_IP, GENERATED_COOKIE; given: "HEADER_FIELD""#,
+);
+
+pub fn refused() -> Vec<Refused> {
+    fields().iter().flat_map(Field::refused).chain(unknown_fields()).collect()
+}
+
+pub fn accepted() -> Vec<String> {
+    fields().iter().flat_map(Field::accepted).collect()
+}
+
+fn fields() -> Vec<Field> {
+    [top_level(), keys(), service(), backends(), affinity(), cookie(), detection()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn header_name(within: &'static str, path: &'static str) -> Field {
+    let (longest, too_long) = ("n".repeat(128), "n".repeat(129));
+    let pseudo = ["", ":path", "x y", "x:y", "naïve", "x\r\ny", &too_long];
+    let hop_by_hop = ["Connection", "keep-alive", "Proxy-Connection", "TE", "Trailer", "transfer-encoding"];
+    let ours_and_envoys = ["Upgrade", "cookie", "Set-Cookie", "HOST", "content-length"];
+    text(within, path, HEADER_NAME, &["x-mine", "X-Mine!#$%&'*+-.^_`|~", &longest])
+        .refuses(&pseudo)
+        .refuses(&hop_by_hop)
+        .refuses(&ours_and_envoys)
+}
+
+fn top_level() -> Vec<Field> {
+    vec![
+        list("{@}", "services").takes(&[r#"[{"backends":["a"]}]"#]),
+        object(r#"{"services":[@]}"#, "services[0]").takes(&[r#"{"backends":["a"]}"#]),
+        header_name(SERVICE, "clusterHeader"),
+        header_name(SERVICE, "endpointHeader"),
+        header_name(SERVICE, "debugHeader"),
+    ]
+}
+
+fn keys() -> Vec<Field> {
+    const SECOND: &str = r#"{"backends":["a"],"keys":[@]}"#;
+    const ID: &str = r#"{"backends":["a"],"keys":[{"env":"SESSION_AFFINITY_KEY",@}]}"#;
+    let key = format!(r#"{{"id":"k1","secret":"{SECRET}"}}"#);
+    vec![
+        list(SERVICE, "keys").takes(&[&format!("[{key}]")]),
+        object(SECOND, "keys[0]").takes(&[&key]),
+        text(ID, "keys[0].id", "[A-Za-z0-9_-]{1,8}", &["k", "-_aZ0189"]).refuses(&[
+            "",
+            "123456789",
+            "a b",
+            "a.b",
+            "é",
+        ]),
+        text(KEY, "keys[0].secret", BASE64, &[SECRET]),
+        text(KEY, "keys[0].env", "the name of a variable", &["SESSION_AFFINITY_KEY"]).refuses(&[""]),
+    ]
+}
+
+fn service() -> Vec<Field> {
+    const ROUTES: &str = r#"{"backends":["a"],"routes":[@]}"#;
+    const REJECT: &str = r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"backends":["a"],"onUnavailable":"REJECT",@}"#;
+    let (longest, too_long) = ("s".repeat(64), "s".repeat(65));
+    vec![
+        text(SERVICE, "name", "[A-Za-z0-9_-]{1,64}", &["a", "_-9Z", &longest]).refuses(&[
+            "",
+            "two words",
+            "a.b",
+            "é",
+            "a\nb",
+            &too_long,
+        ]),
+        list(SERVICE, "routes").takes(&[r#"["shop"]"#]),
+        text(ROUTES, "routes[0]", "the name of an Envoy route", &["r", "any name, really: ü"]).refuses(&[""]),
+        object(r#"{"backends":["a"],@}"#, "sessionAffinity").takes(&[r#"{"affinityType":"NONE"}"#]),
+        word(SERVICE, "pin", &["CLUSTER", "ENDPOINT", "CLUSTER_AND_ENDPOINT"]).takes(&[r#""CLUSTER""#]),
+        word(SERVICE, "onUnavailable", &["REPIN", "REJECT"]),
+        integer(REJECT, "rejectStatus", 400, 599),
+        object(r#"{"backends":["a"],@}"#, "outlierDetection").takes(&["{}"]).but(NO_OUTLIERS),
+        object(r#"{"backends":["a"],@}"#, "healthCheck").takes(&["{}"]).but(NO_HEALTH),
+    ]
+}
+
+fn backends() -> Vec<Field> {
+    const SECOND: &str = r#"{"backends":["a",@]}"#;
+    const CLUSTER_OF_SECOND: &str = r#"{"backends":["a",{@}]}"#;
+    const WEIGHT: &str = r#"{"backends":["a",{"cluster":"b",@}]}"#;
+    let (longest, too_long) = ("c".repeat(256), "c".repeat(257));
+    let element = "a cluster's name, or an object of cluster and weight";
+    vec![
+        list("{@}", "backends").takes(&[r#"["a"]"#]),
+        field(SECOND, "backends[1]", element, &[r#""7""#, "{}"]).takes(&[
+            r#""b""#,
+            &quote(&longest),
+            r#"{"cluster":"b"}"#,
+        ]),
+        text(CLUSTER_OF_SECOND, "backends[1].cluster", CLUSTER, &["outbound|80||a.b.svc", &longest])
+            .refuses(&["", "b b", "é", "b\n", &too_long]),
+        integer(WEIGHT, "backends[1].weight", 0, 1000),
+    ]
+}
+
+fn affinity() -> Vec<Field> {
+    const TYPE: &str = r#"{"sessionAffinity":{@},"backends":["a"]}"#;
+    let types = [
+        "NONE",
+        "CLIENT_IP",
+        "GENERATED_COOKIE",
+        "HTTP_COOKIE",
+        "HEADER_FIELD",
+        "GENERATED_HEADER",
+        "HEADER_ENVELOPE",
+    ];
+    vec![
+        word(TYPE, "sessionAffinity.affinityType", &types).takes(&[
+            r#""NONE""#,
+            r#""CLIENT_IP""#,
+            r#""GENERATED_COOKIE""#,
+        ]),
+        integer(AFFINITY, "sessionAffinity.affinityCookieTtlSec", 0, FORTNIGHT),
+        integer(AFFINITY, "sessionAffinity.idleTimeoutSec", 0, FORTNIGHT),
+        object(AFFINITY, "sessionAffinity.cookie").takes(&["{}"]),
+        object(
+            r#"{"sessionAffinity":{"affinityType":"HEADER_FIELD",@},"backends":["a"]}"#,
+            "sessionAffinity.header",
+        )
+        .takes(&[r#"{"name":"x-user"}"#])
+        .but(NO_HEADERS),
+        header_name(HEADER, "sessionAffinity.header.name").but(NO_HEADERS),
+        object(
+            r#"{"sessionAffinity":{"affinityType":"CLIENT_IP",@},"backends":["a"]}"#,
+            "sessionAffinity.clientIp",
+        )
+        .takes(&["{}"]),
+        integer(CLIENT_IP, "sessionAffinity.clientIp.ipv4PrefixLen", 0, 32),
+        integer(CLIENT_IP, "sessionAffinity.clientIp.ipv6PrefixLen", 0, 128),
+    ]
+}
+
+fn cookie() -> Vec<Field> {
+    let (name, too_long_name) = ("n".repeat(128), "n".repeat(129));
+    let (path, too_long_path) = (format!("/{}", "p".repeat(1023)), format!("/{}", "p".repeat(1024)));
+    let label = "d".repeat(63);
+    let domain = [label.as_str(), &label, &label, &label[2..]].join(".");
+    let (too_long_label, too_long_domain) = (format!("d{label}.com"), format!("d{domain}"));
+    vec![
+        text(
+            COOKIE,
+            "sessionAffinity.cookie.name",
+            "a cookie name (RFC 6265 token, at most 128 bytes)",
+            &["a", "A!#$%&'*+-.^_`|~9", &name],
+        )
+        .refuses(&["", "a b", "a=b", "a;b", "a,b", "\"a\"", "é", &too_long_name]),
+        text(COOKIE, "sessionAffinity.cookie.path", COOKIE_PATH, &["/", "/shop,a/%20", &path]).refuses(&[
+            "",
+            "shop",
+            "/a b",
+            "/a;b",
+            "/a?b",
+            "/a#b",
+            "/ü",
+            "/\r\n",
+            &too_long_path,
+        ]),
+        text(
+            COOKIE,
+            "sessionAffinity.cookie.domain",
+            "a host name such as example.com, without a leading dot",
+            &["example.com", "localhost", "xn--bcher-kva.example", &domain],
+        )
+        .refuses(&["", ".example.com", "example.com.", "a..b", "-a.b", "a-.b", "a_b.c", "bücher.example"])
+        .refuses(&["a b", "a;b", &too_long_label, &too_long_domain]),
+        word(COOKIE, "sessionAffinity.cookie.secure", &["AUTO", "ALWAYS", "NEVER"]),
+        boolean(COOKIE, "sessionAffinity.cookie.httpOnly"),
+        word(SECURE_COOKIE, "sessionAffinity.cookie.sameSite", &["LAX", "STRICT", "NONE", "UNSET"]),
+        boolean(SECURE_COOKIE, "sessionAffinity.cookie.partitioned"),
+        boolean(COOKIE, "sessionAffinity.cookie.hideFromUpstream"),
+    ]
+}
+
+fn detection() -> Vec<Field> {
+    const SLOW: &str = r#"{"backends":["a"],"healthCheck":{"checkIntervalSec":300,@}}"#;
+    const QUICK: &str = r#"{"backends":["a"],"healthCheck":{"timeoutSec":1,@}}"#;
+    let path = "/".to_owned() + &"p".repeat(1023);
+    let too_long_path = format!("{path}p");
+    let path_rule = "a path that starts with / (visible ASCII, at most 1024 bytes)";
+    let outliers = |path, min, max| integer(OUTLIERS, path, min, max).but(NO_OUTLIERS);
+    vec![
+        outliers("outlierDetection.consecutiveLocalOriginFailure", 0, u32::MAX),
+        outliers("outlierDetection.consecutiveGatewayErrors", 0, u32::MAX),
+        outliers("outlierDetection.baseEjectionTimeSec", 1, 300),
+        outliers("outlierDetection.maxEjectionPercent", 0, 100),
+        text(HEALTH, "healthCheck.requestPath", path_rule, &["/", "/healthz?deep=1", &path])
+            .refuses(&["", "healthz", "http://a/", "/a b", "/ü", "/\r\n", &too_long_path])
+            .but(NO_HEALTH),
+        integer(QUICK, "healthCheck.checkIntervalSec", 1, 300).but(NO_HEALTH),
+        integer(SLOW, "healthCheck.timeoutSec", 1, 300).but(NO_HEALTH),
+        integer(HEALTH, "healthCheck.healthyThreshold", 1, 10).but(NO_HEALTH),
+        integer(HEALTH, "healthCheck.unhealthyThreshold", 1, 10).but(NO_HEALTH),
+    ]
+}
+
+/// An unknown field in each object, and what the error says is known there.
+fn unknown_fields() -> Vec<Refused> {
+    const IN_SERVICE: &str = "name, routes, sessionAffinity, backends, pin, onUnavailable, rejectStatus, \
+        outlierDetection, healthCheck";
+    let at_top = format!("services, clusterHeader, endpointHeader, debugHeader, keys, {IN_SERVICE}");
+    let objects = [
+        (SERVICE, "", at_top.as_str()),
+        (r#"{"services":[{"backends":["a"],@}]}"#, "services[0].", IN_SERVICE),
+        (r#"{"backends":["a",{"cluster":"b",@}]}"#, "backends[1].", "cluster, weight"),
+        (
+            AFFINITY,
+            "sessionAffinity.",
+            "affinityType, affinityCookieTtlSec, idleTimeoutSec, cookie, header, clientIp",
+        ),
+        (
+            COOKIE,
+            "sessionAffinity.cookie.",
+            "name, path, domain, secure, httpOnly, sameSite, partitioned, hideFromUpstream",
+        ),
+        (HEADER, "sessionAffinity.header.", "name"),
+        (CLIENT_IP, "sessionAffinity.clientIp.", "ipv4PrefixLen, ipv6PrefixLen"),
+        (
+            OUTLIERS,
+            "outlierDetection.",
+            "consecutiveLocalOriginFailure, consecutiveGatewayErrors, baseEjectionTimeSec, maxEjectionPercent",
+        ),
+        (
+            HEALTH,
+            "healthCheck.",
+            "requestPath, checkIntervalSec, timeoutSec, healthyThreshold, unhealthyThreshold",
+        ),
+        (KEY, "keys[0].", "id, secret, env"),
+    ];
+    let unknown = |(within, path, known): (&str, &str, &str)| {
+        let config = within.replace('@', r#""unheardOf":1"#);
+        let problem = format!(r#"unknown field; allowed: {known}; given: "unheardOf""#);
+        Refused::new(config, &format!("{path}unheardOf"), problem)
+    };
+    objects.into_iter().map(unknown).collect()
+}

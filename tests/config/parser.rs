@@ -1,0 +1,204 @@
+//! The case table on the parser, as JSON text and as `google.protobuf.Struct`.
+
+use std::collections::BTreeMap;
+
+use prost::Message as _;
+use prost_types::value::Kind;
+use prost_types::{ListValue, Struct};
+use serde_json::Value;
+use session_affinity::config::{Config, ConfigError};
+
+use crate::cases::{self, ENVIRONMENT, NEVER_SHOWN, Refused};
+
+fn parse(bytes: &[u8]) -> Result<Config, ConfigError> {
+    let environment: BTreeMap<_, _> = ENVIRONMENT.into();
+    Config::parse(bytes, &|name| environment.get(name).map(|value| (*value).to_owned()))
+}
+
+/// What the filter logs.
+fn said(bytes: &[u8]) -> String {
+    parse(bytes).map_or_else(|error| format!("session-affinity: {error}"), |_| "(taken)".to_owned())
+}
+
+/// What Envoy hands over for these fields in YAML; `None` for text that is no JSON object.
+fn as_struct(json: &str) -> Option<Vec<u8>> {
+    match serde_json::from_str(json).ok()? {
+        Value::Object(fields) => Some(to_struct(fields).encode_to_vec()),
+        _ => None,
+    }
+}
+
+fn to_struct(fields: serde_json::Map<String, Value>) -> Struct {
+    Struct { fields: fields.into_iter().map(|(name, value)| (name, to_proto(value))).collect() }
+}
+
+fn to_proto(value: Value) -> prost_types::Value {
+    let kind = match value {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(bool) => Kind::BoolValue(bool),
+        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap()),
+        Value::String(text) => Kind::StringValue(text),
+        Value::Array(values) => {
+            Kind::ListValue(ListValue { values: values.into_iter().map(to_proto).collect() })
+        }
+        Value::Object(fields) => Kind::StructValue(to_struct(fields)),
+    };
+    prost_types::Value { kind: Some(kind) }
+}
+
+/// Fails with all differences at once.
+fn assert_all_say<'a>(said: impl Iterator<Item = (&'a Refused, String)>) {
+    let wrong: Vec<String> = said
+        .filter(|(case, said)| *said != case.line())
+        .map(|(case, said)| format!("{}\n    wanted {}\n    got    {said}", case.config, case.line()))
+        .collect();
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn what_is_wrong_is_refused_with_its_place_and_what_would_be_right() {
+    let cases = cases::refused();
+    assert_all_say(cases.iter().map(|case| (case, said(case.config.as_bytes()))));
+}
+
+#[test]
+fn what_is_wrong_in_a_struct_is_refused_in_the_same_words() {
+    let cases = cases::refused();
+    // A Struct has each field once, and an empty one is no bytes at all.
+    let sayable = cases.iter().filter(|case| !case.problem.starts_with("given twice") && case.config != "{}");
+    assert_all_say(sayable.filter_map(|case| Some((case, said(&as_struct(&case.config)?)))));
+}
+
+#[test]
+fn what_is_right_is_taken() {
+    for config in cases::accepted() {
+        assert_eq!(said(config.as_bytes()), "(taken)", "{config}");
+    }
+}
+
+#[test]
+fn what_is_right_is_taken_from_a_struct() {
+    for config in cases::accepted() {
+        assert_eq!(said(&as_struct(&config).unwrap()), "(taken)", "{config}");
+    }
+}
+
+#[test]
+fn no_error_shows_a_secret() {
+    for case in cases::refused() {
+        let line = said(case.config.as_bytes());
+        assert!(NEVER_SHOWN.iter().all(|secret| !line.contains(secret)), "{line}");
+    }
+}
+
+#[test]
+fn no_summary_warning_or_debug_text_shows_a_secret() {
+    for config in cases::accepted() {
+        let config = parse(config.as_bytes()).unwrap();
+        let text = format!("{}{:?}{config:?}", config.summary(), config.warnings());
+        assert!(NEVER_SHOWN.iter().all(|secret| !text.contains(secret)), "{text}");
+    }
+}
+
+#[test]
+fn the_path_of_a_field_in_a_list_of_services_has_its_place_in_the_list() {
+    // Every case of a single service again, as the second of two.
+    let first = r#"{"name":"first","routes":["first"],"backends":["first"]}"#;
+    let mut tried = 0;
+    for case in cases::refused() {
+        let in_service = case.config.starts_with('{')
+            && !["services", "Header\":", "keys", "cluster_header"]
+                .iter()
+                .any(|name| case.config.contains(name));
+        if !in_service || case.path == "(root)" || case.problem.contains("services, clusterHeader") {
+            continue;
+        }
+        let config = format!(r#"{{"services":[{first},{}]}}"#, case.config);
+        let error = parse(config.as_bytes()).unwrap_err();
+        let expected = case.problem.replace("duplicate of ", "duplicate of services[1].");
+        assert_eq!((error.path, error.problem), (format!("services[1].{}", case.path), expected), "{config}");
+        tried += 1;
+    }
+    assert!(tried > 200, "only {tried} cases were of a single service");
+}
+
+#[test]
+fn numbers_that_a_struct_alone_can_hold_are_refused() {
+    let value = |kind| prost_types::Value { kind: Some(kind) };
+    let config = |weight| {
+        let cluster = value(Kind::StringValue("a".to_owned()));
+        let weight = value(Kind::NumberValue(weight));
+        let fields = [("cluster".to_owned(), cluster), ("weight".to_owned(), weight)];
+        let backend = value(Kind::StructValue(Struct { fields: fields.into() }));
+        let backends = value(Kind::ListValue(ListValue { values: vec![backend] }));
+        Struct { fields: [("backends".to_owned(), backends)].into() }.encode_to_vec()
+    };
+    for (number, wrong, given) in [
+        (f64::NAN, "not an integer", "not a number"),
+        (f64::INFINITY, "not an integer", "a number of 1e12 or more"),
+        (f64::NEG_INFINITY, "not an integer", "a number of -1e12 or less"),
+        (f64::MIN_POSITIVE, "not an integer", "0.000…"),
+    ] {
+        let problem = format!("{wrong}; allowed: an integer from 0 to 1000; given: {given}");
+        let line = format!("session-affinity: config error at backends[0].weight: {problem}");
+        assert_eq!(said(&config(number)), line);
+    }
+    assert_eq!(said(&config(-0.0)), said(&config(0.0)));
+}
+
+#[test]
+fn a_value_of_no_kind_in_a_struct_is_null() {
+    let fields = [("backends".to_owned(), prost_types::Value { kind: None })];
+    let bytes = Struct { fields: fields.into() }.encode_to_vec();
+    assert!(said(&bytes).ends_with("given: null"), "{}", said(&bytes));
+}
+
+#[test]
+fn nesting_of_any_depth_is_refused_and_not_followed() {
+    let lists = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let objects = "{\"backends\":".repeat(100_000);
+    for text in [format!("{{\"backends\":{lists}}}"), objects] {
+        assert!(said(text.as_bytes()).contains("config error at (root): not JSON: recursion limit exceeded"));
+    }
+    let mut value = prost_types::Value { kind: Some(Kind::BoolValue(true)) };
+    for _ in 0..1000 {
+        value = prost_types::Value { kind: Some(Kind::ListValue(ListValue { values: vec![value] })) };
+    }
+    let bytes = Struct { fields: [("backends".to_owned(), value)].into() }.encode_to_vec();
+    assert!(said(&bytes).contains("config error at (root): not JSON"), "{}", said(&bytes));
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_refused() {
+    let line = said(b"{\"backends\":[\"\xff\"]}");
+    assert!(line.contains("config error at (root): not JSON: invalid unicode code point"), "{line}");
+}
+
+#[test]
+fn every_truncation_of_a_configuration_is_refused() {
+    let whole = r#"{"backends":["a",{"cluster":"b","weight":7}]}"#;
+    for end in 0..whole.len() {
+        assert!(parse(&whole.as_bytes()[..end]).is_err(), "{}", &whole[..end]);
+    }
+    let whole = as_struct(whole).unwrap();
+    for end in 0..whole.len() {
+        assert!(parse(&whole[..end]).is_err(), "the first {end} bytes");
+    }
+}
+
+#[test]
+fn an_error_is_one_line_whatever_was_given() {
+    for text in ["a\nb", "a\r\nb", "\u{2028}", "\u{85}", "\u{1b}[2J", "\u{202e}abc", "\0"] {
+        let quoted = serde_json::to_string(text).unwrap();
+        for config in [
+            format!(r#"{{"name":{quoted}}}"#),
+            format!(r"{{{quoted}:1}}"),
+            format!(r#"{{"backends":["a",{quoted}]}}"#),
+            format!(r#"{{"keys":[{{{quoted}:1}}]}}"#),
+        ] {
+            let line = said(config.as_bytes());
+            let plain = |char: char| char == '…' || char == ' ' || char.is_ascii_graphic();
+            assert!(line.chars().all(plain), "{line:?}");
+        }
+    }
+}

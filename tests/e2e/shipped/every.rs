@@ -1,0 +1,104 @@
+//! What holds for every file, whatever it shows.
+
+use std::fs;
+
+use harness::shipped;
+use serde_json::{Value, json};
+
+use crate::shipped_files::{File, companions, envoy_directory, names, of_type};
+
+/// A bootstrap and the files that belong to it, as they are.
+fn documents(name: &str) -> Vec<Value> {
+    let mut paths = companions(name);
+    paths.push(name.into());
+    paths.iter().map(|path| shipped::read(&envoy_directory().join(path)).unwrap()).collect()
+}
+
+fn clusters(document: &Value) -> Vec<&Value> {
+    let written = document.pointer("/static_resources/clusters").and_then(Value::as_array);
+    written.into_iter().flatten().chain(of_type(document, ".Cluster")).collect()
+}
+
+#[test]
+fn every_file_belongs_to_a_bootstrap_that_a_test_here_drives() {
+    let driven = ["canary.yaml", "envoy.yaml", "ingress.yaml", "live-update.yaml", "websocket.yaml"];
+    assert_eq!(names(), driven);
+    for entry in fs::read_dir(envoy_directory()).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(!path.is_dir() || path.with_extension("yaml").is_file(), "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn envoy_accepts_every_file() {
+    for name in names() {
+        let file = File::load(&name);
+        let verdict = file.options().validate(&file.bootstrap).await;
+        assert_eq!(verdict, Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn every_connection_manager_strips_what_clients_say_in_the_routing_headers_before_any_filter() {
+    for name in names() {
+        let documents = documents(&name);
+        let managers: Vec<&Value> =
+            documents.iter().flat_map(|document| of_type(document, ".HttpConnectionManager")).collect();
+        assert!(!managers.is_empty(), "{name}");
+        for manager in managers {
+            let removed: Vec<&Value> = manager["early_header_mutation_extensions"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|extension| extension.pointer("/typed_config/mutations")?.as_array())
+                .flatten()
+                .filter_map(|mutation| mutation.get("remove"))
+                .collect();
+            for header in ["x-affinity-cluster", "x-affinity-endpoint"] {
+                assert!(removed.contains(&&json!(header)), "{name}: {header}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_cluster_fails_at_once_when_it_has_no_healthy_endpoint() {
+    for name in names() {
+        let documents = documents(&name);
+        let clusters: Vec<&Value> = documents.iter().flat_map(clusters).collect();
+        assert!(!clusters.is_empty(), "{name}");
+        for cluster in clusters {
+            let threshold = cluster.pointer("/common_lb_config/healthy_panic_threshold/value");
+            assert_eq!(threshold, Some(&json!(0)), "{name}: {}", cluster["name"]);
+        }
+    }
+}
+
+#[test]
+fn every_filter_is_reloaded_should_its_vm_fail() {
+    for name in names() {
+        let documents = documents(&name);
+        let filters: Vec<&Value> =
+            documents.iter().flat_map(|document| of_type(document, ".wasm.v3.Wasm")).collect();
+        assert!(!filters.is_empty(), "{name}");
+        for filter in filters {
+            let config = &filter["config"];
+            assert_eq!(config["failure_policy"], "FAIL_RELOAD", "{name}");
+            let backoff = config.pointer("/reload_config/backoff/base_interval").and_then(Value::as_str);
+            let seconds = backoff.and_then(|text| text.strip_suffix('s')?.parse::<f64>().ok());
+            assert!(seconds.is_some_and(|seconds| seconds > 0.0 && seconds <= 1.0), "{name}: {backoff:?}");
+        }
+    }
+}
+
+#[test]
+fn no_file_holds_a_secret() {
+    for name in names() {
+        for document in documents(&name) {
+            let text = document.to_string();
+            for place in ["\"secret\":", "\"key_values\":"] {
+                assert!(!text.contains(place), "{name}: {place}");
+            }
+        }
+    }
+}
