@@ -1,8 +1,6 @@
 //! What is known of the health of backends, and what follows from it. The [`Board`] is what all workers of an
 //! Envoy share; a [`View`] is what one service makes of it.
 
-use std::collections::BTreeMap;
-
 use crate::backends::{Backend, BackendId, BackendSet, Backends, Choice};
 use crate::evidence::Evidence;
 use crate::hash::hash;
@@ -70,7 +68,8 @@ pub enum Recorded {
 /// nothing to say, or has not changed for ten minutes, is dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Board {
-    entries: BTreeMap<Slot, Entry>,
+    /// In the order of their slots.
+    entries: Vec<(Slot, Entry)>,
 }
 
 const ENTRY_LEN: usize = 31;
@@ -92,7 +91,9 @@ impl Board {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let (entries, _) = bytes.as_chunks::<ENTRY_LEN>();
-        Self { entries: entries.iter().filter_map(decode).collect() }
+        let mut entries: Vec<_> = entries.iter().filter_map(decode).collect();
+        entries.sort_unstable_by_key(|(slot, _)| *slot);
+        Self { entries }
     }
 
     /// For the other workers.
@@ -105,7 +106,7 @@ impl Board {
     pub fn record(&mut self, service: &Service, testimony: Testimony, now: Millis) -> Recorded {
         let Testimony { backend, evidence, in_panic } = testimony;
         let slot = Slot::of(&service.name, backend);
-        let mut entry = self.entries.get(&slot).copied().unwrap_or_default();
+        let mut entry = self.get(slot).copied().unwrap_or_default();
         let ejected = entry.ejected_until > now;
         if evidence == Evidence::Answered {
             if (entry.has_failures() && !ejected) || (ejected && in_panic) {
@@ -147,7 +148,7 @@ impl Board {
     /// Notes what active checks found of a backend of `service`. Returns whether that is news.
     pub fn set_unhealthy(&mut self, service: &str, backend: BackendId, unhealthy: bool, now: Millis) -> bool {
         let slot = Slot::of(service, backend);
-        let known = self.entries.get(&slot).copied().unwrap_or_default();
+        let known = self.get(slot).copied().unwrap_or_default();
         if known.unhealthy == unhealthy {
             return false;
         }
@@ -157,9 +158,25 @@ impl Board {
         true
     }
 
+    fn get(&self, slot: Slot) -> Option<&Entry> {
+        self.entries.get(self.place_of(slot).ok()?).map(|(_, entry)| entry)
+    }
+
+    fn place_of(&self, slot: Slot) -> Result<usize, usize> {
+        self.entries.binary_search_by_key(&slot, |(known, _)| *known)
+    }
+
     fn put(&mut self, slot: Slot, entry: Entry, now: Millis) {
-        self.entries.insert(slot, Entry { changed: now, ..entry });
-        self.entries.retain(|_, entry| {
+        let entry = Entry { changed: now, ..entry };
+        match self.place_of(slot) {
+            Ok(index) => {
+                if let Some((_, known)) = self.entries.get_mut(index) {
+                    *known = entry;
+                }
+            }
+            Err(index) => self.entries.insert(index, (slot, entry)),
+        }
+        self.entries.retain(|(_, entry)| {
             let fresh = entry.changed.saturating_add(FORGOTTEN) > now;
             (entry.has_failures() || entry.ejections > 0 || entry.unhealthy) && fresh
         });
@@ -169,7 +186,7 @@ impl Board {
     fn may_eject(&self, service: &Service, now: Millis) -> bool {
         let is_ejected = |backend: &&Backend| {
             let slot = Slot::of(&service.name, backend.id());
-            self.entries.get(&slot).is_some_and(|entry| entry.ejected_until > now)
+            self.get(slot).is_some_and(|entry| entry.ejected_until > now)
         };
         let ejected = service.backends.iter().filter(is_ejected).count();
         let share = usize::try_from(service.outlier_detection.max_ejection_percent).unwrap_or(0);
@@ -186,7 +203,7 @@ impl Board {
         let mut out = BackendSet::default();
         let mut known = false;
         for backend in backends.iter() {
-            let Some(entry) = self.entries.get(&Slot::of(service, backend.id())) else {
+            let Some(entry) = self.get(Slot::of(service, backend.id())) else {
                 continue;
             };
             known = true;

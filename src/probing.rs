@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use fnv::FnvBuildHasher;
+
 use crate::backends::BackendId;
 use crate::config::HealthCheck;
 use crate::service::Services;
@@ -50,7 +52,7 @@ pub struct Finding {
 #[derive(Debug, Default)]
 pub struct Prober {
     targets: Vec<Target>,
-    in_flight: HashMap<u32, usize>,
+    in_flight: HashMap<u32, usize, FnvBuildHasher>,
 }
 
 impl Prober {
@@ -72,7 +74,7 @@ impl Prober {
                 targets.push(Target { service, backend: backend.id(), due, row: 0, passing: true });
             }
         }
-        Self { targets, in_flight: HashMap::new() }
+        Self { targets, in_flight: HashMap::default() }
     }
 
     /// Whether there is anything to probe.
