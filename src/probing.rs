@@ -1,10 +1,6 @@
 //! Active health checks: which backend is probed when, and what the answers make of it. One worker of an Envoy
 //! does this for all.
 
-use std::collections::HashMap;
-
-use fnv::FnvBuildHasher;
-
 use crate::backends::BackendId;
 use crate::config::HealthCheck;
 use crate::service::Services;
@@ -52,7 +48,7 @@ pub struct Finding {
 #[derive(Debug, Default)]
 pub struct Prober {
     targets: Vec<Target>,
-    in_flight: HashMap<u32, usize, FnvBuildHasher>,
+    in_flight: Vec<(u32, usize)>,
 }
 
 impl Prober {
@@ -74,7 +70,7 @@ impl Prober {
                 targets.push(Target { service, backend: backend.id(), due, row: 0, passing: true });
             }
         }
-        Self { targets, in_flight: HashMap::default() }
+        Self { targets, in_flight: Vec::new() }
     }
 
     /// Whether there is anything to probe.
@@ -110,12 +106,13 @@ impl Prober {
 
     /// Notes that the host sent a probe and will answer under this token.
     pub fn sent(&mut self, token: u32, target: usize) {
-        self.in_flight.insert(token, target);
+        self.in_flight.push((token, target));
     }
 
     /// The target that a host's answer belongs to.
     pub fn target_of(&mut self, token: u32) -> Option<usize> {
-        self.in_flight.remove(&token)
+        let index = self.in_flight.iter().position(|(sent, _)| *sent == token)?;
+        Some(self.in_flight.swap_remove(index).1)
     }
 
     /// Notes a result. Returns what it makes certain, said again with each further result: another worker may
