@@ -8,9 +8,6 @@ use std::time::Duration;
 
 use proxy_wasm::hostcalls;
 
-/// A property's path: its segments joined by NUL.
-pub type PropertyPath = &'static str;
-
 /// A header map of the current stream.
 #[derive(Clone, Copy, Debug)]
 pub enum Headers {
@@ -110,9 +107,9 @@ fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> 
     Some(unsafe { Box::from_raw(slice_from_raw_parts_mut(data, size)) }.into_vec())
 }
 
-/// A property of the stream, as raw bytes. `None` where there is none.
+/// A property of the stream, as raw bytes. `path` is its segments joined by NUL. `None` where there is none.
 #[must_use]
-pub fn property(path: PropertyPath) -> Option<Vec<u8>> {
+pub fn property(path: &str) -> Option<Vec<u8>> {
     // SAFETY: the host reads the path and writes the two results.
     bytes(|data, size| unsafe { abi::proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }

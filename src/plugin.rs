@@ -140,6 +140,8 @@ fn shared_key(what: &str) -> String {
 pub struct Plugin {
     /// The request header that names the cluster.
     pub cluster_header: String,
+    /// The header that names an endpoint to Envoy, where any service pins endpoints.
+    pub endpoint_header: Option<String>,
     /// The response header that tells the outcome.
     pub debug_header: Option<String>,
     /// Who serves what.
@@ -172,6 +174,7 @@ struct Tally {
     counters: [Option<Counter>; Outcome::ALL.len()],
     counts: [Cell<u64>; Outcome::ALL.len()],
     warned_of_route: Cell<bool>,
+    warned_of_endpoint: Cell<bool>,
 }
 
 impl Plugin {
@@ -179,15 +182,13 @@ impl Plugin {
     fn new(config: Option<Config>) -> Self {
         let now = host::now().unwrap_or(0);
         let seed = host::random().map_or(now, u64::from_ne_bytes);
-        let (cluster_header, debug_header, services) = match config {
-            Some(config) => {
-                (config.cluster_header, config.debug_header, Services::new(config.services, config.keys))
-            }
-            None => ("x-affinity-cluster".to_owned(), None, Services::default()),
-        };
+        let config = config.unwrap_or_default();
+        let pins_endpoints = config.services.iter().any(|service| service.pin.has_endpoint());
+        let services = Services::new(config.services, config.keys);
         Self {
-            cluster_header,
-            debug_header,
+            cluster_header: config.cluster_header,
+            endpoint_header: pins_endpoints.then_some(config.endpoint_header),
+            debug_header: config.debug_header,
             watch: Watch::new(&services),
             tallies: services.all().iter().map(Tally::of).collect(),
             services,
@@ -229,6 +230,11 @@ impl Plugin {
     /// Whether this is the first time that the service at this place has a route to warn of.
     pub fn may_warn_of_route(&self, service: usize) -> bool {
         self.tallies.get(service).is_some_and(|tally| !tally.warned_of_route.replace(true))
+    }
+
+    /// Whether this is the first time that the service at this place misses the name of an endpoint.
+    pub fn may_warn_of_endpoint(&self, service: usize) -> bool {
+        self.tallies.get(service).is_some_and(|tally| !tally.warned_of_endpoint.replace(true))
     }
 
     fn flush_counters(&self) {
@@ -359,6 +365,7 @@ impl Tally {
             counters: Outcome::ALL.map(define),
             counts: Default::default(),
             warned_of_route: Cell::new(false),
+            warned_of_endpoint: Cell::new(false),
         }
     }
 }
