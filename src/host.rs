@@ -276,24 +276,32 @@ impl Counter {
     }
 }
 
-/// A value that all VMs of this `vm_id` share.
+/// A value that all VMs of this `vm_id` share, and its version.
 #[must_use]
-pub fn shared_data(key: &str) -> Option<Vec<u8>> {
-    let mut cas = 0;
+pub fn shared_data(key: &str) -> Option<(Vec<u8>, u32)> {
+    let mut version = 0;
     let get = |data, size| {
         // SAFETY: the host reads the key and writes the three results.
-        unsafe { abi::proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas) }
+        unsafe { abi::proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut version) }
     };
-    bytes(get)
+    let value = bytes(get)?;
+    Some((value, version))
 }
 
 /// Stores such a value, whatever was there.
 pub fn set_shared_data(key: &str, value: &[u8]) {
-    const UNCONDITIONALLY: u32 = 0;
+    const ANY_VERSION: u32 = 0;
+    // Without a version nobody can be faster.
+    let _ = replace_shared_data(key, value, ANY_VERSION);
+}
+
+/// Stores such a value where it still has this version. Of several VMs that try, one succeeds.
+#[must_use]
+pub fn replace_shared_data(key: &str, value: &[u8], version: u32) -> bool {
     // SAFETY: the host reads key and value.
-    unsafe {
-        abi::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), UNCONDITIONALLY)
-    };
+    let status =
+        unsafe { abi::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version) };
+    status == OK
 }
 
 /// Cryptographic randomness. `None` where the host gives none.

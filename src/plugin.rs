@@ -75,10 +75,13 @@ fn announce(config: &Config, fingerprint: u64) {
     let name = host::property("plugin_name").unwrap_or_default();
     let key = format!("session-affinity/announced/{}", String::from_utf8_lossy(&name));
     let fingerprint = fingerprint.to_be_bytes();
-    if host::shared_data(&key).is_some_and(|last| last == fingerprint) {
+    if host::shared_data(&key).is_some_and(|(last, _)| last == fingerprint) {
         return;
     }
     host::set_shared_data(&key, &fingerprint);
+    for service in &config.services {
+        host::set_shared_data(&route_warning_key(&service.name), NOT_WARNED);
+    }
     let line = format!("session-affinity {} configured: {}", env!("CARGO_PKG_VERSION"), config.summary());
     let warnings = config.warnings();
     if warnings.is_empty() {
@@ -86,6 +89,15 @@ fn announce(config: &Config, fingerprint: u64) {
     } else {
         log::warn!("{line}; {}", warnings.join("; "));
     }
+}
+
+const NOT_WARNED: &[u8] = b"";
+const WARNED: &[u8] = b"warned";
+
+/// Under which all workers know whether one of them warned of a service's route.
+fn route_warning_key(service: &str) -> String {
+    let plugin = host::property("plugin_name").unwrap_or_default();
+    format!("session-affinity/route-warning/{}/{service}", String::from_utf8_lossy(&plugin))
 }
 
 /// What all streams of one worker share.
@@ -108,6 +120,7 @@ struct Tally {
     counters: [Option<Counter>; Outcome::ALL.len()],
     counts: [Cell<u64>; Outcome::ALL.len()],
     warned_of_route: Cell<bool>,
+    route_warning_key: String,
 }
 
 impl Plugin {
@@ -159,9 +172,16 @@ impl Plugin {
         }
     }
 
-    /// Whether this is the first time that the service at this place has a route to warn of.
+    /// Whether this is the first time, on all workers, that the service at this place has a route to warn of.
     pub fn may_warn_of_route(&self, service: usize) -> bool {
-        self.tallies.get(service).is_some_and(|tally| !tally.warned_of_route.replace(true))
+        let Some(tally) = self.tallies.get(service) else {
+            return false;
+        };
+        if tally.warned_of_route.replace(true) {
+            return false;
+        }
+        let (said, version) = host::shared_data(&tally.route_warning_key).unwrap_or_default();
+        said == NOT_WARNED && host::replace_shared_data(&tally.route_warning_key, WARNED, version)
     }
 
     fn flush_counters(&self) {
@@ -186,6 +206,7 @@ impl Tally {
             counters: Outcome::ALL.map(define),
             counts: Default::default(),
             warned_of_route: Cell::new(false),
+            route_warning_key: route_warning_key(&service.name),
         }
     }
 }
