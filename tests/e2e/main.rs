@@ -13,6 +13,7 @@ mod config_errors;
 mod ecds;
 mod hostile_bytes;
 mod live_updates;
+mod observability;
 mod responses;
 mod routing_headers;
 mod sessions;
