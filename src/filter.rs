@@ -60,6 +60,7 @@ impl HttpContext for Filter {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        host::remove_header(Headers::Response, &self.plugin.cluster_header);
         let Some(served) = self.served.take() else {
             return Action::Continue;
         };
