@@ -14,6 +14,7 @@ mod ecds;
 mod hostile_bytes;
 mod live_updates;
 mod observability;
+mod raw;
 mod responses;
 mod routing_headers;
 mod sessions;
