@@ -60,7 +60,6 @@ impl HttpContext for Filter {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        host::remove_header(Headers::Response, &self.plugin.cluster_header);
         let Some(served) = self.served.take() else {
             return Action::Continue;
         };
@@ -170,12 +169,17 @@ fn apply(plugin: &Plugin, service: &Service, decision: &Decision<'_>) -> Action 
         }
         Verdict::Reject(status) => {
             log::debug!("session-affinity: service {}: {outcome} with {status}", service.name);
-            host::send_local_response(
+            let answered = host::send_local_response(
                 status,
                 "session_affinity_backend_unavailable",
                 "the backend of this session is unavailable\n",
             );
-            Action::Pause
+            if answered {
+                return Action::Pause;
+            }
+            // A stream that waits for no answer would wait for ever; without a cluster Envoy answers itself.
+            host::remove_header(Headers::Request, &plugin.cluster_header);
+            Action::Continue
         }
     }
 }

@@ -153,19 +153,6 @@ async fn naming_a_cluster_in_a_header_of_another_name_gets_a_client_nowhere_eith
     nobody_is_let_in(Some("x-where-to")).await;
 }
 
-#[tokio::test]
-async fn the_cluster_header_never_reaches_the_client() {
-    let app =
-        RawPod::start(*b"HTTP/1.1 200 OK\r\nx-affinity-cluster: app\r\ncontent-length: 0\r\n\r\n").unwrap();
-    for kind in ["NONE", "CLIENT_IP", "GENERATED_COOKIE"] {
-        let plugin = json!({ "sessionAffinity": { "affinityType": kind }, "backends": ["app"] });
-        let config = Bootstrap::new().cluster("app", &[app.address()]).filter(&plugin).build();
-        let envoy = Envoy::start(&config).await.unwrap();
-        let reply = Client::http1().fetch(&envoy.url(), &[]).await.unwrap();
-        assert_eq!(reply.header("x-affinity-cluster"), None, "{kind}");
-    }
-}
-
 /// A shipped file whose first virtual host serves every host, and has two more routes. They switch the filter off;
 /// one goes by the header, one to a fixed cluster.
 fn with_the_filter_off(file: &File) -> Value {
