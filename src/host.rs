@@ -220,8 +220,10 @@ pub fn remove_header(map: Headers, name: &str) {
     unsafe { abi::proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
 }
 
-/// Answers the request here. `details` is what access logs show as `RESPONSE_CODE_DETAILS`.
-pub fn send_local_response(status: u32, details: &str, body: &str) {
+/// Answers the request here, and returns whether that worked. `details` is what access logs show as
+/// `RESPONSE_CODE_DETAILS`.
+#[must_use]
+pub fn send_local_response(status: u32, details: &str, body: &str) -> bool {
     const NO_GRPC_STATUS: i32 = -1;
     let no_headers = 0_u32.to_le_bytes();
     // SAFETY: the host reads details, body and the encoded empty header map.
@@ -240,6 +242,7 @@ pub fn send_local_response(status: u32, details: &str, body: &str) {
     if answered != OK {
         log::error!("session-affinity: Envoy did not answer with {status} (status {answered})");
     }
+    answered == OK
 }
 
 /// The wall clock in milliseconds since 1970.

@@ -121,6 +121,9 @@ fn announce(config: &Config, fingerprint: u64) {
         return;
     }
     let _ = host::set_shared_data(&key, &fingerprint, Version::default());
+    for service in &config.services {
+        let _ = host::set_shared_data(&route_warning_key(&service.name), NOT_WARNED, Version::default());
+    }
     let line = format!("session-affinity {} configured: {}", env!("CARGO_PKG_VERSION"), config.summary());
     let warnings = config.warnings();
     if warnings.is_empty() {
@@ -134,6 +137,14 @@ fn announce(config: &Config, fingerprint: u64) {
 fn shared_key(what: &str) -> String {
     let plugin = host::property("plugin_name").unwrap_or_default();
     format!("session-affinity/{what}/{}", String::from_utf8_lossy(&plugin))
+}
+
+const NOT_WARNED: &[u8] = b"";
+const WARNED: &[u8] = b"warned";
+
+/// Under which all workers know whether one of them warned of a service's route.
+fn route_warning_key(service: &str) -> String {
+    shared_key(&format!("route-warning/{service}"))
 }
 
 /// What all streams of one worker share.
@@ -175,6 +186,7 @@ struct Tally {
     counts: [Cell<u64>; Outcome::ALL.len()],
     warned_of_route: Cell<bool>,
     warned_of_endpoint: Cell<bool>,
+    route_warning_key: String,
 }
 
 impl Plugin {
@@ -227,9 +239,16 @@ impl Plugin {
         }
     }
 
-    /// Whether this is the first time that the service at this place has a route to warn of.
+    /// Whether this is the first time, on all workers, that the service at this place has a route to warn of.
     pub fn may_warn_of_route(&self, service: usize) -> bool {
-        self.tallies.get(service).is_some_and(|tally| !tally.warned_of_route.replace(true))
+        let Some(tally) = self.tallies.get(service) else {
+            return false;
+        };
+        if tally.warned_of_route.replace(true) {
+            return false;
+        }
+        let (said, version) = host::shared_data(&tally.route_warning_key).unwrap_or_default();
+        said == NOT_WARNED && host::set_shared_data(&tally.route_warning_key, WARNED, version)
     }
 
     /// Whether this is the first time that the service at this place misses the name of an endpoint.
@@ -366,6 +385,7 @@ impl Tally {
             counts: Default::default(),
             warned_of_route: Cell::new(false),
             warned_of_endpoint: Cell::new(false),
+            route_warning_key: route_warning_key(&service.name),
         }
     }
 }

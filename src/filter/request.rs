@@ -84,12 +84,18 @@ fn apply(
         Verdict::Forward(to) => to,
         Verdict::Reject(status) => {
             log::debug!("session-affinity: service {}: {outcome} with {status}", service.name);
-            host::send_local_response(
+            let answered = host::send_local_response(
                 status,
                 "session_affinity_backend_unavailable",
                 "the backend of this session is unavailable\n",
             );
-            return Action::Pause;
+            if answered {
+                return Action::Pause;
+            }
+            // A stream that waits for no answer would wait for ever; without a cluster Envoy answers itself.
+            name_cluster(plugin, None);
+            name_endpoint(plugin, None);
+            return Action::Continue;
         }
     };
     let cluster = to.backend.map_or("the route's cluster", Backend::cluster);

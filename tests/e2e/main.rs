@@ -13,6 +13,8 @@ mod config_errors;
 mod ecds;
 mod hostile_bytes;
 mod live_updates;
+mod observability;
+mod raw;
 mod responses;
 mod routing_headers;
 mod sessions;

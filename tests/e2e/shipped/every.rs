@@ -5,18 +5,13 @@ use std::fs;
 use harness::shipped;
 use serde_json::{Value, json};
 
-use crate::shipped_files::{File, companions, envoy_directory, names, of_type};
+use crate::shipped_files::{File, clusters, companions, envoy_directory, names, of_type};
 
 /// A bootstrap and the files that belong to it, as they are.
 fn documents(name: &str) -> Vec<Value> {
     let mut paths = companions(name);
     paths.push(name.into());
     paths.iter().map(|path| shipped::read(&envoy_directory().join(path)).unwrap()).collect()
-}
-
-fn clusters(document: &Value) -> Vec<&Value> {
-    let written = document.pointer("/static_resources/clusters").and_then(Value::as_array);
-    written.into_iter().flatten().chain(of_type(document, ".Cluster")).collect()
 }
 
 #[test]
