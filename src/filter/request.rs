@@ -2,9 +2,7 @@
 
 use std::net::SocketAddr;
 
-use proxy_wasm::types::Action;
-
-use super::{Envelope, Served};
+use super::{Action, Envelope, Served};
 use crate::affinity::{Decision, Facts, Needs, Part, Verdict};
 use crate::backends::Backend;
 use crate::config::Affinity;
