@@ -14,9 +14,10 @@
 //! drawn at random for ever. Version, key id, service, carrier and its name are associated data: a token is
 //! worth nothing anywhere else. The checksum of a token without keys finds accidents, not forgers.
 //!
-//! The session, big-endian: flags (1: began over https, 2: has room for an endpoint, 4: the endpoint is known),
-//! start in ms (6 bytes), last use in quarter seconds after it (4), seed (8), backend id (8); where there is room,
-//! the endpoint's address as IPv6 (16) and port (2). In an envelope the application's value follows.
+//! The session, big-endian: flags (1: began over https, 2: has room for an endpoint, 4: the endpoint is known,
+//! 8: it is IPv6), start in ms (6 bytes), last use in quarter seconds after it (4), seed (8), backend id (8);
+//! where there is room, the endpoint's address as IPv6 (16) and port (2). In an envelope the application's value
+//! follows.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
@@ -48,6 +49,7 @@ const CHECKSUM_LEN: usize = 8;
 const HTTPS: u8 = 1;
 const HAS_ENDPOINT: u8 = 2;
 const KNOWS_ENDPOINT: u8 = 4;
+const IPV6: u8 = 8;
 
 /// What carries a token between client and Envoy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +196,8 @@ fn encode(session: &Session, has_endpoint: bool) -> Vec<u8> {
     let endpoint = session.endpoint.filter(|_| has_endpoint);
     let flags = flag(session.https, HTTPS)
         | flag(has_endpoint, HAS_ENDPOINT)
-        | flag(endpoint.is_some(), KNOWS_ENDPOINT);
+        | flag(endpoint.is_some(), KNOWS_ENDPOINT)
+        | flag(endpoint.is_some_and(|endpoint| endpoint.is_ipv6()), IPV6);
     let mut payload = vec![flags];
     payload.extend(session.start.to_be_bytes().into_iter().skip(2));
     payload.extend(session.used.to_be_bytes());
@@ -218,13 +221,17 @@ fn decode(payload: &[u8]) -> Option<(Session, &[u8])> {
     let (used, rest) = rest.split_first_chunk()?;
     let (seed, rest) = rest.split_first_chunk()?;
     let (backend, mut rest) = rest.split_first_chunk()?;
-    (flags & !(HTTPS | HAS_ENDPOINT | KNOWS_ENDPOINT) == 0).then_some(())?;
+    (flags & !(HTTPS | HAS_ENDPOINT | KNOWS_ENDPOINT | IPV6) == 0).then_some(())?;
     let mut endpoint = None;
     if flags & HAS_ENDPOINT != 0 {
         let (address, after) = rest.split_first_chunk::<16>()?;
         let (port, after) = after.split_first_chunk()?;
-        let address = Ipv6Addr::from(*address).to_canonical();
-        endpoint = (flags & KNOWS_ENDPOINT != 0).then(|| SocketAddr::new(address, u16::from_be_bytes(*port)));
+        if flags & KNOWS_ENDPOINT != 0 {
+            let address = Ipv6Addr::from(*address);
+            let address =
+                if flags & IPV6 != 0 { address.into() } else { IpAddr::V4(address.to_ipv4_mapped()?) };
+            endpoint = Some(SocketAddr::new(address, u16::from_be_bytes(*port)));
+        }
         rest = after;
     }
     let session = Session {
