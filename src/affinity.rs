@@ -146,8 +146,7 @@ impl Service {
     }
 
     /// Without affinity.
-    #[must_use]
-    pub fn by_weight<'a>(&'a self, facts: &Facts<'_>, view: &'a View) -> Decision<'a> {
+    fn by_weight<'a>(&'a self, facts: &Facts<'_>, view: &'a View) -> Decision<'a> {
         forward(Outcome::None, self.pick(facts, view), Part::None)
     }
 

@@ -10,6 +10,7 @@ use crate::cookie::{self, Cookie, Secure};
 use crate::endpoint;
 use crate::health::View;
 use crate::host::{self, Headers};
+use crate::outcome::Outcome;
 use crate::plugin::Plugin;
 use crate::service::Service;
 use crate::session::Session;
@@ -48,8 +49,9 @@ pub fn serve(plugin: &Plugin, index: usize, service: &Service, view: &View) -> (
                 nonce = host::random();
                 session.start = plugin.read_clock();
                 if nonce.is_none() {
-                    // No randomness, no token, no session.
-                    decision = service.by_weight(&facts, view);
+                    // No randomness, no token, no session: it goes where it goes, by weight.
+                    to.part = Part::None;
+                    decision.outcome = Outcome::None;
                 }
             }
             Part::Changed(_) => nonce = host::random(),
