@@ -88,6 +88,8 @@ impl HttpContext for Filter {
             && let Some(service) = self.plugin.services.all().get(served.service)
         {
             response::answer(&self.plugin, service, served);
+        } else {
+            response::hide_endpoint(&self.plugin);
         }
         Action::Continue
     }

@@ -122,7 +122,8 @@ fn announce(config: &Config, fingerprint: u64) {
     }
     let _ = host::set_shared_data(&key, &fingerprint, Version::default());
     for service in &config.services {
-        let _ = host::set_shared_data(&route_warning_key(&service.name), NOT_WARNED, Version::default());
+        Warning::of("route", &service.name).forget();
+        Warning::of("endpoint", &service.name).forget();
     }
     let line = format!("session-affinity {} configured: {}", env!("CARGO_PKG_VERSION"), config.summary());
     let warnings = config.warnings();
@@ -139,12 +140,36 @@ fn shared_key(what: &str) -> String {
     format!("session-affinity/{what}/{}", String::from_utf8_lossy(&plugin))
 }
 
-const NOT_WARNED: &[u8] = b"";
-const WARNED: &[u8] = b"warned";
+/// Something to warn of once, whichever worker meets it first.
+#[derive(Debug)]
+struct Warning {
+    /// Whether this worker need not ask the others.
+    met: Cell<bool>,
+    /// Under which all workers know whether one of them said it.
+    key: String,
+}
 
-/// Under which all workers know whether one of them warned of a service's route.
-fn route_warning_key(service: &str) -> String {
-    shared_key(&format!("route-warning/{service}"))
+impl Warning {
+    const SAID: &[u8] = b"said";
+    const NOT_SAID: &[u8] = b"";
+
+    fn of(what: &str, service: &str) -> Self {
+        Self { met: Cell::new(false), key: shared_key(&format!("{what}-warning/{service}")) }
+    }
+
+    /// Whether it is this worker that says it.
+    fn is_due(&self) -> bool {
+        if self.met.replace(true) {
+            return false;
+        }
+        let (said, version) = host::shared_data(&self.key).unwrap_or_default();
+        said == Self::NOT_SAID && host::set_shared_data(&self.key, Self::SAID, version)
+    }
+
+    /// It may be said anew.
+    fn forget(&self) {
+        let _ = host::set_shared_data(&self.key, Self::NOT_SAID, Version::default());
+    }
 }
 
 /// What all streams of one worker share.
@@ -184,9 +209,8 @@ struct Shared {
 struct Tally {
     counters: [Option<Counter>; Outcome::ALL.len()],
     counts: [Cell<u64>; Outcome::ALL.len()],
-    warned_of_route: Cell<bool>,
-    warned_of_endpoint: Cell<bool>,
-    route_warning_key: String,
+    of_route: Warning,
+    of_endpoint: Warning,
 }
 
 impl Plugin {
@@ -241,19 +265,13 @@ impl Plugin {
 
     /// Whether this is the first time, on all workers, that the service at this place has a route to warn of.
     pub fn may_warn_of_route(&self, service: usize) -> bool {
-        let Some(tally) = self.tallies.get(service) else {
-            return false;
-        };
-        if tally.warned_of_route.replace(true) {
-            return false;
-        }
-        let (said, version) = host::shared_data(&tally.route_warning_key).unwrap_or_default();
-        said == NOT_WARNED && host::set_shared_data(&tally.route_warning_key, WARNED, version)
+        self.tallies.get(service).is_some_and(|tally| tally.of_route.is_due())
     }
 
-    /// Whether this is the first time that the service at this place misses the name of an endpoint.
+    /// Whether this is the first time, on all workers, that the service at this place misses the name of an
+    /// endpoint.
     pub fn may_warn_of_endpoint(&self, service: usize) -> bool {
-        self.tallies.get(service).is_some_and(|tally| !tally.warned_of_endpoint.replace(true))
+        self.tallies.get(service).is_some_and(|tally| tally.of_endpoint.is_due())
     }
 
     fn flush_counters(&self) {
@@ -383,9 +401,8 @@ impl Tally {
         Self {
             counters: Outcome::ALL.map(define),
             counts: Default::default(),
-            warned_of_route: Cell::new(false),
-            warned_of_endpoint: Cell::new(false),
-            route_warning_key: route_warning_key(&service.name),
+            of_route: Warning::of("route", &service.name),
+            of_endpoint: Warning::of("endpoint", &service.name),
         }
     }
 }

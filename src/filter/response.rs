@@ -28,7 +28,8 @@ pub fn answer(plugin: &Plugin, service: &Service, mut served: Served) {
     let matters = served.nonce.is_some()
         || endpoint.is_some()
         || value.is_some()
-        || matches!(served.part, Part::FirstKey(_));
+        || matches!(served.part, Part::FirstKey(_))
+        || named_endpoint_to_stay_on(service, &served).is_some();
     let evidence = learn(plugin, service, &mut served, matters);
     let answered = evidence == Some(Evidence::Answered);
     if answered && service.pin.has_endpoint() {
@@ -53,10 +54,21 @@ pub fn answer(plugin: &Plugin, service: &Service, mut served: Served) {
 /// What `stateful_session` says of the endpoint that answered: nothing where it is the one that was asked for. The
 /// client must not see it.
 fn endpoint_named(plugin: &Plugin, service: &Service) -> Option<SocketAddr> {
-    let name = plugin.endpoint_header.as_ref().filter(|_| service.pin.has_endpoint())?;
+    if !service.pin.has_endpoint() {
+        hide_endpoint(plugin);
+        return None;
+    }
+    let name = plugin.endpoint_header.as_ref()?;
     let value = host::header(Headers::Response, name)?;
     host::remove_header(Headers::Response, name);
     endpoint::from_header(&value)
+}
+
+/// `stateful_session` names endpoints on every route, whether or not it belongs to a service that pins them.
+pub fn hide_endpoint(plugin: &Plugin) {
+    if let Some(name) = &plugin.endpoint_header {
+        host::remove_header(Headers::Response, name);
+    }
 }
 
 /// The application's own name for the session, where one is to be wrapped.
@@ -72,8 +84,7 @@ fn value_named(service: &Service) -> Option<Vec<u8>> {
 fn learn(plugin: &Plugin, service: &Service, served: &mut Served, matters: bool) -> Option<Evidence> {
     let watched = served.backend.filter(|_| service.outlier_detection.is_on());
     let Some(backend) = watched else {
-        let strict = service.pin == Pin::Endpoint && service.on_unavailable != OnUnavailable::Repin;
-        return (matters || strict).then(evidence_of_details);
+        return matters.then(evidence_of_details);
     };
     let suspect = plugin.watch.view(served.service).is_some_and(|view| view.is_suspect(backend));
     let look = if matters || suspect { Look::Both } else { plugin.watch.look(served.service, backend) };
@@ -98,6 +109,10 @@ fn learn(plugin: &Plugin, service: &Service, served: &mut Served, matters: bool)
         if evidence::is_gateway_error(&status) {
             verdict = Evidence::GatewayError;
         }
+    }
+    if rejected_by_envoy(service, served, Some(evidence)).is_some() {
+        // Of the backend's other endpoints it says nothing.
+        verdict = Evidence::Nothing;
     }
     plugin.testify(service, Testimony { backend, evidence: verdict, in_panic: served.in_panic });
     Some(evidence)
@@ -137,12 +152,17 @@ fn move_session(plugin: &Plugin, served: &mut Served, change: impl FnOnce(Sessio
 /// The status for `stateful_session`'s refusal, with `strict`, to go to another endpoint than the session's; `None`
 /// where this is none.
 fn rejected_by_envoy(service: &Service, served: &Served, evidence: Option<Evidence>) -> Option<u32> {
+    let status = named_endpoint_to_stay_on(service, served)?;
+    (evidence == Some(Evidence::LocalOriginFailure)).then_some(status)
+}
+
+/// The status to answer with, where the request named an endpoint that its session must not leave.
+fn named_endpoint_to_stay_on(service: &Service, served: &Served) -> Option<u32> {
     let OnUnavailable::Reject(status) = service.on_unavailable else {
         return None;
     };
     let had_endpoint = served.part.session().is_some_and(|session| session.endpoint.is_some());
-    let refused = service.pin == Pin::Endpoint && evidence == Some(Evidence::LocalOriginFailure);
-    (had_endpoint && refused).then_some(status)
+    (service.pin.has_endpoint() && had_endpoint).then_some(status)
 }
 
 /// Tells the client of its session, if there is something to tell.
@@ -163,19 +183,9 @@ fn announce(plugin: &Plugin, service: &Service, served: &Served, value: Option<V
     if let (Part::First(_), Some(chosen)) = (served.part, served.backend) {
         warn_of_route(plugin, service, served.service, chosen);
     }
-    if let News::Session(session, _) = &news
-        && service.pin.has_endpoint()
-        && session.endpoint.is_none()
-    {
-        if plugin.may_warn_of_endpoint(served.service) {
-            log::warn!(
-                "session-affinity: service {}: Envoy named no endpoint: \
-                 does stateful_session with header state {} stand behind this filter?",
-                service.name,
-                plugin.endpoint_header.as_deref().unwrap_or_default(),
-            );
-        }
-        if service.pin == Pin::Endpoint {
+    if service.pin.has_endpoint() && served.part.session().is_some_and(|session| session.endpoint.is_none()) {
+        warn_of_endpoint(plugin, service, served.service);
+        if service.pin == Pin::Endpoint && matches!(news, News::Session(..)) {
             return;
         }
     }
@@ -227,6 +237,18 @@ fn warn_of_route(plugin: &Plugin, service: &Service, index: usize, chosen: Backe
             String::from_utf8_lossy(&cluster),
             chosen.cluster(),
             plugin.cluster_header,
+        );
+    }
+}
+
+/// The same goes for a chain of filters in which nobody tells or honours endpoints.
+fn warn_of_endpoint(plugin: &Plugin, service: &Service, index: usize) {
+    if plugin.may_warn_of_endpoint(index) {
+        log::warn!(
+            "session-affinity: service {}: Envoy named no endpoint: \
+             does stateful_session with header state {} stand behind this filter?",
+            service.name,
+            plugin.endpoint_header.as_deref().unwrap_or_default(),
         );
     }
 }
