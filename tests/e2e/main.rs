@@ -11,6 +11,7 @@
 mod client_ip;
 mod config_errors;
 mod ecds;
+mod endpoints;
 mod hostile_bytes;
 mod live_updates;
 mod observability;
