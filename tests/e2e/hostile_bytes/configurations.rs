@@ -125,10 +125,14 @@ async fn a_start_without_a_configuration_is_refused_with_a_config_error() {
     }
 }
 
+/// An Envoy with a good configuration, which needs no pod.
+async fn serving() -> Live {
+    let ok = json!({ "match": { "prefix": "/" }, "direct_response": { "status": 200 } });
+    Live::start(Bootstrap::new().route(ok), &json!({ "backends": ["a"] })).await
+}
+
 async fn each_is_refused(configurations: &[Value]) {
-    let pods = pods(2);
-    let plugin = json!({ "sessionAffinity": { "affinityType": "CLIENT_IP" }, "backends": names(&pods) });
-    let live = Live::start(bootstrap(&pods), &plugin).await;
+    let live = serving().await;
     for configuration in configurations {
         let logged = live.envoy.log().len();
         live.expect_refusal(configuration).await;
@@ -146,7 +150,14 @@ async fn each_is_refused(configurations: &[Value]) {
 
 #[tokio::test]
 async fn an_empty_configuration_is_an_error_and_harms_no_vm() {
-    each_is_refused(&empty()).await;
+    let live = serving().await;
+    for configuration in empty() {
+        live.expect_refusal(&configuration).await;
+    }
+    // Envoy before 1.40 remembers by its bytes what was refused: only the first of them comes to the filter.
+    let error = "session-affinity: config error at (root): no configuration";
+    assert!(live.envoy.log().contains(error), "{}", live.envoy.log_excerpt());
+    assert_no_vm_failed(&live.envoy).await;
 }
 
 #[tokio::test]
