@@ -12,7 +12,8 @@ use crate::support::{NOW, service};
 fn edits(affinity: &Value, https: bool, age: u64, response: &[(&str, &str)]) -> Vec<String> {
     let service = service(&json!({ "sessionAffinity": affinity, "backends": ["a"] }));
     let session = Session::begin(NOW, 1, BackendId::of("a"), https);
-    let token = service.tokens.as_ref().map(|tokens| tokens.write(&session, [7; NONCE_LEN])).unwrap_or_default();
+    let token =
+        service.tokens.as_ref().map(|tokens| tokens.write(&session, [7; NONCE_LEN])).unwrap_or_default();
     let response: Vec<_> = response.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
     let text = |value: Vec<u8>| String::from_utf8(value).unwrap().replace(&token, "…");
     let show = |edit| match edit {

@@ -178,7 +178,8 @@ fn the_first_key_makes_tokens_and_every_key_reads_them() {
 #[test]
 fn a_token_fits_a_cookie_and_a_url_and_is_at_most_128_bytes_long() {
     for tokens in [plain(), sealed(), tokens_of(&[("abcdefgh", SECRET)], &"s".repeat(64), &"n".repeat(128))] {
-        let token = tokens.write(&Session { start: (1 << 48) - 1, used: u32::MAX, ..session() }, [0xff; NONCE_LEN]);
+        let token =
+            tokens.write(&Session { start: (1 << 48) - 1, used: u32::MAX, ..session() }, [0xff; NONCE_LEN]);
         assert!(token.len() <= MAX_LEN, "{}", token.len());
         assert!(token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{token}");
     }
