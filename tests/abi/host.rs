@@ -11,6 +11,18 @@ use wasmi::{Engine, Extern, Func, Instance, Linker, Module, Store, Val, WasmPara
 
 use crate::imports;
 
+/// How a host hands over bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HandingOver {
+    /// In a block of their size.
+    #[default]
+    LikeEnvoy,
+    /// A length, but no block.
+    NoPointer,
+    /// A block of no length.
+    NoBytes,
+}
+
 /// All that the module can see and change.
 #[derive(Debug, Default)]
 pub struct World {
@@ -30,6 +42,8 @@ pub struct World {
     pub response: Vec<(Vec<u8>, Vec<u8>)>,
     /// What is handed over in place of either map.
     pub raw_pairs: Option<Vec<u8>>,
+    /// How bytes are handed over.
+    pub handing_over: HandingOver,
     /// Calls, by their full names, that do nothing but answer this status.
     pub faults: BTreeMap<String, u32>,
     /// What `proxy_set_shared_data` stored.

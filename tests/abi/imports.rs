@@ -2,7 +2,7 @@
 
 use wasmi::{Caller, Extern, Val};
 
-use crate::host::World;
+use crate::host::{HandingOver, World};
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
@@ -197,18 +197,27 @@ impl Call<'_, '_> {
         self.put(argument, &number.to_le_bytes())
     }
 
-    /// Hands over bytes in memory of the module's own, as Envoy does: none at all where there are no bytes.
+    /// Hands over bytes in memory of the module's own.
     fn hand_over(&mut self, bytes: &[u8], argument: usize) -> u32 {
-        let mut pointer = 0;
-        if !bytes.is_empty() {
-            let malloc = self.caller.get_export("malloc").and_then(Extern::into_func).expect("malloc");
-            let malloc = malloc.typed::<u32, u32>(&*self.caller).expect("malloc takes a size");
-            let size = u32::try_from(bytes.len()).unwrap();
-            pointer = malloc.call(&mut *self.caller, size).expect("malloc does not trap");
-            self.put_at(pointer, bytes);
-        }
+        let (pointer, size) = match self.world().handing_over {
+            HandingOver::NoPointer => (0, 5),
+            HandingOver::NoBytes => (self.place(&[]), 0),
+            // No place at all where there are no bytes.
+            HandingOver::LikeEnvoy if bytes.is_empty() => (0, 0),
+            HandingOver::LikeEnvoy => (self.place(bytes), u32::try_from(bytes.len()).unwrap()),
+        };
         self.put_u32(argument, pointer);
-        self.put_u32(argument + 1, u32::try_from(bytes.len()).unwrap())
+        self.put_u32(argument + 1, size)
+    }
+
+    /// Puts bytes into a block that the module allocates.
+    fn place(&mut self, bytes: &[u8]) -> u32 {
+        let malloc = self.caller.get_export("malloc").and_then(Extern::into_func).expect("malloc");
+        let malloc = malloc.typed::<u32, u32>(&*self.caller).expect("malloc takes a size");
+        let size = u32::try_from(bytes.len()).unwrap();
+        let pointer = malloc.call(&mut *self.caller, size).expect("malloc does not trap");
+        self.put_at(pointer, bytes);
+        pointer
     }
 
     /// The header map that the first argument names.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use session_affinity::hash::mix;
 
-use crate::host::{Vm, World, imported};
+use crate::host::{HandingOver, Vm, World, imported};
 use crate::imports::encode;
 use crate::support::{counters, exchange, generated_cookie, header, plugin, request, response};
 
@@ -139,6 +139,21 @@ fn no_status_of_any_call_stops_a_plugin_that_serves() {
             vm.tick(root);
             live_through(&mut vm, root, &cookies);
         }
+    }
+}
+
+#[test]
+fn bytes_that_are_promised_and_not_handed_over_are_none() {
+    let cookies = cookies();
+    let (mut vm, root, taken) = Vm::start(world());
+    assert!(taken, "{:?}", vm.world().log);
+    for handing_over in [HandingOver::NoPointer, HandingOver::NoBytes, HandingOver::LikeEnvoy] {
+        vm.world().handing_over = handing_over;
+        live_through(&mut vm, root, &cookies);
+        let mut world = world();
+        world.handing_over = handing_over;
+        let (_, _, taken) = Vm::start(world);
+        assert_eq!(taken, handing_over == HandingOver::LikeEnvoy);
     }
 }
 
