@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use session_affinity::announcement::{HeaderEdit, News};
 use session_affinity::session::Session;
+use session_affinity::token::NONCE_LEN;
 
 use crate::support::{NOW, begin, service};
 
@@ -10,7 +11,8 @@ use crate::support::{NOW, begin, service};
 fn edits(affinity: &Value, https: bool, age: u64, response: &[(&str, &str)]) -> Vec<String> {
     let service = service(&json!({ "sessionAffinity": affinity, "backends": ["a"] }));
     let session = Session { https, ..begin(NOW, "a") };
-    let token = service.tokens.as_ref().map(|tokens| tokens.write(&session, [7; _])).unwrap_or_default();
+    let token =
+        service.tokens.as_ref().map(|tokens| tokens.write(&session, [7; NONCE_LEN])).unwrap_or_default();
     let response: Vec<_> = response.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
     let text = |value: Vec<u8>| String::from_utf8(value).unwrap().replace(&token, "…");
     let show = |edit| match edit {
@@ -18,7 +20,8 @@ fn edits(affinity: &Value, https: bool, age: u64, response: &[(&str, &str)]) -> 
         HeaderEdit::Set(name, value) => format!("set {name}: {}", text(value)),
         HeaderEdit::Remove(name) => format!("remove {name}"),
     };
-    let edits = service.announce(News::Session(session, [7; _]), NOW + age, &response.iter().copied());
+    let edits =
+        service.announce(News::Session(session, [7; NONCE_LEN]), NOW + age, &response.iter().copied());
     edits.into_iter().map(show).collect()
 }
 

@@ -11,6 +11,7 @@ use session_affinity::health::View;
 use session_affinity::outcome::Outcome;
 use session_affinity::service::{Service, Services};
 use session_affinity::session::{Millis, Session};
+use session_affinity::token::NONCE_LEN;
 
 /// A secret of 32 bytes.
 pub const SECRET: &str = "IDMyIGJ5dGVzIHRoYXQgbm9ib2R5IHNoYWxsIHNlZSE=";
@@ -99,7 +100,7 @@ pub fn begin(now: Millis, cluster: &str) -> Session {
 
 /// What a session says as the `GCLB` cookie of a service.
 pub fn cookie(service: &Service, session: &Session) -> String {
-    let token = service.tokens.as_ref().unwrap().write(session, [7; _]);
+    let token = service.tokens.as_ref().unwrap().write(session, [7; NONCE_LEN]);
     format!("GCLB={token}")
 }
 
