@@ -100,6 +100,9 @@ fn apply(
     };
     let cluster = to.backend.map_or("the route's cluster", Backend::cluster);
     log::debug!("session-affinity: service {}: {outcome} to {cluster}", service.name);
+    if matches!(to.part, Part::First(_) | Part::FirstKey(_)) {
+        served.https = is_https(service);
+    }
     name_cluster(plugin, to.backend);
     name_endpoint(plugin, to.endpoint);
     if let (Affinity::HeaderEnvelope { name, .. }, Some(value), Some(text)) =
@@ -110,9 +113,6 @@ fn apply(
     }
     served.backend = to.backend.map(Backend::id);
     served.part = to.part;
-    if matches!(to.part, Part::First(_) | Part::FirstKey(_)) {
-        served.https = is_https(service);
-    }
     if let Part::First(session) = to.part {
         served.part = Part::First(Session { https: served.https, ..session });
     }
