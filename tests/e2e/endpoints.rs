@@ -1,6 +1,6 @@
 //! Sessions tied to endpoints: Envoy balances, checks health, and says who answered; the filter remembers.
 
-mod fleet;
+pub mod fleet;
 mod leaving;
 mod reject;
 mod secrecy;
