@@ -1,7 +1,10 @@
 //! The configurations in envoy/, each as people copy it.
 
 mod canary;
+mod canary_endpoints;
+mod endpoints;
 mod every;
+mod header;
 mod ingress;
 mod live_update;
 mod smallest;
