@@ -7,5 +7,6 @@ mod every;
 mod header;
 mod ingress;
 mod live_update;
+mod mcp;
 mod smallest;
 mod websocket;
