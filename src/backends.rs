@@ -10,12 +10,13 @@
 //! use session_affinity::backends::Backends;
 //! let two = Backends::new([("blue".to_owned(), 1), ("green".to_owned(), 3)]);
 //! let one = Backends::new([("green".to_owned(), 3)]);
-//! assert_eq!(two.choose(42).cluster(), two.choose(42).cluster());
-//! assert_eq!(one.choose(42).cluster(), "green");
+//! assert_eq!(two.all().choose(42), two.all().choose(42));
+//! assert_eq!(one.all().choose(42).cluster(), "green");
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::rc::Rc;
 
 use crate::hash::{hash, mix};
 
@@ -43,14 +44,39 @@ impl BackendId {
     }
 }
 
+/// Ids are well-mixed bits already: a second hash would only cost time.
+#[derive(Clone, Debug, Default)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = hash(bytes);
+    }
+
+    fn write_u64(&mut self, bits: u64) {
+        self.0 = bits;
+    }
+}
+
+/// A set of backends.
+pub type BackendSet = HashSet<BackendId, BuildHasherDefault<IdHasher>>;
+
 /// One backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
-    cluster: String,
+    cluster: Rc<str>,
     id: BackendId,
 }
 
 impl Backend {
+    fn new(cluster: &str) -> Self {
+        Self { cluster: cluster.into(), id: BackendId::of(cluster) }
+    }
+
     /// The name of the Envoy cluster.
     #[must_use]
     pub fn cluster(&self) -> &str {
@@ -64,21 +90,50 @@ impl Backend {
     }
 }
 
-/// Ids are well-mixed bits already: a second hash would only cost time.
-#[derive(Default)]
-struct IdHasher(u64);
+/// The backends of a service with their weights, as configured.
+#[derive(Debug)]
+pub struct Backends {
+    weighted: Vec<(Backend, u32)>,
+    by_id: HashMap<BackendId, Backend, BuildHasherDefault<IdHasher>>,
+    all: Choice,
+}
 
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
+impl Backends {
+    /// From cluster names and weights. Weight 0 drains: it is found by [`get`](Self::get), but chosen only where
+    /// nothing else is left.
+    #[must_use]
+    pub fn new(backends: impl IntoIterator<Item = (String, u32)>) -> Self {
+        let weighted: Vec<(Backend, u32)> =
+            backends.into_iter().map(|(cluster, weight)| (Backend::new(&cluster), weight)).collect();
+        Self {
+            by_id: weighted.iter().map(|(backend, _)| (backend.id, backend.clone())).collect(),
+            all: Choice::among(weighted.iter()),
+            weighted,
+        }
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = hash(bytes);
+    /// The backend with this id, draining or not, if the configuration still has it.
+    #[must_use]
+    pub fn get(&self, id: BackendId) -> Option<&Backend> {
+        self.by_id.get(&id)
     }
 
-    fn write_u64(&mut self, bits: u64) {
-        self.0 = bits;
+    /// Each backend, in the order of the configuration.
+    #[must_use]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Backend> {
+        self.weighted.iter().map(|(backend, _)| backend)
+    }
+
+    /// The choice among all of them, whatever their health.
+    #[must_use]
+    pub const fn all(&self) -> &Choice {
+        &self.all
+    }
+
+    /// The choice among those that are not in `out`.
+    #[must_use]
+    pub fn without(&self, out: &BackendSet) -> Choice {
+        Choice::among(self.weighted.iter().filter(|(backend, _)| !out.contains(&backend.id)))
     }
 }
 
@@ -100,30 +155,23 @@ impl WeightClass {
     }
 }
 
-/// The backends of a service with their weights.
-#[derive(Debug)]
-pub struct Backends {
-    by_id: HashMap<BackendId, Backend, BuildHasherDefault<IdHasher>>,
-    /// Backends that take new sessions, one class for each distinct weight; if all drain, those.
+/// Backends among which to choose, by weight.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// One class for each distinct weight.
     classes: Vec<WeightClass>,
     /// For each class: the sum of all weights up to and with it.
     sums: Vec<u64>,
-    /// Stands in where a list is empty, which configuration refuses.
+    /// Stands in where there is no backend at all, which configuration refuses.
     nowhere: Backend,
 }
 
-impl Backends {
-    /// From cluster names and weights. Weight 0 drains: it is found by [`get`](Self::get), but neither picked
-    /// nor chosen, unless all are 0.
-    #[must_use]
-    pub fn new(backends: impl IntoIterator<Item = (String, u32)>) -> Self {
-        let all: Vec<(Backend, u32)> = backends
-            .into_iter()
-            .map(|(cluster, weight)| (Backend { id: BackendId::of(&cluster), cluster }, weight))
-            .collect();
-        let all_drain = all.iter().all(|(_, weight)| *weight == 0);
+impl Choice {
+    /// Those of weight 0 count only where there are no others, and then equally.
+    fn among<'a>(backends: impl Iterator<Item = &'a (Backend, u32)> + Clone) -> Self {
+        let all_drain = backends.clone().all(|(_, weight)| *weight == 0);
         let mut classes: Vec<WeightClass> = Vec::new();
-        for (backend, weight) in &all {
+        for (backend, weight) in backends {
             let weight = if all_drain { 1 } else { *weight };
             if weight == 0 {
                 continue;
@@ -133,28 +181,18 @@ impl Backends {
                 None => classes.push(WeightClass { weight, members: vec![backend.clone()] }),
             }
         }
+        let weight_of = |class: &WeightClass| {
+            let members = u64::try_from(class.members.len()).unwrap_or(u64::MAX);
+            members.saturating_mul(class.weight.into())
+        };
         let sums = classes
             .iter()
             .scan(0_u64, |sum, class| {
-                *sum = sum.saturating_add(
-                    u64::from(class.weight)
-                        .saturating_mul(u64::try_from(class.members.len()).unwrap_or(u64::MAX)),
-                );
+                *sum = sum.saturating_add(weight_of(class));
                 Some(*sum)
             })
             .collect();
-        Self {
-            by_id: all.into_iter().map(|(backend, _)| (backend.id, backend)).collect(),
-            classes,
-            sums,
-            nowhere: Backend { cluster: String::new(), id: BackendId(0) },
-        }
-    }
-
-    /// The backend with this id, draining or not, if the configuration still has it.
-    #[must_use]
-    pub fn get(&self, id: BackendId) -> Option<&Backend> {
-        self.by_id.get(&id)
+        Self { classes, sums, nowhere: Backend::new("") }
     }
 
     /// A backend by weight. `random` is uniform over all 64-bit numbers.

@@ -4,9 +4,9 @@
 #![allow(unsafe_code, reason = "the ABI is C functions and pointers into our own memory")]
 
 use std::ptr::{null_mut, slice_from_raw_parts_mut};
+use std::time::Duration;
 
-/// A property's path: its segments joined by NUL.
-pub type PropertyPath = &'static str;
+use proxy_wasm::hostcalls;
 
 /// A header map of the current stream.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,8 @@ pub enum Headers {
     Request = 0,
     /// Of the response.
     Response = 2,
+    /// Of the answer to a call of our own.
+    CallResponse = 6,
 }
 
 mod abi {
@@ -34,6 +36,13 @@ mod abi {
         pub fn proxy_get_property(
             path: *const u8,
             path_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
+        pub fn proxy_get_header_map_value(
+            map: u32,
+            name: *const u8,
+            name_size: usize,
             data: *mut *mut u8,
             size: *mut usize,
         ) -> u32;
@@ -98,11 +107,21 @@ fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> 
     Some(unsafe { Box::from_raw(slice_from_raw_parts_mut(data, size)) }.into_vec())
 }
 
-/// A property of the stream, as raw bytes. `None` where there is none.
+/// A property of the stream, as raw bytes. `path` is its segments joined by NUL. `None` where there is none.
 #[must_use]
-pub fn property(path: PropertyPath) -> Option<Vec<u8>> {
+pub fn property(path: &str) -> Option<Vec<u8>> {
     // SAFETY: the host reads the path and writes the two results.
     bytes(|data, size| unsafe { abi::proxy_get_property(path.as_ptr(), path.len(), data, size) })
+}
+
+/// The first value of a header.
+#[must_use]
+pub fn header(map: Headers, name: &str) -> Option<Vec<u8>> {
+    let get = |data, size| {
+        // SAFETY: the host reads the name and writes the two results.
+        unsafe { abi::proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size) }
+    };
+    bytes(get)
 }
 
 /// All headers of a map, in order.
@@ -279,31 +298,44 @@ impl Counter {
     }
 }
 
+/// Sends a GET to a cluster. The answer comes to the root context's `on_http_call_response` under the token.
+/// `None` where the cluster is unknown or has no host to ask. This is the SDK's own call, since its dispatcher
+/// takes answers only to calls that went through it; it knows each status that Envoy gives here.
+#[must_use]
+pub fn get(cluster: &str, path: &str, timeout: Duration) -> Option<u32> {
+    let headers = vec![
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":authority", cluster),
+        (":path", path),
+        ("user-agent", "session-affinity-health-check"),
+    ];
+    hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
+}
+
 /// A value that all VMs of this `vm_id` share, and its version.
 #[must_use]
-pub fn shared_data(key: &str) -> Option<(Vec<u8>, u32)> {
+pub fn shared_data(key: &str) -> Option<(Vec<u8>, Version)> {
     let mut version = 0;
     let get = |data, size| {
         // SAFETY: the host reads the key and writes the three results.
         unsafe { abi::proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut version) }
     };
-    let value = bytes(get)?;
-    Some((value, version))
+    bytes(get).map(|value| (value, Version(version)))
 }
 
-/// Stores such a value, whatever was there.
-pub fn set_shared_data(key: &str, value: &[u8]) {
-    const ANY_VERSION: u32 = 0;
-    // Without a version nobody can be faster.
-    let _ = replace_shared_data(key, value, ANY_VERSION);
-}
+/// Which writing of a shared value was read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Version(u32);
 
-/// Stores such a value where it still has this version. Of several VMs that try, one succeeds.
+/// Stores a shared value if it is still of this version, or, for the default version, whatever is there. Returns
+/// whether it was.
 #[must_use]
-pub fn replace_shared_data(key: &str, value: &[u8], version: u32) -> bool {
+pub fn set_shared_data(key: &str, value: &[u8], version: Version) -> bool {
     // SAFETY: the host reads key and value.
-    let status =
-        unsafe { abi::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version) };
+    let status = unsafe {
+        abi::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version.0)
+    };
     status == OK
 }
 

@@ -12,15 +12,20 @@ pub mod caching;
 pub mod client_ip;
 pub mod config;
 pub mod cookie;
+pub mod endpoint;
+pub mod evidence;
 pub mod filter;
 pub mod hash;
+pub mod health;
 pub mod host;
 pub mod keys;
 pub mod outcome;
 pub mod plugin;
+pub mod probing;
 pub mod service;
 pub mod session;
 pub mod token;
+pub mod watch;
 
 mod start {
     proxy_wasm::main! {{

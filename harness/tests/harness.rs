@@ -88,15 +88,35 @@ async fn header_values_of_any_bytes_pass_both_ways() {
 
 #[tokio::test]
 async fn a_stopped_pod_refuses_at_once_and_can_come_back() {
-    let pod = Pod::start("neg-demo-0").unwrap();
-    let url = format!("http://{}/", pod.address());
+    let kept = RefusingAddress::new().unwrap();
+    let url = format!("http://{}/", kept.address());
     let client = Client::http1();
+    client.fetch(&url, &[]).await.unwrap_err();
+    for _ in 0..3 {
+        let pod = Pod::start_at("neg-demo-0", kept.address()).unwrap();
+        assert_eq!(client.fetch(&url, &[]).await.unwrap().pod, pod.name());
+        pod.stop();
+        client.fetch(&url, &[]).await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_pod_takes_requests_and_answers_when_it_thaws() {
+    let kept = RefusingAddress::new().unwrap();
+    let pod = Pod::slow_at("neg-demo-0", kept.address(), Duration::from_millis(20)).unwrap();
+    let url = format!("http://{}/", pod.address());
+    let client = Client::http1_fresh();
     client.fetch(&url, &[]).await.unwrap();
-    let address = pod.address();
+    for _ in 0..2 {
+        pod.freeze();
+        let mut request = Box::pin(client.fetch(&url, &[]));
+        tokio::time::timeout(Duration::from_millis(200), &mut request).await.unwrap_err();
+        pod.thaw();
+        assert_eq!(request.await.unwrap().pod, pod.name());
+    }
+    pod.freeze();
     pod.stop();
     client.fetch(&url, &[]).await.unwrap_err();
-    let pod = Pod::start_at("neg-demo-0", address).unwrap();
-    assert_eq!(client.fetch(&url, &[]).await.unwrap().pod, pod.name());
 }
 
 #[tokio::test]

@@ -1,48 +1,114 @@
-//! `outlierDetection` and `healthCheck`: read and checked, not served yet.
+//! `outlierDetection` and `healthCheck`.
 
 use super::reader::{ConfigError, Field};
 
-/// Reads `outlierDetection`.
-pub fn read_outlier_detection(field: Field<'_>) -> Result<(), ConfigError> {
-    let object = field.object(&[
-        "consecutiveLocalOriginFailure",
-        "consecutiveGatewayErrors",
-        "baseEjectionTimeSec",
-        "maxEjectionPercent",
-    ])?;
-    let check =
-        |name, range| object.get(name).map_or(Ok(0), |field: Field<'_>| field.integer(range)).map(|_| ());
-    check("consecutiveLocalOriginFailure", 0..=u32::MAX)?;
-    check("consecutiveGatewayErrors", 0..=u32::MAX)?;
-    check("baseEjectionTimeSec", 1..=300)?;
-    check("maxEjectionPercent", 0..=100)
+/// When failing responses take a backend out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutlierDetection {
+    /// So many requests in a row that never reached it; 0 = off.
+    pub consecutive_local_origin_failure: u32,
+    /// So many in a row that reached it and failed; 0 = off.
+    pub consecutive_gateway_errors: u32,
+    /// Seconds for which it is out, times the number of ejections in a row.
+    pub base_ejection_time_sec: u32,
+    /// How much of a service's backends may be ejected at a time.
+    pub max_ejection_percent: u32,
 }
 
-/// Reads `healthCheck`. Ranges are Google Cloud's.
-pub fn read_health_check(field: Field<'_>) -> Result<(), ConfigError> {
-    let object = field.object(&[
-        "requestPath",
-        "checkIntervalSec",
-        "timeoutSec",
-        "healthyThreshold",
-        "unhealthyThreshold",
-    ])?;
-    if let Some(path) = object.get("requestPath") {
+impl Default for OutlierDetection {
+    fn default() -> Self {
+        Self {
+            consecutive_local_origin_failure: 3,
+            consecutive_gateway_errors: 0,
+            base_ejection_time_sec: 30,
+            max_ejection_percent: 100,
+        }
+    }
+}
+
+impl OutlierDetection {
+    /// Whether responses are looked at at all.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        self.consecutive_local_origin_failure > 0 || self.consecutive_gateway_errors > 0
+    }
+
+    /// Reads the object; what it leaves out has its default.
+    pub(super) fn read(field: Field<'_>) -> Result<Self, ConfigError> {
+        let object = field.object(&[
+            "consecutiveLocalOriginFailure",
+            "consecutiveGatewayErrors",
+            "baseEjectionTimeSec",
+            "maxEjectionPercent",
+        ])?;
+        let read =
+            |name, default, range| object.get(name).map_or(Ok(default), |f: Field<'_>| f.integer(range));
+        let default = Self::default();
+        Ok(Self {
+            consecutive_local_origin_failure: read(
+                "consecutiveLocalOriginFailure",
+                default.consecutive_local_origin_failure,
+                0..=MAX_THRESHOLD,
+            )?,
+            consecutive_gateway_errors: read(
+                "consecutiveGatewayErrors",
+                default.consecutive_gateway_errors,
+                0..=MAX_THRESHOLD,
+            )?,
+            base_ejection_time_sec: read("baseEjectionTimeSec", default.base_ejection_time_sec, 1..=300)?,
+            max_ejection_percent: read("maxEjectionPercent", default.max_ejection_percent, 0..=100)?,
+        })
+    }
+}
+
+/// Failures in a row are counted up to here.
+const MAX_THRESHOLD: u32 = 65_535;
+
+/// How backends are probed. Names and ranges are those of GKE's `BackendConfig`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// `:path` of the probe.
+    pub request_path: String,
+    /// Seconds between two probes of one backend.
+    pub check_interval_sec: u32,
+    /// Seconds after which a probe has failed.
+    pub timeout_sec: u32,
+    /// Successes in a row that bring a backend back.
+    pub healthy_threshold: u32,
+    /// Failures in a row that take it out.
+    pub unhealthy_threshold: u32,
+}
+
+impl HealthCheck {
+    /// Reads the object; what it leaves out has its default.
+    pub(super) fn read(field: Field<'_>) -> Result<Self, ConfigError> {
+        let object = field.object(&[
+            "requestPath",
+            "checkIntervalSec",
+            "timeoutSec",
+            "healthyThreshold",
+            "unhealthyThreshold",
+        ])?;
         let legal = |path: &str| {
             path.starts_with('/') && path.len() <= 1024 && path.bytes().all(|byte| byte.is_ascii_graphic())
         };
-        path.string_that(legal, "a path that starts with / (visible ASCII, at most 1024 bytes)")?;
-    }
-    let read = |name, default, range| object.get(name).map_or(Ok(default), |f: Field<'_>| f.integer(range));
-    let interval = read("checkIntervalSec", 5, 1..=300)?;
-    let timeout = read("timeoutSec", 5, 1..=300)?;
-    read("healthyThreshold", 2, 1..=10)?;
-    read("unhealthyThreshold", 2, 1..=10)?;
-    match object.get("timeoutSec") {
-        Some(field) if timeout > interval => {
-            Err(field
-                .error("longer than checkIntervalSec", &format!("at most {interval}, as checkIntervalSec")))
+        let request_path = object.get("requestPath").map_or(Ok("/"), |path| {
+            path.string_that(legal, "a path that starts with / (visible ASCII, at most 1024 bytes)")
+        })?;
+        let read =
+            |name, default, range| object.get(name).map_or(Ok(default), |f: Field<'_>| f.integer(range));
+        let check_interval_sec = read("checkIntervalSec", 5, 1..=300)?;
+        let timeout_sec = read("timeoutSec", check_interval_sec.min(5), 1..=300)?;
+        if let Some(field) = object.get("timeoutSec").filter(|_| timeout_sec > check_interval_sec) {
+            let allowed = format!("at most {check_interval_sec}, as checkIntervalSec");
+            return Err(field.error("longer than checkIntervalSec", &allowed));
         }
-        _ => Ok(()),
+        Ok(Self {
+            request_path: request_path.to_owned(),
+            check_interval_sec,
+            timeout_sec,
+            healthy_threshold: read("healthyThreshold", 2, 1..=10)?,
+            unhealthy_threshold: read("unhealthyThreshold", 2, 1..=10)?,
+        })
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::affinity::{Affinity, AffinityType, Written};
-use super::detection;
+use super::detection::{HealthCheck, OutlierDetection};
 use super::headers::HeaderNames;
-use super::reader::{ConfigError, Field, Object, error, refusal};
+use super::reader::{ConfigError, Field, Object, error};
 use crate::backends::BackendId;
 
 /// A service as configured.
@@ -17,10 +17,16 @@ pub struct Service {
     pub routes: Option<Vec<String>>,
     /// What ties a request to a backend.
     pub affinity: Affinity,
-    /// Clusters and weights; at least one weight is not 0.
+    /// What a session is tied to.
+    pub pin: Pin,
+    /// Clusters and weights; at least one weight is not 0. Empty with [`Pin::Endpoint`].
     pub backends: Vec<(String, u32)>,
-    /// What becomes of sessions whose backend is gone.
+    /// What becomes of sessions whose backend is gone or unavailable.
     pub on_unavailable: OnUnavailable,
+    /// What responses say of backends.
+    pub outlier_detection: OutlierDetection,
+    /// How backends are probed, if they are.
+    pub health_check: Option<HealthCheck>,
     /// Whether `affinityCookieTtlSec` is set beside a type that has no use for it.
     pub(super) has_idle_ttl: bool,
 }
@@ -34,12 +40,29 @@ pub enum OnUnavailable {
     Reject(u32),
 }
 
-/// What a session is tied to, as written.
+/// What a session is tied to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pin {
+pub enum Pin {
+    /// A backend, which is a cluster.
     Cluster,
+    /// An endpoint of the route's own cluster.
     Endpoint,
+    /// A backend, and an endpoint in it.
     ClusterAndEndpoint,
+}
+
+impl Pin {
+    /// Whether the filter chooses a cluster.
+    #[must_use]
+    pub const fn has_cluster(self) -> bool {
+        matches!(self, Self::Cluster | Self::ClusterAndEndpoint)
+    }
+
+    /// Whether sessions hold an endpoint.
+    #[must_use]
+    pub const fn has_endpoint(self) -> bool {
+        matches!(self, Self::Endpoint | Self::ClusterAndEndpoint)
+    }
 }
 
 /// The fields of a service.
@@ -83,19 +106,27 @@ impl Service {
         })?;
         let backends = object.get("backends").map(|field| read_backends(&field)).transpose()?;
         let on_unavailable = read_on_unavailable(object, written.affinity_type)?;
-        if let Some(field) = object.get("outlierDetection") {
-            detection::read_outlier_detection(field)?;
-        }
-        if let Some(field) = object.get("healthCheck") {
-            detection::read_health_check(field)?;
-        }
+        let outlier_detection =
+            object.get("outlierDetection").map_or(Ok(OutlierDetection::default()), OutlierDetection::read)?;
+        let health_check = object.get("healthCheck").map(HealthCheck::read).transpose()?;
         check_pin(object, pin, written.affinity_type, has_keys)?;
-        refuse_unsupported(object, pin)?;
+        let backends = match backends {
+            Some(backends) => backends,
+            None if pin == Pin::Endpoint => Vec::new(),
+            None => return Err(error(&object.path_of("backends"), "missing", BACKENDS, None)),
+        };
         let has_idle_ttl = written.has_idle_ttl();
-        let affinity = written.into_affinity()?;
-        let backends =
-            backends.ok_or_else(|| error(&object.path_of("backends"), "missing", BACKENDS, None))?;
-        Ok(Self { name: name.to_owned(), routes, affinity, backends, on_unavailable, has_idle_ttl })
+        Ok(Self {
+            name: name.to_owned(),
+            routes,
+            affinity: written.into_affinity(),
+            pin,
+            backends,
+            on_unavailable,
+            outlier_detection,
+            health_check,
+            has_idle_ttl,
+        })
     }
 }
 
@@ -198,14 +229,4 @@ fn check_pin(object: &Object<'_>, pin: Pin, kind: AffinityType, has_keys: bool) 
         }
     }
     Ok(())
-}
-
-fn refuse_unsupported(object: &Object<'_>, pin: Pin) -> Result<(), ConfigError> {
-    if let Some(field) = object.get("pin").filter(|_| pin != Pin::Cluster) {
-        return Err(field.error("not supported yet", "CLUSTER"));
-    }
-    match ["outlierDetection", "healthCheck"].into_iter().find_map(|name| object.get(name)) {
-        Some(field) => Err(refusal(field.path(), "not supported yet", "left out", &field.given())),
-        None => Ok(()),
-    }
 }

@@ -1,12 +1,13 @@
 //! Decisions on single requests.
 
 use serde_json::{Value, json};
-use session_affinity::affinity::{Decision, Facts, Needs, News, Verdict};
+use session_affinity::affinity::{Decision, Facts, Needs, Part, Verdict};
 use session_affinity::outcome::Outcome;
 use session_affinity::session::{Millis, Session};
 
 use crate::support::{
-    NOW, OTHER_SECRET, One, SECRET, cluster, cookie, p_value, randoms, request, service, session,
+    NOW, OTHER_SECRET, One, SECRET, begin, cluster, cookie, news, p_value, part, randoms, request, service,
+    session,
 };
 
 fn generated_cookie(session_affinity: &Value) -> Value {
@@ -23,19 +24,11 @@ fn sessions() -> One {
 
 /// The cookie of a session on `b` that began at `start`.
 fn on_b(service: &One, start: Millis) -> String {
-    let backend = session_affinity::backends::BackendId::of("b");
-    cookie(service, &Session::begin(start, 1, backend, false))
+    cookie(service, &begin(start, "b"))
 }
 
 fn decide<'a>(service: &'a One, cookies: &str) -> Decision<'a> {
     service.decide(&request(NOW, 0, cookies))
-}
-
-fn news(decision: &Decision<'_>) -> News {
-    match decision.verdict {
-        Verdict::Forward(_, news) => news,
-        Verdict::Reject(status) => panic!("rejected with {status}"),
-    }
 }
 
 #[test]
@@ -45,7 +38,7 @@ fn without_affinity_every_request_goes_by_weight() {
     let mut clusters = Vec::new();
     for random in randoms(10_000) {
         let decision = service.decide(&request(NOW, random, "GCLB=x"));
-        assert_eq!((decision.outcome, news(&decision)), (Outcome::None, News::None));
+        assert_eq!((decision.outcome, news(&decision)), (Outcome::None, None));
         clusters.push(cluster(&decision));
     }
     assert!(p_value(clusters, &[("a", 3), ("b", 1)]) > 0.001);
@@ -61,7 +54,7 @@ fn a_client_address_goes_to_one_backend_whatever_else_differs() {
         let facts =
             |now, random| Facts { client_address: address.as_bytes(), now, random, ..Facts::default() };
         let first = service.decide(&facts(NOW, 1));
-        assert_eq!((first.outcome, news(&first)), (Outcome::Hashed, News::None));
+        assert_eq!((first.outcome, news(&first)), (Outcome::Hashed, None));
         assert_eq!(cluster(&elsewhere.decide(&facts(NOW + 1_000_000, 2))), cluster(&first));
     }
 }
@@ -90,7 +83,7 @@ fn a_request_without_the_cookie_begins_a_session_on_a_backend_by_weight() {
     for random in randoms(9_000) {
         let decision = service.decide(&request(NOW, random, "a=1; gclb=x; GCLB2=y"));
         assert_eq!(decision.outcome, Outcome::Assigned);
-        assert!(matches!(news(&decision), News::Began(_)));
+        assert!(matches!(part(&decision), Part::First(_)));
         let begun = session(&decision);
         assert_eq!(
             (begun.start, begun.used, begun.backend),
@@ -106,10 +99,7 @@ fn a_living_session_goes_where_it_says_and_is_told_nothing() {
     let service = sessions();
     for random in randoms(100) {
         let decision = service.decide(&request(NOW + 49_999, random, &on_b(&service, NOW)));
-        assert_eq!(
-            (decision.outcome, cluster(&decision), news(&decision)),
-            (Outcome::Pinned, "b", News::None)
-        );
+        assert_eq!((decision.outcome, cluster(&decision), news(&decision)), (Outcome::Pinned, "b", None));
     }
 }
 
@@ -131,7 +121,7 @@ fn what_comes_instead_of_a_living_session_begins_a_new_one_and_says_why() {
     ] {
         let decision = decide(&service, &cookies);
         assert_eq!(decision.outcome, outcome, "{cookies}");
-        assert!(matches!(news(&decision), News::Began(session) if session.start == NOW), "{cookies}");
+        assert!(matches!(part(&decision), Part::First(session) if session.start == NOW), "{cookies}");
     }
     assert_eq!(
         decide(&service, &on_b(-60_000)).outcome,
@@ -143,8 +133,7 @@ fn what_comes_instead_of_a_living_session_begins_a_new_one_and_says_why() {
 #[test]
 fn of_several_cookies_the_first_living_one_counts() {
     let service = sessions();
-    let backend = session_affinity::backends::BackendId::of("c");
-    let on_c = cookie(&service, &Session::begin(NOW, 1, backend, false));
+    let on_c = cookie(&service, &begin(NOW, "c"));
     let (on_b, expired) = (on_b(&service, NOW), on_b(&service, NOW - 50_000));
     for (cookies, expected) in [
         (format!("{on_b}; {on_c}"), "b"),
@@ -183,7 +172,7 @@ fn outside_of_the_cookies_path_there_is_no_session_and_none_begins() {
         for random in randoms(300) {
             let facts = Facts { path: path.as_bytes(), ..request(NOW, random, &on_b) };
             let decision = service.decide(&facts);
-            assert_eq!((decision.outcome, news(&decision)), (outcome, News::None), "{path}");
+            assert_eq!((decision.outcome, news(&decision)), (outcome, None), "{path}");
             clusters.push(cluster(&decision));
         }
         if outcome == Outcome::None {
@@ -195,16 +184,16 @@ fn outside_of_the_cookies_path_there_is_no_session_and_none_begins() {
 #[test]
 fn a_session_is_renewed_once_per_quarter_of_the_idle_timeout() {
     let service = service(&generated_cookie(&json!({ "affinityCookieTtlSec": 50, "idleTimeoutSec": 8 })));
-    let begun = Session::begin(NOW, 1, session_affinity::backends::BackendId::of("b"), true);
+    let begun = Session { https: true, ..begin(NOW, "b") };
     let at = |session: &Session, now| service.decide(&request(now, 0, &cookie(&service, session)));
-    assert_eq!(news(&at(&begun, NOW + 1_999)), News::None);
+    assert_eq!(news(&at(&begun, NOW + 1_999)), None);
     let renewal = at(&begun, NOW + 2_000);
     assert_eq!((renewal.outcome, cluster(&renewal)), (Outcome::Pinned, "b"));
-    assert_eq!(news(&renewal), News::Changed(begun.used_at(NOW + 2_000)));
+    assert_eq!(part(&renewal), Part::Changed(begun.used_at(NOW + 2_000)));
     let renewed = session(&renewal);
     assert_eq!((renewed.start, renewed.seed, renewed.https), (begun.start, begun.seed, true));
-    assert_eq!(news(&at(&renewed, NOW + 3_999)), News::None);
-    assert!(matches!(news(&at(&renewed, NOW + 4_000)), News::Changed(_)));
+    assert_eq!(news(&at(&renewed, NOW + 3_999)), None);
+    assert!(matches!(part(&at(&renewed, NOW + 4_000)), Part::Changed(_)));
     assert_eq!(at(&renewed, NOW + 9_999).outcome, Outcome::Pinned);
     assert_eq!(at(&renewed, NOW + 10_000).outcome, Outcome::Expired);
 }
@@ -261,7 +250,7 @@ fn a_session_whose_backend_is_gone_is_rejected_and_kept_where_that_is_asked_for(
     let default = service(&config);
     config["rejectStatus"] = 599.into();
     let service = service(&config);
-    let gone = Session::begin(NOW, 1, session_affinity::backends::BackendId::of("gone"), false);
+    let gone = begin(NOW, "gone");
     for (service, status) in [(&default, 503), (&service, 599)] {
         let decision = decide(service, &cookie(service, &gone));
         assert_eq!((decision.outcome, decision.verdict), (Outcome::Rejected, Verdict::Reject(status)));
@@ -284,7 +273,14 @@ fn any_bytes_as_cookies_path_and_address_are_decided_on() {
         let ours = [b"GCLB=".as_slice(), &bytes].concat();
         for service in &services {
             for text in [&bytes, &ours] {
-                let facts = Facts { now: random, random, client_address: text, cookies: text, path: text };
+                let facts = Facts {
+                    now: random,
+                    random,
+                    client_address: text,
+                    cookies: text,
+                    path: text,
+                    header: Some(text),
+                };
                 assert!(["a", "b", "c"].contains(&cluster(&service.decide(&facts))));
             }
         }

@@ -1,17 +1,16 @@
 //! What a response says of a session.
 
 use serde_json::{Value, json};
-use session_affinity::announcement::HeaderEdit;
-use session_affinity::backends::BackendId;
+use session_affinity::announcement::{HeaderEdit, News};
 use session_affinity::session::Session;
 use session_affinity::token::NONCE_LEN;
 
-use crate::support::{NOW, service};
+use crate::support::{NOW, begin, service};
 
 /// The edits to a response with these headers, as text; the token is `…`.
 fn edits(affinity: &Value, https: bool, age: u64, response: &[(&str, &str)]) -> Vec<String> {
     let service = service(&json!({ "sessionAffinity": affinity, "backends": ["a"] }));
-    let session = Session::begin(NOW, 1, BackendId::of("a"), https);
+    let session = Session { https, ..begin(NOW, "a") };
     let token =
         service.tokens.as_ref().map(|tokens| tokens.write(&session, [7; NONCE_LEN])).unwrap_or_default();
     let response: Vec<_> = response.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
@@ -21,7 +20,8 @@ fn edits(affinity: &Value, https: bool, age: u64, response: &[(&str, &str)]) -> 
         HeaderEdit::Set(name, value) => format!("set {name}: {}", text(value)),
         HeaderEdit::Remove(name) => format!("remove {name}"),
     };
-    let edits = service.announce(&session, NOW + age, [7; NONCE_LEN], &response.iter().copied());
+    let edits =
+        service.announce(News::Session(session, [7; NONCE_LEN]), NOW + age, &response.iter().copied());
     edits.into_iter().map(show).collect()
 }
 

@@ -47,7 +47,7 @@ fn only_the_three_files_at_the_edge_name_the_host_sdk() {
 
 #[test]
 fn only_the_edge_calls_the_host() {
-    let edge = ["plugin.rs: ", "filter.rs: ", "host.rs: ", "lib.rs: "];
+    let edge = ["plugin.rs: ", "filter.rs: ", "filter/", "host.rs: ", "lib.rs: "];
     let mut elsewhere = lines_with(&["host::", "extern \"C\"", "wasi::"]);
     elsewhere.retain(|line| !edge.iter().any(|file| line.starts_with(file)));
     assert_eq!(elsewhere, [""; 0]);
@@ -57,6 +57,8 @@ fn only_the_edge_calls_the_host() {
 fn the_domain_has_no_clock_and_no_randomness_of_its_own() {
     let words = ["std::time", "SystemTime", "Instant::", "RandomState", "HashMap::new", "HashSet::new"];
     let mut own = lines_with(&words);
+    // A length of time is no clock.
+    own.retain(|line| !line.ends_with("use std::time::Duration;"));
     // The configuration's maps live for one parse, and nothing depends on their order.
     own.retain(|line| !line.starts_with("config"));
     assert_eq!(own, [""; 0]);

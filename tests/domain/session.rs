@@ -7,7 +7,7 @@ use session_affinity::session::{Life, Session, Standing};
 use crate::support::NOW;
 
 fn begun() -> Session {
-    Session::begin(NOW, 1, BackendId::from_bits(2), false)
+    Session::begin(NOW, 1, BackendId::from_bits(2))
 }
 
 const fn life(ttl_sec: u32, idle_timeout_sec: u32) -> Life {

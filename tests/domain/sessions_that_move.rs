@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use session_affinity::affinity::{News, Verdict};
+use session_affinity::affinity::Part;
 use session_affinity::outcome::Outcome;
 use session_affinity::session::Life;
 
-use crate::support::{Client, NOW, One, cluster, p_value, randoms, request, service, session};
+use crate::support::{Client, NOW, One, cluster, p_value, part, randoms, request, service, session};
 
 fn over(backends: &Value) -> One {
     let affinity =
@@ -127,7 +127,7 @@ fn a_move_keeps_the_absolute_life_and_counts_as_use() {
     let (before, after) = (over(&json!(["gone"])), over(&json!(["a", "b"])));
     for client in Client::crowd(&before, 50) {
         let decision = after.decide(&request(NOW + 19_000, 7, &client.cookie));
-        assert!(matches!(decision.verdict, Verdict::Forward(_, News::Changed(_))));
+        assert!(matches!(part(&decision), Part::Changed(_)));
         let moved = session(&decision);
         assert_eq!(moved.start, NOW);
         let life = Life { ttl_sec: 50, idle_timeout_sec: 0 };

@@ -3,9 +3,11 @@
 use std::ops::Deref;
 
 use serde_json::Value;
-use session_affinity::affinity::{Decision, Facts, News, Verdict};
+use session_affinity::affinity::{Decision, Facts, Part, Verdict};
+use session_affinity::backends::BackendId;
 use session_affinity::config::Config;
 use session_affinity::hash::mix;
+use session_affinity::health::View;
 use session_affinity::outcome::Outcome;
 use session_affinity::service::{Service, Services};
 use session_affinity::session::{Millis, Session};
@@ -24,20 +26,32 @@ pub fn services(config: &Value) -> Services {
     Services::new(config.services, config.keys)
 }
 
-/// The service of a configuration with one.
-pub struct One(Services);
+/// The service of a configuration with one. All its backends are healthy.
+pub struct One {
+    services: Services,
+    healthy: View,
+}
 
 impl Deref for One {
     type Target = Service;
 
     fn deref(&self) -> &Service {
-        &self.0.all()[0]
+        &self.services.all()[0]
+    }
+}
+
+impl One {
+    /// As [`Service::decide`].
+    pub fn decide(&self, facts: &Facts<'_>) -> Decision<'_> {
+        Service::decide(self, facts, &self.healthy)
     }
 }
 
 /// As [`services`], for one.
 pub fn service(config: &Value) -> One {
-    One(services(config))
+    let services = services(config);
+    let healthy = View::healthy(&services.all()[0].backends);
+    One { services, healthy }
 }
 
 /// So many numbers, uniform over 64 bits; the same in every run.
@@ -47,23 +61,41 @@ pub fn randoms(count: u64) -> impl Iterator<Item = u64> {
 
 /// A request with these cookies.
 pub fn request(now: Millis, random: u64, cookies: &str) -> Facts<'_> {
-    Facts { now, random, cookies: cookies.as_bytes(), path: b"/", client_address: b"" }
+    Facts { now, random, cookies: cookies.as_bytes(), path: b"/", ..Facts::default() }
 }
 
 /// The name of the cluster that a request goes to.
 pub fn cluster<'a>(decision: &Decision<'a>) -> &'a str {
-    match decision.verdict {
-        Verdict::Forward(backend, _) => backend.cluster(),
+    match &decision.verdict {
+        Verdict::Forward(to) => to.backend.unwrap().cluster(),
         Verdict::Reject(status) => panic!("rejected with {status}"),
+    }
+}
+
+/// What the request is to a session.
+pub fn part(decision: &Decision<'_>) -> Part {
+    match &decision.verdict {
+        Verdict::Forward(to) => to.part,
+        Verdict::Reject(status) => panic!("rejected with {status}"),
+    }
+}
+
+/// The session that a client is told of, if there is news of one.
+pub fn news(decision: &Decision<'_>) -> Option<Session> {
+    match part(decision) {
+        Part::First(session) | Part::Changed(session) => Some(session),
+        _ => None,
     }
 }
 
 /// The session that a client is told of.
 pub fn session(decision: &Decision<'_>) -> Session {
-    match decision.verdict {
-        Verdict::Forward(_, News::Began(session) | News::Changed(session)) => session,
-        other => panic!("no news of a session: {other:?}"),
-    }
+    news(decision).unwrap_or_else(|| panic!("no news of a session: {decision:?}"))
+}
+
+/// A session on this backend that begins now.
+pub fn begin(now: Millis, cluster: &str) -> Session {
+    Session::begin(now, 1, BackendId::of(cluster))
 }
 
 /// What a session says as the `GCLB` cookie of a service.
@@ -80,7 +112,7 @@ pub struct Client {
 
 impl Client {
     /// Its first request begins a session.
-    pub fn begin(service: &Service, now: Millis, random: u64) -> Self {
+    pub fn begin(service: &One, now: Millis, random: u64) -> Self {
         let decision = service.decide(&request(now, random, ""));
         assert_eq!(decision.outcome, Outcome::Assigned);
         let cookie = cookie(service, &session(&decision));
@@ -88,15 +120,15 @@ impl Client {
     }
 
     /// So many clients at the same time.
-    pub fn crowd(service: &Service, count: u64) -> Vec<Self> {
+    pub fn crowd(service: &One, count: u64) -> Vec<Self> {
         randoms(count).map(|random| Self::begin(service, NOW, random)).collect()
     }
 
     /// Another request; what is new is remembered.
-    pub fn ask(&mut self, service: &Service, now: Millis, random: u64) -> Outcome {
+    pub fn ask(&mut self, service: &One, now: Millis, random: u64) -> Outcome {
         let decision = service.decide(&request(now, random, &self.cookie));
         cluster(&decision).clone_into(&mut self.cluster);
-        if let Verdict::Forward(_, News::Began(session) | News::Changed(session)) = decision.verdict {
+        if let Some(session) = news(&decision) {
             self.cookie = cookie(service, &session);
         }
         decision.outcome

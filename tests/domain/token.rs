@@ -16,7 +16,7 @@ const NONCE: [u8; NONCE_LEN] =
 
 fn tokens_of(keys: &[(&str, &[u8])], service: &str, cookie: &str) -> Tokens {
     let keys: Rc<[Key]> = keys.iter().map(|(id, secret)| Key::new((*id).to_owned(), secret)).collect();
-    Tokens::new(keys, service, Carrier::Cookie(cookie))
+    Tokens::new(keys, service, Carrier::Cookie(cookie), false)
 }
 
 fn plain() -> Tokens {
@@ -33,6 +33,7 @@ fn session() -> Session {
         used: 42,
         seed: 0x0123_4567_89ab_cdef,
         backend: BackendId::of("neg-demo-0"),
+        endpoint: None,
         https: true,
     }
 }
@@ -233,6 +234,7 @@ fn any_session() -> impl Strategy<Value = Session> {
             used,
             seed,
             backend: BackendId::from_bits(backend),
+            endpoint: None,
             https,
         },
     )

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use walrus::{ModuleConfig, passes};
 
 /// What stays. The SDK frees a stream in `proxy_on_delete`.
-const EXPORTS: [&str; 11] = [
+const EXPORTS: [&str; 12] = [
     "memory",
     "malloc",
     "_initialize",
@@ -18,6 +18,7 @@ const EXPORTS: [&str; 11] = [
     "proxy_on_request_headers",
     "proxy_on_response_headers",
     "proxy_on_delete",
+    "proxy_on_http_call_response",
     "proxy_on_vm_start",
 ];
 

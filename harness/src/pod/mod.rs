@@ -7,9 +7,12 @@ mod recording;
 mod refusing;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use axum::Router;
+use axum::extract;
+use axum::middleware::{self, Next};
 
 pub use self::raw::RawPod;
 use self::recording::Recording;
@@ -47,6 +50,18 @@ impl Pod {
     /// Where the address is taken.
     pub fn start_at(name: &str, address: SocketAddr) -> Result<Self> {
         Self::serve(name, address, hostname::router(name))
+    }
+
+    /// A pod at this address that takes so long for every answer.
+    ///
+    /// # Errors
+    /// Where the address is taken.
+    pub fn slow_at(name: &str, address: SocketAddr, delay: Duration) -> Result<Self> {
+        let wait = move |request: extract::Request, next: Next| async move {
+            tokio::time::sleep(delay).await;
+            next.run(request).await
+        };
+        Self::serve(name, address, hostname::router(name).layer(middleware::from_fn(wait)))
     }
 
     /// A pod that answers as each request says: with the status in `x-answer-status`, and with every
@@ -107,6 +122,17 @@ impl Pod {
     /// Forgets the requests so far.
     pub fn clear_requests(&self) {
         self.recording.clear();
+    }
+
+    /// From now on the pod takes connections, and says nothing more on any of them until [`Self::thaw`]: as a
+    /// process that was sent SIGSTOP.
+    pub fn freeze(&self) {
+        self.server.freeze();
+    }
+
+    /// Ends [`Self::freeze`]: what came meanwhile is answered now.
+    pub fn thaw(&self) {
+        self.server.thaw();
     }
 
     /// Ends the pod and closes its connections; from then on its address refuses.

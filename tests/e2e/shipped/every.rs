@@ -16,7 +16,17 @@ fn documents(name: &str) -> Vec<Value> {
 
 #[test]
 fn every_file_belongs_to_a_bootstrap_that_a_test_here_drives() {
-    let driven = ["canary.yaml", "envoy.yaml", "ingress.yaml", "live-update.yaml", "websocket.yaml"];
+    let driven = [
+        "canary-endpoints.yaml",
+        "canary.yaml",
+        "endpoints.yaml",
+        "envoy.yaml",
+        "header.yaml",
+        "ingress.yaml",
+        "live-update.yaml",
+        "mcp.yaml",
+        "websocket.yaml",
+    ];
     assert_eq!(names(), driven);
     for entry in fs::read_dir(envoy_directory()).unwrap() {
         let path = entry.unwrap().path();

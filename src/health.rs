@@ -1,0 +1,319 @@
+//! What is known of the health of backends, and what follows from it. The [`Board`] is what all workers of an
+//! Envoy share; a [`View`] is what one service makes of it.
+
+use crate::backends::{Backend, BackendId, BackendSet, Backends, Choice};
+use crate::evidence::Evidence;
+use crate::hash::hash;
+use crate::service::Service;
+use crate::session::Millis;
+
+/// No ejection lasts longer.
+const MAX_EJECTION: Millis = 300_000;
+/// After so long without news an entry is of no use to anyone.
+const FORGOTTEN: Millis = 600_000;
+
+/// One backend of one service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Slot(u64);
+
+impl Slot {
+    /// The slot of a backend in the service of this name.
+    #[must_use]
+    pub fn of(service: &str, backend: BackendId) -> Self {
+        Self(hash(service.as_bytes()) ^ backend.to_bits())
+    }
+}
+
+/// What is known of one backend, where there is anything to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Entry {
+    /// Local origin failures in a row.
+    local_origin_failures: u16,
+    /// Gateway errors in a row.
+    gateway_errors: u16,
+    /// Ejections in a row.
+    ejections: u16,
+    /// Whether active checks hold it for unhealthy.
+    unhealthy: bool,
+    /// When the last ejection ends; 0 = never ejected.
+    ejected_until: Millis,
+    /// When this entry last changed.
+    changed: Millis,
+}
+
+impl Entry {
+    const fn is_out(&self, now: Millis) -> bool {
+        self.unhealthy || self.ejected_until > now
+    }
+
+    const fn has_failures(&self) -> bool {
+        self.local_origin_failures > 0 || self.gateway_errors > 0
+    }
+}
+
+/// What became of a testimony.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is no news.
+    Nothing,
+    /// It was noted.
+    Noted,
+    /// It ejected the backend, for so many milliseconds.
+    Ejected(Millis),
+    /// It ended the backend's ejection.
+    Returned,
+}
+
+/// What all workers of one Envoy know of all backends. Its size is bounded by the number of backends: what has
+/// nothing to say, or has not changed for ten minutes, is dropped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Board {
+    /// In the order of their slots.
+    entries: Vec<(Slot, Entry)>,
+}
+
+const ENTRY_LEN: usize = 31;
+
+/// What one response says of one backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Testimony {
+    /// The backend.
+    pub backend: BackendId,
+    /// What it says.
+    pub evidence: Evidence,
+    /// Whether the backend was asked only because all were out. That it answered then ends its ejection; an
+    /// answer that was still under way when it was ejected does not.
+    pub in_panic: bool,
+}
+
+impl Board {
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote. What cannot be read says nothing of any backend.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let (entries, _) = bytes.as_chunks::<ENTRY_LEN>();
+        let mut entries: Vec<_> = entries.iter().filter_map(decode).collect();
+        entries.sort_unstable_by_key(|(slot, _)| *slot);
+        Self { entries }
+    }
+
+    /// For the other workers.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.entries.iter().flat_map(|(slot, entry)| encode(*slot, entry)).collect()
+    }
+
+    /// Notes what a response said of a backend of `service`.
+    pub fn record(&mut self, service: &Service, testimony: Testimony, now: Millis) -> Recorded {
+        let Testimony { backend, evidence, in_panic } = testimony;
+        let slot = Slot::of(&service.name, backend);
+        let mut entry = self.get(slot).copied().unwrap_or_default();
+        let ejected = entry.ejected_until > now;
+        if evidence == Evidence::Answered {
+            if (entry.has_failures() && !ejected) || (ejected && in_panic) {
+                let cleared =
+                    Entry { local_origin_failures: 0, gateway_errors: 0, ejected_until: 0, ..entry };
+                self.put(slot, cleared, now);
+                return if ejected { Recorded::Returned } else { Recorded::Noted };
+            }
+            return Recorded::Nothing;
+        }
+        if evidence == Evidence::Nothing || ejected {
+            return Recorded::Nothing;
+        }
+        let settings = &service.outlier_detection;
+        let reached = if evidence == Evidence::LocalOriginFailure {
+            entry.local_origin_failures = entry.local_origin_failures.saturating_add(1);
+            reaches(entry.local_origin_failures, settings.consecutive_local_origin_failure)
+        } else {
+            entry.gateway_errors = entry.gateway_errors.saturating_add(1);
+            // A connection was made, which ends a row of failures to make one.
+            entry.local_origin_failures = 0;
+            reaches(entry.gateway_errors, settings.consecutive_gateway_errors)
+        };
+        if reached && self.may_eject(service, now) {
+            let base = Millis::from(settings.base_ejection_time_sec).saturating_mul(1000);
+            // One that stayed in for as long as it was out begins anew.
+            let last = base.saturating_mul(entry.ejections.into()).min(MAX_EJECTION);
+            let relapsed = entry.ejected_until.saturating_add(last) > now;
+            entry.ejections = if relapsed { entry.ejections.saturating_add(1) } else { 1 };
+            let length = base.saturating_mul(entry.ejections.into()).min(MAX_EJECTION);
+            entry.ejected_until = now.saturating_add(length);
+            self.put(slot, entry, now);
+            return Recorded::Ejected(length);
+        }
+        self.put(slot, entry, now);
+        Recorded::Noted
+    }
+
+    /// Notes what active checks found of a backend of `service`. Returns whether that is news.
+    pub fn set_unhealthy(&mut self, service: &str, backend: BackendId, unhealthy: bool, now: Millis) -> bool {
+        let slot = Slot::of(service, backend);
+        let known = self.get(slot).copied().unwrap_or_default();
+        if known.unhealthy == unhealthy {
+            return false;
+        }
+        // Checks that pass end an ejection too: they asked just now.
+        let ejected_until = if unhealthy { known.ejected_until } else { 0 };
+        self.put(slot, Entry { unhealthy, ejected_until, ..known }, now);
+        true
+    }
+
+    fn get(&self, slot: Slot) -> Option<&Entry> {
+        self.entries.get(self.place_of(slot).ok()?).map(|(_, entry)| entry)
+    }
+
+    fn place_of(&self, slot: Slot) -> Result<usize, usize> {
+        self.entries.binary_search_by_key(&slot, |(known, _)| *known)
+    }
+
+    fn put(&mut self, slot: Slot, entry: Entry, now: Millis) {
+        let entry = Entry { changed: now, ..entry };
+        match self.place_of(slot) {
+            Ok(index) => {
+                if let Some((_, known)) = self.entries.get_mut(index) {
+                    *known = entry;
+                }
+            }
+            Err(index) => self.entries.insert(index, (slot, entry)),
+        }
+        self.entries.retain(|(_, entry)| {
+            let fresh = entry.changed.saturating_add(FORGOTTEN) > now;
+            (entry.has_failures() || entry.ejections > 0 || entry.unhealthy) && fresh
+        });
+    }
+
+    /// Whether one more ejection keeps within the allowed share.
+    fn may_eject(&self, service: &Service, now: Millis) -> bool {
+        let is_ejected = |backend: &&Backend| {
+            let slot = Slot::of(&service.name, backend.id());
+            self.get(slot).is_some_and(|entry| entry.ejected_until > now)
+        };
+        let ejected = service.backends.iter().filter(is_ejected).count();
+        let share = usize::try_from(service.outlier_detection.max_ejection_percent).unwrap_or(0);
+        ejected.saturating_add(1).saturating_mul(100) <= service.backends.iter().len().saturating_mul(share)
+    }
+
+    /// What a service makes of it now; `None` where there is nothing to say of its backends.
+    #[must_use]
+    pub fn view(&self, service: &str, backends: &Backends, now: Millis) -> Option<View> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let mut view = View::healthy(backends);
+        let mut out = BackendSet::default();
+        let mut known = false;
+        for backend in backends.iter() {
+            let Some(entry) = self.get(Slot::of(service, backend.id())) else {
+                continue;
+            };
+            known = true;
+            if entry.is_out(now) {
+                out.insert(backend.id());
+            }
+            if entry.ejected_until > now {
+                view.changes_at = view.changes_at.min(entry.ejected_until);
+            }
+            if entry.has_failures() || entry.ejected_until > now {
+                view.suspects.insert(backend.id());
+            }
+        }
+        // Where all are out, none is: somebody has to answer, if only with Envoy's own error.
+        view.is_panic = out.len() >= backends.iter().len();
+        if !out.is_empty() && !view.is_panic {
+            view.choice = backends.without(&out);
+            view.out = out;
+        }
+        known.then_some(view)
+    }
+}
+
+fn reaches(failures: u16, threshold: u32) -> bool {
+    threshold > 0 && u32::from(failures) >= threshold
+}
+
+/// What a service goes by.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Backends that take no request; empty where all would be.
+    out: BackendSet,
+    /// Backends whose every answer matters, since they failed lately.
+    suspects: BackendSet,
+    /// The choice among those that are left.
+    choice: Choice,
+    /// When the view changes by itself.
+    changes_at: Millis,
+    is_panic: bool,
+}
+
+impl View {
+    /// Nothing speaks against any backend.
+    #[must_use]
+    pub fn healthy(backends: &Backends) -> Self {
+        Self {
+            out: BackendSet::default(),
+            suspects: BackendSet::default(),
+            choice: backends.all().clone(),
+            changes_at: Millis::MAX,
+            is_panic: false,
+        }
+    }
+
+    /// Whether every backend is out, so that none is taken to be.
+    #[must_use]
+    pub const fn is_panic(&self) -> bool {
+        self.is_panic
+    }
+
+    /// Whether a backend takes requests.
+    #[must_use]
+    pub fn is_available(&self, backend: BackendId) -> bool {
+        !self.out.contains(&backend)
+    }
+
+    /// Whether a backend failed lately, so that every answer of it counts.
+    #[must_use]
+    pub fn is_suspect(&self, backend: BackendId) -> bool {
+        self.suspects.contains(&backend)
+    }
+
+    /// The choice among the available backends.
+    #[must_use]
+    pub const fn choice(&self) -> &Choice {
+        &self.choice
+    }
+
+    /// When an ejection ends, so that the view must be made anew.
+    #[must_use]
+    pub const fn changes_at(&self) -> Millis {
+        self.changes_at
+    }
+}
+
+/// Big-endian: slot, local origin failures, gateway errors, ejections, unhealthy, ejected until, changed.
+fn encode(slot: Slot, entry: &Entry) -> Vec<u8> {
+    let counts = [entry.local_origin_failures, entry.gateway_errors, entry.ejections];
+    let mut bytes = slot.0.to_be_bytes().to_vec();
+    bytes.extend(counts.into_iter().flat_map(u16::to_be_bytes));
+    bytes.push(u8::from(entry.unhealthy));
+    bytes.extend(entry.ejected_until.to_be_bytes());
+    bytes.extend(entry.changed.to_be_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8; ENTRY_LEN]) -> Option<(Slot, Entry)> {
+    let (slot, rest) = bytes.split_first_chunk()?;
+    let (local_origin_failures, rest) = rest.split_first_chunk()?;
+    let (gateway_errors, rest) = rest.split_first_chunk()?;
+    let (ejections, rest) = rest.split_first_chunk()?;
+    let (&[unhealthy], rest) = rest.split_first_chunk()?;
+    let (ejected_until, changed) = rest.split_first_chunk()?;
+    let entry = Entry {
+        local_origin_failures: u16::from_be_bytes(*local_origin_failures),
+        gateway_errors: u16::from_be_bytes(*gateway_errors),
+        ejections: u16::from_be_bytes(*ejections),
+        unhealthy: unhealthy != 0,
+        ejected_until: u64::from_be_bytes(*ejected_until),
+        changed: u64::from_be_bytes(changed.try_into().ok()?),
+    };
+    Some((Slot(u64::from_be_bytes(*slot)), entry))
+}

@@ -1,0 +1,133 @@
+//! Active health checks: which backend is probed when, and what the answers make of it. One worker of an Envoy
+//! does this for all.
+
+use crate::backends::BackendId;
+use crate::config::HealthCheck;
+use crate::service::Services;
+use crate::session::Millis;
+
+/// So many probes go out in one tick at the most: ten thousand backends must not be asked at once.
+const MAX_PER_TICK: usize = 500;
+
+/// One backend to probe.
+#[derive(Debug)]
+struct Target {
+    service: usize,
+    backend: BackendId,
+    due: Millis,
+    /// Results in a row, and whether they were successes.
+    row: u32,
+    passing: bool,
+}
+
+/// A probe to send: a GET of `path` to `cluster`, which fails after `timeout_sec`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe<'a> {
+    /// Stands for it in [`Prober::answered`].
+    pub target: usize,
+    /// The cluster of the backend.
+    pub cluster: &'a str,
+    /// Its `:path`.
+    pub path: &'a str,
+    /// When it has failed.
+    pub timeout_sec: u32,
+}
+
+/// What probes made certain of a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The place of its service.
+    pub service: usize,
+    /// The backend.
+    pub backend: BackendId,
+    /// Whether it failed its checks.
+    pub unhealthy: bool,
+}
+
+/// All targets of a configuration.
+#[derive(Debug, Default)]
+pub struct Prober {
+    targets: Vec<Target>,
+    in_flight: Vec<(u32, usize)>,
+}
+
+impl Prober {
+    /// Every backend of every service that has health checks. First probes are spread over one interval.
+    #[must_use]
+    pub fn new(services: &Services, now: Millis) -> Self {
+        let mut targets = Vec::new();
+        for (service, (check, backends)) in
+            services.all().iter().map(|s| (&s.health_check, &s.backends)).enumerate()
+        {
+            let Some(check) = check else {
+                continue;
+            };
+            let interval = interval(check);
+            let count = Millis::try_from(backends.iter().len()).unwrap_or(Millis::MAX);
+            for (index, backend) in (0..).zip(backends.iter()) {
+                let delay = interval.saturating_mul(index).checked_div(count).unwrap_or(0);
+                let due = now.saturating_add(delay);
+                targets.push(Target { service, backend: backend.id(), due, row: 0, passing: true });
+            }
+        }
+        Self { targets, in_flight: Vec::new() }
+    }
+
+    /// Whether there is anything to probe.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.targets.is_empty()
+    }
+
+    /// The probes that are due. Each is to be answered by [`sent`](Self::sent) or [`answered`](Self::answered).
+    pub fn due<'s>(&mut self, services: &'s Services, now: Millis) -> Vec<Probe<'s>> {
+        let mut probes = Vec::new();
+        for (index, target) in self.targets.iter_mut().enumerate() {
+            if target.due > now || probes.len() >= MAX_PER_TICK {
+                continue;
+            }
+            let Some(service) = services.all().get(target.service) else {
+                continue;
+            };
+            let (Some(check), Some(backend)) = (&service.health_check, service.backends.get(target.backend))
+            else {
+                continue;
+            };
+            target.due = now.saturating_add(interval(check));
+            probes.push(Probe {
+                target: index,
+                cluster: backend.cluster(),
+                path: &check.request_path,
+                timeout_sec: check.timeout_sec,
+            });
+        }
+        probes
+    }
+
+    /// Notes that the host sent a probe and will answer under this token.
+    pub fn sent(&mut self, token: u32, target: usize) {
+        self.in_flight.push((token, target));
+    }
+
+    /// The target that a host's answer belongs to.
+    pub fn target_of(&mut self, token: u32) -> Option<usize> {
+        let index = self.in_flight.iter().position(|(sent, _)| *sent == token)?;
+        Some(self.in_flight.swap_remove(index).1)
+    }
+
+    /// Notes a result. Returns what it makes certain, said again with each further result: another worker may
+    /// have probed before and thought otherwise.
+    pub fn answered(&mut self, services: &Services, target: usize, passed: bool) -> Option<Finding> {
+        let target = self.targets.get_mut(target)?;
+        let check = services.all().get(target.service)?.health_check.as_ref()?;
+        target.row = if target.passing == passed { target.row.saturating_add(1) } else { 1 };
+        target.passing = passed;
+        let threshold = if passed { check.healthy_threshold } else { check.unhealthy_threshold };
+        let settled = target.row >= threshold;
+        settled.then_some(Finding { service: target.service, backend: target.backend, unhealthy: !passed })
+    }
+}
+
+fn interval(check: &HealthCheck) -> Millis {
+    Millis::from(check.check_interval_sec).saturating_mul(1000)
+}

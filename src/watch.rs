@@ -1,0 +1,144 @@
+//! What one worker goes by between two readings of the shared [`Board`]: a view for each service, and for each
+//! backend how to learn who answered.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::rc::Rc;
+
+use crate::backends::{BackendId, IdHasher};
+use crate::health::{Board, Recorded, Testimony, View};
+use crate::service::{Service, Services};
+use crate::session::Millis;
+
+/// What to ask the host about a response. Each question costs a call, so a healthy backend's response gets one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// How the response came to be.
+    Details,
+    /// Which backend answered, as the endpoint's metadata name it.
+    Answerer,
+    /// Both.
+    Both,
+}
+
+/// Every so many responses of a backend are asked for the name in the endpoint's metadata, in case it got some.
+const LABEL_EVERY: u32 = 64;
+
+/// Whether a backend's endpoints carry its name.
+#[derive(Clone, Copy, Debug, Default)]
+struct Label {
+    labelled: bool,
+    responses: u32,
+}
+
+type Labels = HashMap<BackendId, Label, BuildHasherDefault<IdHasher>>;
+
+/// One worker's knowledge of health.
+pub struct Watch {
+    board: Cell<Board>,
+    watched: Vec<Watched>,
+    changes_at: Cell<Millis>,
+}
+
+struct Watched {
+    healthy: Rc<View>,
+    view: Cell<Option<Rc<View>>>,
+    labels: Cell<Labels>,
+}
+
+impl Watch {
+    /// Nothing is known of any backend.
+    #[must_use]
+    pub fn new(services: &Services) -> Self {
+        let watched = services.all().iter().map(|service| Watched {
+            healthy: Rc::new(View::healthy(&service.backends)),
+            view: Cell::default(),
+            labels: Cell::default(),
+        });
+        Self { board: Cell::default(), watched: watched.collect(), changes_at: Cell::new(Millis::MAX) }
+    }
+
+    /// The view of the service at this place.
+    #[must_use]
+    pub fn view(&self, service: usize) -> Option<Rc<View>> {
+        let watched = self.watched.get(service)?;
+        let view = watched.view.take();
+        watched.view.set(view.clone());
+        Some(view.unwrap_or_else(|| Rc::clone(&watched.healthy)))
+    }
+
+    /// Goes by this board from now on.
+    pub fn adopt(&self, board: Board, services: &Services, now: Millis) {
+        self.board.set(board);
+        self.refresh(services, now);
+    }
+
+    /// Makes the views anew if an ejection ended meanwhile.
+    pub fn pass_time(&self, services: &Services, now: Millis) {
+        if now >= self.changes_at.get() {
+            self.refresh(services, now);
+        }
+    }
+
+    fn refresh(&self, services: &Services, now: Millis) {
+        let board = self.board.take();
+        let mut changes_at = Millis::MAX;
+        for (service, watched) in services.all().iter().zip(&self.watched) {
+            let view = board.view(&service.name, &service.backends, now);
+            changes_at = changes_at.min(view.as_ref().map_or(Millis::MAX, View::changes_at));
+            watched.view.set(view.map(Rc::new));
+        }
+        self.changes_at.set(changes_at);
+        self.board.set(board);
+    }
+
+    /// Whether a testimony would be news, as far as this worker knows.
+    #[must_use]
+    pub fn is_news(&self, service: &Service, testimony: Testimony, now: Millis) -> bool {
+        self.would(|board| board.record(service, testimony, now) != Recorded::Nothing)
+    }
+
+    /// Whether a finding of active checks would be news, as far as this worker knows.
+    #[must_use]
+    pub fn is_new_health(&self, service: &Service, backend: BackendId, unhealthy: bool, now: Millis) -> bool {
+        self.would(|board| board.set_unhealthy(&service.name, backend, unhealthy, now))
+    }
+
+    fn would<T>(&self, change: impl FnOnce(&mut Board) -> T) -> T {
+        let board = self.board.take();
+        let answer = change(&mut board.clone());
+        self.board.set(board);
+        answer
+    }
+
+    /// What to ask about a response meant for this backend.
+    #[must_use]
+    pub fn look(&self, service: usize, backend: BackendId) -> Look {
+        self.label(service, backend, |label| {
+            let response = label.responses;
+            label.responses = response.wrapping_add(1);
+            // Where endpoints carry names, a name alone does not tell an answer of Envoy's own: take turns.
+            let name = if label.labelled { response % 2 == 0 } else { response % LABEL_EVERY == 0 };
+            if name { Look::Answerer } else { Look::Details }
+        })
+    }
+
+    /// Notes that a response meant for this backend came from an endpoint that carries a name.
+    pub fn note_label(&self, service: usize, backend: BackendId) {
+        self.label(service, backend, |label| {
+            label.labelled = true;
+            Look::Both
+        });
+    }
+
+    fn label(&self, service: usize, backend: BackendId, use_it: impl FnOnce(&mut Label) -> Look) -> Look {
+        let Some(watched) = self.watched.get(service) else {
+            return Look::Details;
+        };
+        let mut labels = watched.labels.take();
+        let look = use_it(labels.entry(backend).or_default());
+        watched.labels.set(labels);
+        look
+    }
+}
