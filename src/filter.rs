@@ -73,12 +73,12 @@ impl HttpContext for Filter {
         Action::Continue
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+    fn on_http_response_headers(&mut self, count: usize, _end_of_stream: bool) -> Action {
         let plugin = Rc::clone(&self.plugin);
         if let Some(mut served) = self.served.take()
             && let Some(service) = plugin.services.all().get(served.service)
         {
-            let answered = learn(&plugin, service, &mut served);
+            let answered = learn(&plugin, service, &mut served, count);
             plugin.count(served.service, served.outcome);
             if let Some(name) = &plugin.debug_header {
                 let value = format!("{}; service={}", served.outcome.name(), service.name);
@@ -138,9 +138,13 @@ impl Filter {
     }
 }
 
+/// Envoy's own replies have at most so many headers where nobody adds any: status, length, type, and one more for
+/// an overload. An application's have more as a rule, Envoy's `x-envoy-upstream-service-time` among them.
+const FEW_HEADERS: usize = 4;
+
 /// Learns from a response what it says of its backend, and whether the session goes where it was answered. Returns
 /// whether it is the application's own, if that matters to anyone.
-fn learn(plugin: &Plugin, service: &Service, served: &mut Served) -> bool {
+fn learn(plugin: &Plugin, service: &Service, served: &mut Served, headers: usize) -> bool {
     let Some(backend) = served.backend else {
         return false;
     };
@@ -176,6 +180,8 @@ fn learn(plugin: &Plugin, service: &Service, served: &mut Served) -> bool {
                 testify(plugin, service, served, failed, backend);
                 return true;
             }
+        } else if look == Look::Answerer && headers <= FEW_HEADERS {
+            evidence = evidence_of_details();
         }
     }
     if watched {
