@@ -1,0 +1,7 @@
+//! Backends that cannot be reached, or do not answer: who notices, who learns of it, and where sessions go.
+
+mod failover;
+mod fleet;
+mod load;
+mod passive;
+mod record;
