@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use harness::chi_squared;
 use harness::client::Client;
 use harness::envoy::Envoy;
+use harness::envoy_binary;
 use serde_json::{Value, json};
 
 use super::fleet::{Fleet, SECOND};
@@ -41,8 +42,10 @@ pub fn checks(seconds: u32) -> Value {
     })
 }
 
+/// 1.36 knows no composite clusters.
 fn file() -> &'static str {
-    "failover.yaml"
+    let version = envoy_binary::version_of(&envoy_binary::locate().unwrap()).unwrap();
+    if version.starts_with("1.36.") { "failover-1.36.yaml" } else { "failover.yaml" }
 }
 
 /// What `die` does to one of four backends, and `revive` undoes. Returns the whole record, when it died, and when

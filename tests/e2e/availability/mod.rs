@@ -5,3 +5,4 @@ mod fleet;
 mod load;
 mod passive;
 mod record;
+mod rolling;
