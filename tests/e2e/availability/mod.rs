@@ -3,6 +3,7 @@
 mod failover;
 mod fleet;
 mod load;
+mod outages;
 mod passive;
 mod record;
 mod rolling;
