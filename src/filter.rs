@@ -83,11 +83,11 @@ impl HttpContext for Filter {
         Action::Continue
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+    fn on_http_response_headers(&mut self, count: usize, _end_of_stream: bool) -> Action {
         if let Some(served) = self.served.take()
             && let Some(service) = self.plugin.services.all().get(served.service)
         {
-            response::answer(&self.plugin, service, served);
+            response::answer(&self.plugin, service, served, count);
         } else {
             response::hide_endpoint(&self.plugin);
         }

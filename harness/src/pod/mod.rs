@@ -20,6 +20,9 @@ pub use self::recording::Request;
 pub use self::refusing::RefusingAddress;
 use crate::thread::ServerThread;
 
+/// What is read of a request's body, where it is read at all.
+const LARGEST_BODY: usize = 1 << 20;
+
 /// An HTTP/1.1 and HTTP/2 server that answers every request with its own name, like GKE's `serve_hostname`.
 ///
 /// - `/` shows the demo's page to a browser (`Accept: text/html`);
@@ -52,14 +55,17 @@ impl Pod {
         Self::serve(name, address, hostname::router(name))
     }
 
-    /// A pod at this address that takes so long for every answer.
+    /// A pod at this address that takes so long for every answer, from when it has the whole request.
     ///
     /// # Errors
     /// Where the address is taken.
     pub fn slow_at(name: &str, address: SocketAddr, delay: Duration) -> Result<Self> {
         let wait = move |request: extract::Request, next: Next| async move {
+            // A body that nobody reads may cost the connection, which would look like a failure of the pod's.
+            let (head, body) = request.into_parts();
+            let body = axum::body::to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
             tokio::time::sleep(delay).await;
-            next.run(request).await
+            next.run(extract::Request::from_parts(head, body.into())).await
         };
         Self::serve(name, address, hostname::router(name).layer(middleware::from_fn(wait)))
     }

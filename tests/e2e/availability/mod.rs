@@ -1,0 +1,9 @@
+//! Backends that cannot be reached, or do not answer: who notices, who learns of it, and where sessions go.
+
+mod failover;
+mod fleet;
+mod load;
+mod outages;
+mod passive;
+mod record;
+mod rolling;
