@@ -59,7 +59,10 @@ impl Service {
             {
                 HeaderEdit::Add(name, self.token(&session, nonce).into_bytes())
             }
-            (Affinity::HeaderEnvelope { name, .. }, News::Envelope(envelope)) => {
+            // Several values are no name of a session.
+            (Affinity::HeaderEnvelope { name, .. }, News::Envelope(envelope))
+                if lines(name).nth(1).is_none() =>
+            {
                 HeaderEdit::Set(name, envelope.into_bytes())
             }
             _ => return Vec::new(),

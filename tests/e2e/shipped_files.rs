@@ -12,6 +12,8 @@ use harness::{workspace_root, xds};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::ecds::SOON;
+
 /// A secret for whichever environment variable a file reads its keys from.
 pub const SECRET: &str = "c2Vzc2lvbi1hZmZpbml0eS1lbmQtdG8tZW5kLXRlc3Q=";
 
@@ -70,7 +72,19 @@ impl File {
 
     /// Starts it.
     pub async fn start(&self) -> Envoy {
-        self.options().start(&self.bootstrap).await.unwrap()
+        self.start_as(&self.bootstrap).await
+    }
+
+    /// Starts a variation of it, and waits until every endpoint is healthy. (On a busy machine the first health
+    /// checks may come too late.)
+    pub async fn start_as(&self, bootstrap: &Value) -> Envoy {
+        let envoy = self.options().start(bootstrap).await.unwrap();
+        for cluster in &self.clusters {
+            let total = envoy.stat(&format!("cluster.{cluster}.membership_total")).await.unwrap();
+            let healthy = format!("cluster.{cluster}.membership_healthy");
+            envoy.wait_for_stat(&healthy, |healthy| healthy == total, SOON).await.unwrap();
+        }
+        envoy
     }
 
     /// How it is started: with a secret in each environment variable it reads.

@@ -80,6 +80,27 @@ fn every_connection_manager_strips_what_clients_say_in_the_routing_headers_befor
 }
 
 #[test]
+fn every_filter_for_endpoints_stands_where_it_must_and_goes_by_the_right_header() {
+    for name in names() {
+        let documents = documents(&name);
+        for manager in documents.iter().flat_map(|document| of_type(document, ".HttpConnectionManager")) {
+            let filters = manager["http_filters"].as_array().unwrap();
+            let place = |name: &str| filters.iter().position(|filter| filter["name"] == name);
+            let Some(stateful) = place("envoy.filters.http.stateful_session") else {
+                continue;
+            };
+            let header = filters[stateful].pointer("/typed_config/session_state/typed_config/name");
+            assert_eq!(header, Some(&json!("x-affinity-endpoint")), "{name}");
+            let hides = place("envoy.filters.http.header_mutation").unwrap();
+            let hidden = filters[hides].pointer("/typed_config/mutations/response_mutations/0/remove");
+            assert_eq!(hidden, Some(&json!("x-affinity-endpoint")), "{name}");
+            let ours = place("session_affinity").unwrap();
+            assert!(hides < ours && ours < stateful, "{name}: the order of the filters");
+        }
+    }
+}
+
+#[test]
 fn every_cluster_fails_at_once_when_it_has_no_healthy_endpoint() {
     for name in names() {
         let documents = documents(&name);
