@@ -80,7 +80,7 @@ async fn death_and_return(
     }
     eprintln!("noticed after {:?}, back after {:?}", noticed - death, back.elapsed());
     load.go_on_for(2).await;
-    let (_, record) = load.end().await;
+    let record = load.end().await;
     (record, death, noticed)
 }
 

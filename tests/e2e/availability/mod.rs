@@ -7,3 +7,4 @@ mod outages;
 mod passive;
 mod record;
 mod rolling;
+mod updates;

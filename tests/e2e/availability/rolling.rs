@@ -50,7 +50,7 @@ async fn rolling_restarts_cost_no_get_and_move_a_session_only_when_its_backend_g
         }
     }
     load.go_on_for(1).await;
-    let (_, record) = load.end().await;
+    let record = load.end().await;
 
     for failure in record.failures() {
         assert!(failure.post && failure.had_been_sent(), "{failure:?}");
