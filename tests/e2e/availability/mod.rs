@@ -1,5 +1,6 @@
 //! Backends that cannot be reached, or do not answer: who notices, who learns of it, and where sessions go.
 
+mod active;
 mod failover;
 mod fleet;
 mod load;
