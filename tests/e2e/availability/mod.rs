@@ -3,6 +3,7 @@
 mod active;
 mod failover;
 mod fleet;
+mod following;
 mod load;
 mod outages;
 mod passive;
