@@ -84,7 +84,7 @@ async fn death_and_return(
         assert!(back.elapsed() < SECOND * 10, "nobody begins a session there");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    eprintln!("noticed after {:?}, back after {:?}", noticed - death, back.elapsed());
+    eprintln!("noticed after {:?}, back after {:?}", noticed.saturating_sub(death), back.elapsed());
     load.go_on_for(2).await;
     let record = load.end().await;
     (record, death, noticed)

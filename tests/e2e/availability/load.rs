@@ -174,6 +174,6 @@ fn outcome(headers: &HeaderMap) -> String {
 }
 
 fn session_cookie(headers: &HeaderMap) -> Option<String> {
-    let lines = headers.get_all("set-cookie").iter().filter_map(|line| line.to_str().ok());
-    lines.filter(|line| line.starts_with("GCLB=")).last()?.split(';').next().map(str::to_owned)
+    let mut lines = headers.get_all("set-cookie").iter().filter_map(|line| line.to_str().ok());
+    lines.rfind(|line| line.starts_with("GCLB="))?.split(';').next().map(str::to_owned)
 }

@@ -10,3 +10,4 @@ mod passive;
 mod record;
 mod rolling;
 mod updates;
+mod vm_loss;
