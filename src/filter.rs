@@ -67,6 +67,10 @@ impl Drop for Filter {
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        #[cfg(feature = "trap-for-tests")]
+        if host::header(host::Headers::Request, "x-trap").is_some() {
+            std::process::abort();
+        }
         let plugin = &self.plugin;
         let services = &plugin.services;
         let route = if services.depend_on_route() { host::property("xds\0route_name") } else { None };

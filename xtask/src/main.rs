@@ -18,7 +18,7 @@ use clap::Parser;
 #[command(bin_name = "cargo xtask")]
 enum Command {
     /// Build the filter's module, `target/session_affinity.wasm`
-    Build,
+    Build(build::Build),
     /// Show session affinity on a real Envoy in front of three pods
     Demo(demo::Demo),
     /// Measure what a request costs
@@ -31,7 +31,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Command::parse() {
-        Command::Build => build::run().map(drop),
+        Command::Build(build) => build.run(),
         Command::Demo(demo) => demo.run(),
         Command::Bench(bench) => bench.run(),
         Command::Test(test) => test.run(),

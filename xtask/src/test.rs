@@ -1,6 +1,6 @@
 //! `cargo xtask test`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,18 @@ pub struct Test {
     filter: Option<String>,
 }
 
+/// For how many seconds backends are restarted under load on Envoys other than the first; there it is a minute.
+const ROLL_SEC: &str = "5";
+
+/// What is run on the other Envoys.
+const END_TO_END: &str = "end-to-end tests";
+
+/// The modules to test.
+struct Modules {
+    filter: PathBuf,
+    trap: PathBuf,
+}
+
 /// How one run went.
 struct Outcome {
     envoy: String,
@@ -32,18 +44,19 @@ struct Outcome {
 impl Test {
     /// Builds the module, gets Envoy, and runs the tests.
     pub fn run(&self) -> Result<()> {
-        let module = build::run()?;
+        let trap = build::trap_for_tests()?;
+        let modules = Modules { filter: build::run()?, trap };
         let envoy = envoy_binary::locate()?;
         let version = envoy_binary::version_of(&envoy)?;
         eprintln!("testing on Envoy {version}");
         let all: &[&str] = &["--workspace"];
-        let mut outcomes = vec![self.test(&version, "all tests", &envoy, &module, all)];
+        let mut outcomes = vec![self.test(&version, "all tests", &envoy, &modules, all)];
         if self.matrix {
             for other in envoy_binary::MATRIX.into_iter().filter(|other| *other != version) {
                 let envoy = envoy_binary::get(other)?;
                 eprintln!("testing on Envoy {other}");
                 let end_to_end = ["--package", "session-affinity", "--test", "e2e"];
-                outcomes.push(self.test(other, "end-to-end tests", &envoy, &module, &end_to_end));
+                outcomes.push(self.test(other, END_TO_END, &envoy, &modules, &end_to_end));
             }
         }
         report(&outcomes)
@@ -54,12 +67,17 @@ impl Test {
         version: &str,
         what: &'static str,
         envoy: &Path,
-        module: &Path,
+        modules: &Modules,
         selection: &[&str],
     ) -> Outcome {
         let start = Instant::now();
         let mut cargo = self.cargo(selection);
-        let result = shell::run(cargo.env("ENVOY", envoy).env("SESSION_AFFINITY_WASM", module));
+        cargo.env("ENVOY", envoy).env("SESSION_AFFINITY_WASM", &modules.filter);
+        cargo.env("SESSION_AFFINITY_TRAP_WASM", &modules.trap);
+        if what == END_TO_END && std::env::var_os("SESSION_AFFINITY_ROLL_SEC").is_none() {
+            cargo.env("SESSION_AFFINITY_ROLL_SEC", ROLL_SEC);
+        }
+        let result = shell::run(&mut cargo);
         Outcome { envoy: version.to_owned(), what, passed: result.is_ok(), time: start.elapsed() }
     }
 

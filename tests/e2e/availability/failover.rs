@@ -21,7 +21,12 @@ const UNLIKELY: f64 = 0.0001;
 
 /// The shipped file for this Envoy, with these fields in the filter's configuration.
 pub fn bootstrap(fleet: &Fleet, fields: &Value) -> Value {
-    let mut bootstrap = fleet.shipped().load(file()).unwrap();
+    bootstrap_of(files().last().unwrap(), fleet, fields)
+}
+
+/// This one of the files.
+pub fn bootstrap_of(file: &str, fleet: &Fleet, fields: &Value) -> Value {
+    let mut bootstrap = fleet.shipped().load(file).unwrap();
     let plugin =
         &mut manager(&mut bootstrap)["http_filters"][0]["typed_config"]["config"]["configuration"]["value"];
     plugin["debugHeader"] = json!("x-debug");
@@ -42,10 +47,11 @@ pub fn checks(seconds: u32) -> Value {
     })
 }
 
-/// 1.36 knows no composite clusters.
-fn file() -> &'static str {
+/// Those that this Envoy can run, the one meant for it last: 1.36 knows no composite clusters.
+pub fn files() -> &'static [&'static str] {
     let version = envoy_binary::version_of(&envoy_binary::locate().unwrap()).unwrap();
-    if version.starts_with("1.36.") { "failover-1.36.yaml" } else { "failover.yaml" }
+    let both = &["failover-1.36.yaml", "failover.yaml"];
+    if version.starts_with("1.36.") { &both[..1] } else { both }
 }
 
 /// What `die` does to one of four backends, and `revive` undoes. Returns the whole record, when it died, and when
@@ -78,9 +84,9 @@ async fn death_and_return(
         assert!(back.elapsed() < SECOND * 10, "nobody begins a session there");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    eprintln!("noticed after {:?}, back after {:?}", noticed - death, back.elapsed());
+    eprintln!("noticed after {:?}, back after {:?}", noticed.saturating_sub(death), back.elapsed());
     load.go_on_for(2).await;
-    let (_, record) = load.end().await;
+    let record = load.end().await;
     (record, death, noticed)
 }
 

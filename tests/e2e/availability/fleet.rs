@@ -63,11 +63,6 @@ impl Fleet {
         &self.0[index].name
     }
 
-    /// The place of the one of this name.
-    pub fn index_of(&self, name: &str) -> usize {
-        self.0.iter().position(|member| member.name == name).unwrap_or_else(|| panic!("no backend {name:?}"))
-    }
-
     /// All names, as a list of backends.
     pub fn names(&self) -> Value {
         self.0.iter().map(|member| member.name.as_str()).collect()

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinSet;
 
 use super::record::{Answer, Record};
+use crate::ecds::eventually;
 
 /// So many requests a user sends at the same time.
 const AT_ONCE: usize = 4;
@@ -40,7 +41,7 @@ pub struct Load {
     ending: Arc<AtomicBool>,
     /// How many rounds each user has behind it.
     rounds: Arc<[AtomicU32]>,
-    users: JoinSet<(usize, User, Vec<Answer>)>,
+    users: JoinSet<Vec<Answer>>,
 }
 
 impl Load {
@@ -59,8 +60,7 @@ impl Load {
                 tokio::time::sleep(wait).await;
                 let index = usize::try_from(index).unwrap();
                 let mut sender = Sender { index, user, url, began, round: 0 };
-                let answers = sender.send_until(&ending, &rounds[index]).await;
-                (sender.index, sender.user, answers)
+                sender.send_until(&ending, &rounds[index]).await
             }
         });
         Self { began, users: tasks.collect(), rounds, ending }
@@ -73,29 +73,27 @@ impl Load {
 
     /// Lets them go on until each of them has been answered so many rounds more.
     pub async fn go_on_for(&self, rounds: u32) {
-        let done = |rounds: &[AtomicU32]| -> Vec<u32> {
-            rounds.iter().map(|count| count.load(Ordering::Relaxed)).collect()
-        };
-        let before = done(&self.rounds);
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while done(&self.rounds).iter().zip(&before).any(|(now, before)| *now < before + rounds) {
-            assert!(Instant::now() < deadline, "no {rounds} rounds for each of {} users", before.len());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let before = self.rounds();
+        let gone_on = || self.rounds().iter().zip(&before).all(|(now, before)| *now >= before + rounds);
+        eventually("each user has been answered", async || gone_on()).await;
     }
 
-    /// Waits for the last answers. The users can begin again, with the sessions they have.
-    pub async fn end(mut self) -> (Vec<User>, Record) {
+    /// Lets them go on until one half of them has been answered another round.
+    pub async fn go_on_briefly(&self) {
+        let sum = || self.rounds().iter().sum::<u32>();
+        let before = sum();
+        let half = u32::try_from(self.rounds.len() / 2).unwrap();
+        eventually("some users have been answered", async || sum() >= before + half).await;
+    }
+
+    fn rounds(&self) -> Vec<u32> {
+        self.rounds.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+    }
+
+    /// Waits for the last answers.
+    pub async fn end(self) -> Record {
         self.ending.store(true, Ordering::Relaxed);
-        let mut users = Vec::new();
-        let mut answers = Vec::new();
-        while let Some(done) = self.users.join_next().await {
-            let (index, user, of_user) = done.unwrap();
-            users.push((index, user));
-            answers.extend(of_user);
-        }
-        users.sort_by_key(|(index, _)| *index);
-        (users.into_iter().map(|(_, user)| user).collect(), Record::new(answers))
+        Record::new(self.users.join_all().await.into_iter().flatten().collect())
     }
 }
 
@@ -176,6 +174,6 @@ fn outcome(headers: &HeaderMap) -> String {
 }
 
 fn session_cookie(headers: &HeaderMap) -> Option<String> {
-    let lines = headers.get_all("set-cookie").iter().filter_map(|line| line.to_str().ok());
-    lines.filter(|line| line.starts_with("GCLB=")).last()?.split(';').next().map(str::to_owned)
+    let mut lines = headers.get_all("set-cookie").iter().filter_map(|line| line.to_str().ok());
+    lines.rfind(|line| line.starts_with("GCLB="))?.split(';').next().map(str::to_owned)
 }

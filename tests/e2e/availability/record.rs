@@ -70,11 +70,6 @@ impl Record {
         self.0.iter().filter(|answer| !answer.is_good()).collect()
     }
 
-    /// Those to requests sent from then on.
-    pub fn sent_since(&self, from: Duration) -> Self {
-        Self(self.0.iter().filter(|answer| answer.sent >= from).cloned().collect())
-    }
-
     /// Those that had come by then.
     pub fn until(&self, until: Duration) -> Self {
         Self(self.0.iter().filter(|answer| answer.done < until).cloned().collect())

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::failover::{USERS, bootstrap, checks};
 use super::fleet::{Fleet, SECOND};
 use super::load::{Load, alone, users};
-use super::record::{Move, pods};
+use super::record::Move;
 use crate::workers::assert_no_vm_failed;
 
 /// For how long, in seconds.
@@ -50,7 +50,7 @@ async fn rolling_restarts_cost_no_get_and_move_a_session_only_when_its_backend_g
         }
     }
     load.go_on_for(1).await;
-    let (_, record) = load.end().await;
+    let record = load.end().await;
 
     for failure in record.failures() {
         assert!(failure.post && failure.had_been_sent(), "{failure:?}");
@@ -67,8 +67,6 @@ async fn rolling_restarts_cost_no_get_and_move_a_session_only_when_its_backend_g
     }
     let (requests, failures) = (record.answers().len(), record.failures().len());
     eprintln!("{requests} requests, {} restarts: {moves} moves, {failures} POSTs lost", downs.len());
-    assert!(moves > 0 && record.answers().iter().map(|answer| answer.body.as_str()).count() > 0);
-    let last: Vec<_> = record.answers().iter().collect();
-    assert_eq!(pods(&last).len(), 4, "all of them were used");
+    assert!(moves > 0);
     assert_no_vm_failed(&envoy).await;
 }
