@@ -183,7 +183,11 @@ fn with_the_filter_off(file: &File) -> Value {
 /// The requests that reached a pod, health checks aside.
 fn of_clients(file: &File) -> Vec<Request> {
     let requests = file.pods().flat_map(Pod::requests);
-    requests.filter(|request| request.uri.path() != "/healthz").collect()
+    let is_check = |request: &Request| {
+        request.uri.path() == "/healthz"
+            || request.header("user-agent").contains(&b"session-affinity-health-check".to_vec())
+    };
+    requests.filter(|request| !is_check(request)).collect()
 }
 
 #[tokio::test]
