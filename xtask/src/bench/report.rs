@@ -73,6 +73,7 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
 }
 
 /// A bar for each subject.
+#[expect(clippy::cast_precision_loss, reason = "a handful of bars")]
 fn plot(costs: &[Cost], path: &std::path::Path) -> Result<()> {
     let count = costs.len();
     let most = costs.iter().map(Cost::median).fold(0.0, f64::max);
