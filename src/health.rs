@@ -45,7 +45,13 @@ impl Entry {
     /// An update may have taken away what found it, and would find that it is back.
     const fn is_out(&self, service: &Service, now: Millis) -> bool {
         let failed_checks = self.unhealthy && service.health_check.is_some();
-        failed_checks || (self.ejected_until > now && service.outlier_detection.is_on())
+        failed_checks || (self.is_ejected(now) && service.outlier_detection.is_on())
+    }
+
+    /// An end further off than any can be is one of before the clock was set back. (Workers read the clock once a
+    /// tick, so what another one wrote may be a little further off.)
+    const fn is_ejected(&self, now: Millis) -> bool {
+        self.ejected_until > now && self.ejected_until.saturating_sub(now) <= MAX_EJECTION.saturating_mul(2)
     }
 
     const fn has_failures(&self) -> bool {
@@ -120,7 +126,7 @@ impl Board {
     pub fn is_news(&self, service: &Service, testimony: Testimony, now: Millis) -> bool {
         let Testimony { backend, evidence, in_panic } = testimony;
         let entry = self.entry(service, backend);
-        let ejected = entry.ejected_until > now;
+        let ejected = entry.is_ejected(now);
         let settings = &service.outlier_detection;
         match evidence {
             Evidence::Nothing => false,
@@ -174,7 +180,7 @@ impl Board {
     /// It answered: it has no failures in a row, and if it was asked in panic, it is back.
     fn record_answer(&mut self, service: &Service, backend: BackendId, now: Millis) -> Recorded {
         let entry = self.entry(service, backend);
-        let ejected = entry.ejected_until > now;
+        let ejected = entry.is_ejected(now);
         if ejected && self.is_panic(service, now) {
             // All the others were given up at the same time, and may be back as well: were they out for longer,
             // all sessions would move to the one that answered first.
@@ -207,7 +213,7 @@ impl Board {
         let last = ends.max().unwrap_or(now);
         for backend in service.backends.iter() {
             let entry = self.entry(service, backend.id());
-            if entry.ejected_until > now {
+            if entry.is_ejected(now) {
                 self.put(service, backend.id(), Entry { ejected_until: last, ..entry }, now);
             }
         }
@@ -289,7 +295,7 @@ impl Board {
 
     /// Whether one more ejection keeps within the allowed share.
     fn may_eject(&self, service: &Service, now: Millis) -> bool {
-        let is_ejected = |backend: &&Backend| self.entry(service, backend.id()).ejected_until > now;
+        let is_ejected = |backend: &&Backend| self.entry(service, backend.id()).is_ejected(now);
         let ejected = service.backends.iter().filter(is_ejected).count();
         let share = usize::try_from(service.outlier_detection.max_ejection_percent).unwrap_or(0);
         ejected.saturating_add(1).saturating_mul(100) <= service.backends.iter().len().saturating_mul(share)
@@ -313,10 +319,10 @@ impl Board {
             if entry.is_out(service, now) {
                 out.insert(backend.id());
             }
-            if entry.ejected_until > now {
+            if entry.is_ejected(now) {
                 view.changes_at = view.changes_at.min(entry.ejected_until);
             }
-            if entry.has_failures() || entry.ejected_until > now {
+            if entry.has_failures() || entry.is_ejected(now) {
                 view.suspects.insert(backend.id());
             }
         }

@@ -40,6 +40,7 @@ pub struct Watch {
     board: Cell<Board>,
     watched: Vec<Watched>,
     changes_at: Cell<Millis>,
+    refreshed_at: Cell<Millis>,
 }
 
 struct Watched {
@@ -57,7 +58,12 @@ impl Watch {
             view: Cell::default(),
             labels: Cell::default(),
         });
-        Self { board: Cell::default(), watched: watched.collect(), changes_at: Cell::new(Millis::MAX) }
+        Self {
+            board: Cell::default(),
+            watched: watched.collect(),
+            changes_at: Cell::new(Millis::MAX),
+            refreshed_at: Cell::new(0),
+        }
     }
 
     /// The view of the service at this place.
@@ -75,9 +81,9 @@ impl Watch {
         self.refresh(services, now);
     }
 
-    /// Makes the views anew if an ejection ended meanwhile.
+    /// Makes the views anew if an ejection ended meanwhile, or the clock was set back.
     pub fn pass_time(&self, services: &Services, now: Millis) {
-        if now >= self.changes_at.get() {
+        if now >= self.changes_at.get() || now < self.refreshed_at.get() {
             self.refresh(services, now);
         }
     }
@@ -91,6 +97,7 @@ impl Watch {
             watched.view.set(view.map(Rc::new));
         }
         self.changes_at.set(changes_at);
+        self.refreshed_at.set(now);
         self.board.set(board);
     }
 

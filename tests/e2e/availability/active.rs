@@ -117,4 +117,5 @@ async fn a_probe_of_a_cluster_without_a_healthy_host_fails_at_once() {
     for _ in 0..30 {
         assert_eq!(client.fetch(&envoy.url(), &[]).await.unwrap().status, 200);
     }
+    assert_no_vm_failed(&envoy).await;
 }

@@ -238,3 +238,44 @@ async fn an_ejection_lasts_as_configured_times_the_number_in_a_row() {
         assert!(lasted + SECOND / 4 > length, "back after {lasted:?}");
     }
 }
+
+/// Without a token there is no memory: a client by its address moves for as long as its backend is out.
+#[tokio::test]
+async fn clients_by_address_move_while_their_backend_is_out_and_no_others() {
+    let mut fleet = Fleet::start(3);
+    let plugin = json!({
+        "sessionAffinity": { "affinityType": "CLIENT_IP" },
+        "outlierDetection": { "baseEjectionTimeSec": 3 },
+    });
+    let trusting = fleet.bootstrap().filter(&fleet.plugin(&plugin)).hcm(|manager| {
+        manager["use_remote_address"] = json!(true);
+        manager["xff_num_trusted_hops"] = json!(1);
+    });
+    let envoy = Envoy::start(&trusting.build()).await.unwrap();
+    let client = Client::http1();
+    let fetch_all = async || {
+        let mut replies = Vec::new();
+        for host in 0..30 {
+            let address = format!("192.0.2.{host}");
+            let headers = [("x-forwarded-for", address.as_bytes())];
+            replies.push(client.fetch(&envoy.url(), &headers).await.unwrap());
+        }
+        replies
+    };
+    let before = fetch_all().await;
+    fleet.down(1);
+    let failures = fetch_all().await.iter().filter(|reply| reply.status == 503).count();
+    assert_eq!(failures, 3);
+    let during = fetch_all().await;
+    fleet.up(1);
+    tokio::time::sleep(SECOND * 4).await;
+    let after = fetch_all().await;
+    for ((before, during), after) in before.iter().zip(&during).zip(&after) {
+        assert_eq!((outcome(after).as_str(), &after.pod), ("hashed", &before.pod));
+        if before.pod == "app-1" {
+            assert_eq!((outcome(during).as_str(), during.status.as_u16()), ("repinned", 200));
+        } else {
+            assert_eq!((outcome(during).as_str(), &during.pod), ("hashed", &before.pod));
+        }
+    }
+}
