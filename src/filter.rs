@@ -31,8 +31,8 @@ struct Served {
     outcome: Outcome,
     /// Where the request went; `None` where it was rejected.
     backend: Option<BackendId>,
-    /// Whether all backends were out, so that this one was asked for want of a better.
-    in_panic: bool,
+    /// What was known of backends then.
+    view: Rc<View>,
     /// What the request is to a session.
     part: Part,
     /// Randomness for the token that the client is to be given, if it is.
@@ -97,7 +97,7 @@ impl HttpContext for Filter {
 }
 
 impl Filter {
-    fn serve(&mut self, plugin: &Plugin, index: usize, service: &Service, view: &View) -> Action {
+    fn serve(&mut self, plugin: &Plugin, index: usize, service: &Service, view: &Rc<View>) -> Action {
         let mut facts = Facts { now: plugin.now(), random: plugin.random(), ..Facts::default() };
         let (address, cookies, path);
         match service.needs() {
@@ -136,8 +136,8 @@ impl Filter {
             Verdict::Reject(_) => (None, Part::None),
         };
         let outcome = decision.outcome;
-        let in_panic = view.is_panic();
-        self.served = Some(Served { service: index, outcome, backend, in_panic, part, nonce });
+        let view = Rc::clone(view);
+        self.served = Some(Served { service: index, outcome, backend, view, part, nonce });
         apply(plugin, service, &decision)
     }
 }
@@ -180,8 +180,8 @@ fn learn(plugin: &Plugin, service: &Service, served: &mut Served, headers: usize
             }
             if evidence == Evidence::Answered {
                 follow(plugin, served, other);
-                let failed = Evidence::LocalOriginFailure;
-                testify(plugin, service, served, failed, backend);
+                testify(plugin, service, served, Evidence::LocalOriginFailure, backend);
+                testify(plugin, service, served, Evidence::Answered, other);
                 return true;
             }
         } else if look == Look::Answerer && headers <= FEW_HEADERS {
@@ -202,7 +202,7 @@ fn learn(plugin: &Plugin, service: &Service, served: &mut Served, headers: usize
 }
 
 fn testify(plugin: &Plugin, service: &Service, served: &Served, evidence: Evidence, backend: BackendId) {
-    plugin.testify(service, Testimony { backend, evidence, in_panic: served.in_panic });
+    plugin.testify(service, Testimony { backend, evidence, was_out: served.view.is_out(backend) });
 }
 
 /// The session goes where it was answered.
