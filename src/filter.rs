@@ -10,6 +10,7 @@ use proxy_wasm::types::Action;
 
 use crate::affinity::Part;
 use crate::backends::BackendId;
+use crate::health::View;
 use crate::host;
 use crate::outcome::Outcome;
 use crate::plugin::Plugin;
@@ -28,8 +29,8 @@ struct Served {
     outcome: Outcome,
     /// Where the request went; `None` where it was rejected, or where the route names the cluster.
     backend: Option<BackendId>,
-    /// Whether all backends were out, so that this one was asked for want of a better.
-    in_panic: bool,
+    /// What was known of backends then.
+    view: Rc<View>,
     /// What the request is to a session.
     part: Part,
     /// Randomness for the token that the client is to be given, if it is.

@@ -100,9 +100,10 @@ pub struct Testimony {
     pub backend: BackendId,
     /// What it says.
     pub evidence: Evidence,
-    /// Whether the backend was asked only because all were out. That it answered then ends its ejection; an
-    /// answer that was still under way when it was ejected does not.
-    pub in_panic: bool,
+    /// Whether the backend was held to be out when it was asked: because all were, or by Envoy in the stead of
+    /// another one. That it answered then ends its ejection; an answer that was still under way when it was
+    /// ejected does not.
+    pub was_out: bool,
 }
 
 impl Board {
@@ -124,7 +125,7 @@ impl Board {
     /// Whether [`record`](Self::record) would change anything.
     #[must_use]
     pub fn is_news(&self, service: &Service, testimony: Testimony, now: Millis) -> bool {
-        let Testimony { backend, evidence, in_panic } = testimony;
+        let Testimony { backend, evidence, was_out } = testimony;
         let entry = self.entry(service, backend);
         let ejected = entry.is_ejected(now);
         let settings = &service.outlier_detection;
@@ -132,7 +133,7 @@ impl Board {
             Evidence::Nothing => false,
             Evidence::Answered => {
                 if ejected {
-                    in_panic
+                    was_out
                 } else {
                     entry.has_failures()
                 }
@@ -177,7 +178,7 @@ impl Board {
         }
     }
 
-    /// It answered: it has no failures in a row, and if it was asked in panic, it is back.
+    /// It answered: it has no failures in a row, and if it was out when it was asked, it is back.
     fn record_answer(&mut self, service: &Service, backend: BackendId, now: Millis) -> Recorded {
         let entry = self.entry(service, backend);
         let ejected = entry.is_ejected(now);
@@ -367,10 +368,10 @@ impl View {
         }
     }
 
-    /// Whether every backend is out, so that none is taken to be.
+    /// Whether a backend is out, be it that requests go to it all the same, since all are.
     #[must_use]
-    pub const fn is_panic(&self) -> bool {
-        self.is_panic
+    pub fn is_out(&self, backend: BackendId) -> bool {
+        self.is_panic || self.out.contains(&backend)
     }
 
     /// Whether a backend takes requests.

@@ -124,8 +124,15 @@ fn learn(
         // Of the backend's other endpoints it says nothing.
         verdict = Evidence::Nothing;
     }
-    plugin.testify(service, Testimony { backend, evidence: verdict, in_panic: served.in_panic });
+    testify(plugin, service, served, backend, verdict);
+    if let Some(other) = elsewhere.filter(|_| evidence == Evidence::Answered) {
+        testify(plugin, service, served, other, Evidence::Answered);
+    }
     Some(evidence)
+}
+
+fn testify(plugin: &Plugin, service: &Service, served: &Served, backend: BackendId, evidence: Evidence) {
+    plugin.testify(service, Testimony { backend, evidence, was_out: served.view.is_out(backend) });
 }
 
 /// The session goes to the backend that answered.
