@@ -10,6 +10,7 @@ use proxy_wasm::types::Action;
 
 use crate::affinity::Part;
 use crate::backends::BackendId;
+use crate::health::View;
 use crate::host;
 use crate::outcome::Outcome;
 use crate::plugin::Plugin;
@@ -28,8 +29,8 @@ struct Served {
     outcome: Outcome,
     /// Where the request went; `None` where it was rejected, or where the route names the cluster.
     backend: Option<BackendId>,
-    /// Whether all backends were out, so that this one was asked for want of a better.
-    in_panic: bool,
+    /// What was known of backends then.
+    view: Rc<View>,
     /// What the request is to a session.
     part: Part,
     /// Randomness for the token that the client is to be given, if it is.
@@ -67,6 +68,10 @@ impl Drop for Filter {
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        #[cfg(feature = "trap-for-tests")]
+        if host::header(host::Headers::Request, "x-trap").is_some() {
+            std::process::abort();
+        }
         let plugin = &self.plugin;
         let services = &plugin.services;
         let route = if services.depend_on_route() { host::property("xds\0route_name") } else { None };
@@ -83,11 +88,11 @@ impl HttpContext for Filter {
         Action::Continue
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+    fn on_http_response_headers(&mut self, count: usize, _end_of_stream: bool) -> Action {
         if let Some(served) = self.served.take()
             && let Some(service) = self.plugin.services.all().get(served.service)
         {
-            response::answer(&self.plugin, service, served);
+            response::answer(&self.plugin, service, served, count);
         } else {
             response::hide_endpoint(&self.plugin);
         }

@@ -42,12 +42,31 @@ struct Entry {
 }
 
 impl Entry {
-    const fn is_out(&self, now: Millis) -> bool {
-        self.unhealthy || self.ejected_until > now
+    /// An update may have taken away what found it, and would find that it is back.
+    const fn is_out(&self, service: &Service, now: Millis) -> bool {
+        let failed_checks = self.unhealthy && service.health_check.is_some();
+        failed_checks || (self.is_ejected(now) && service.outlier_detection.is_on())
+    }
+
+    /// An end further off than any can be is one of before the clock was set back. (Workers read the clock once a
+    /// tick, so what another one wrote may be a little further off.)
+    const fn is_ejected(&self, now: Millis) -> bool {
+        self.ejected_until > now && self.ejected_until.saturating_sub(now) <= MAX_EJECTION.saturating_mul(2)
     }
 
     const fn has_failures(&self) -> bool {
         self.local_origin_failures > 0 || self.gateway_errors > 0
+    }
+
+    /// The same with nothing in its responses that speaks against it now. Its ejections still count.
+    fn readmitted(self, now: Millis) -> Self {
+        let ejected_until = self.ejected_until.min(now);
+        Self { local_origin_failures: 0, gateway_errors: 0, ejected_until, ..self }
+    }
+
+    /// The same with nothing at all that speaks against it now.
+    fn passed(self, now: Millis) -> Self {
+        Self { unhealthy: false, ..self.readmitted(now) }
     }
 }
 
@@ -81,9 +100,10 @@ pub struct Testimony {
     pub backend: BackendId,
     /// What it says.
     pub evidence: Evidence,
-    /// Whether the backend was asked only because all were out. That it answered then ends its ejection; an
-    /// answer that was still under way when it was ejected does not.
-    pub in_panic: bool,
+    /// Whether the backend was held to be out when it was asked: because all were, or by Envoy in the stead of
+    /// another one. That it answered then ends its ejection; an answer that was still under way when it was
+    /// ejected does not.
+    pub was_out: bool,
 }
 
 impl Board {
@@ -102,60 +122,151 @@ impl Board {
         self.entries.iter().flat_map(|(slot, entry)| encode(*slot, entry)).collect()
     }
 
+    /// Whether [`record`](Self::record) would change anything.
+    #[must_use]
+    pub fn is_news(&self, service: &Service, testimony: Testimony, now: Millis) -> bool {
+        let Testimony { backend, evidence, was_out } = testimony;
+        let entry = self.entry(service, backend);
+        let ejected = entry.is_ejected(now);
+        let settings = &service.outlier_detection;
+        match evidence {
+            Evidence::Nothing => false,
+            Evidence::Answered => {
+                if ejected {
+                    was_out
+                } else {
+                    entry.has_failures()
+                }
+            }
+            Evidence::LocalOriginFailure => !ejected && settings.consecutive_local_origin_failure > 0,
+            Evidence::GatewayError => {
+                !ejected && (settings.consecutive_gateway_errors > 0 || entry.local_origin_failures > 0)
+            }
+        }
+    }
+
     /// Notes what a response said of a backend of `service`.
     pub fn record(&mut self, service: &Service, testimony: Testimony, now: Millis) -> Recorded {
-        let Testimony { backend, evidence, in_panic } = testimony;
-        let slot = Slot::of(&service.name, backend);
-        let mut entry = self.get(slot).copied().unwrap_or_default();
-        let ejected = entry.ejected_until > now;
-        if evidence == Evidence::Answered {
-            if (entry.has_failures() && !ejected) || (ejected && in_panic) {
-                let cleared =
-                    Entry { local_origin_failures: 0, gateway_errors: 0, ejected_until: 0, ..entry };
-                self.put(slot, cleared, now);
-                return if ejected { Recorded::Returned } else { Recorded::Noted };
-            }
+        if !self.is_news(service, testimony, now) {
             return Recorded::Nothing;
         }
-        if evidence == Evidence::Nothing || ejected {
-            return Recorded::Nothing;
-        }
+        let entry = self.entry(service, testimony.backend);
         let settings = &service.outlier_detection;
-        let reached = if evidence == Evidence::LocalOriginFailure {
-            entry.local_origin_failures = entry.local_origin_failures.saturating_add(1);
-            reaches(entry.local_origin_failures, settings.consecutive_local_origin_failure)
-        } else {
-            entry.gateway_errors = entry.gateway_errors.saturating_add(1);
+        let failed = match testimony.evidence {
+            Evidence::Nothing => return Recorded::Nothing,
+            Evidence::Answered => return self.record_answer(service, testimony.backend, now),
+            Evidence::LocalOriginFailure => {
+                let local_origin_failures = entry.local_origin_failures.saturating_add(1);
+                Entry { local_origin_failures, ..entry }
+            }
             // A connection was made, which ends a row of failures to make one.
-            entry.local_origin_failures = 0;
-            reaches(entry.gateway_errors, settings.consecutive_gateway_errors)
+            Evidence::GatewayError if settings.consecutive_gateway_errors == 0 => {
+                Entry { local_origin_failures: 0, ..entry }
+            }
+            Evidence::GatewayError => {
+                let gateway_errors = entry.gateway_errors.saturating_add(1);
+                Entry { local_origin_failures: 0, gateway_errors, ..entry }
+            }
         };
+        let reached = reaches(failed.local_origin_failures, settings.consecutive_local_origin_failure)
+            || reaches(failed.gateway_errors, settings.consecutive_gateway_errors);
+        self.put(service, testimony.backend, failed, now);
         if reached && self.may_eject(service, now) {
-            let base = Millis::from(settings.base_ejection_time_sec).saturating_mul(1000);
-            // One that stayed in for as long as it was out begins anew.
-            let last = base.saturating_mul(entry.ejections.into()).min(MAX_EJECTION);
-            let relapsed = entry.ejected_until.saturating_add(last) > now;
-            entry.ejections = if relapsed { entry.ejections.saturating_add(1) } else { 1 };
-            let length = base.saturating_mul(entry.ejections.into()).min(MAX_EJECTION);
-            entry.ejected_until = now.saturating_add(length);
-            self.put(slot, entry, now);
-            return Recorded::Ejected(length);
+            self.eject(service, testimony.backend, now)
+        } else {
+            Recorded::Noted
         }
-        self.put(slot, entry, now);
-        Recorded::Noted
+    }
+
+    /// It answered: it has no failures in a row, and if it was out when it was asked, it is back.
+    fn record_answer(&mut self, service: &Service, backend: BackendId, now: Millis) -> Recorded {
+        let entry = self.entry(service, backend);
+        let ejected = entry.is_ejected(now);
+        if ejected && self.is_panic(service, now) {
+            // All the others were given up at the same time, and may be back as well: were they out for longer,
+            // all sessions would move to the one that answered first.
+            self.readmit_all(service, now, |entry| entry.readmitted(now));
+        } else {
+            self.put(service, backend, entry.readmitted(now), now);
+        }
+        if ejected { Recorded::Returned } else { Recorded::Noted }
+    }
+
+    fn eject(&mut self, service: &Service, backend: BackendId, now: Millis) -> Recorded {
+        let mut entry = self.entry(service, backend);
+        let base = Millis::from(service.outlier_detection.base_ejection_time_sec).saturating_mul(1000);
+        // One that stayed in for as long as it was out begins anew.
+        let last = base.saturating_mul(entry.ejections.into()).min(MAX_EJECTION);
+        let relapsed = entry.ejected_until.saturating_add(last) > now;
+        entry.ejections = if relapsed { entry.ejections.saturating_add(1) } else { 1 };
+        let length = base.saturating_mul(entry.ejections.into()).min(MAX_EJECTION);
+        entry.ejected_until = now.saturating_add(length);
+        self.put(service, backend, entry, now);
+        if self.is_panic(service, now) {
+            self.end_together(service, now);
+        }
+        Recorded::Ejected(length)
+    }
+
+    /// The last one was ejected: whichever ejection ended first would draw all sessions to its backend.
+    fn end_together(&mut self, service: &Service, now: Millis) {
+        let ends = service.backends.iter().map(|backend| self.entry(service, backend.id()).ejected_until);
+        let last = ends.max().unwrap_or(now);
+        for backend in service.backends.iter() {
+            let entry = self.entry(service, backend.id());
+            if entry.is_ejected(now) {
+                self.put(service, backend.id(), Entry { ejected_until: last, ..entry }, now);
+            }
+        }
+    }
+
+    /// Whether [`set_unhealthy`](Self::set_unhealthy) would change anything.
+    #[must_use]
+    pub fn is_new_health(&self, service: &Service, backend: BackendId, unhealthy: bool, now: Millis) -> bool {
+        let known = self.entry(service, backend);
+        // Said again now and then, lest it be forgotten.
+        let old = unhealthy && known.changed.saturating_add(FORGOTTEN / 2) <= now;
+        known.unhealthy != unhealthy || old
     }
 
     /// Notes what active checks found of a backend of `service`. Returns whether that is news.
-    pub fn set_unhealthy(&mut self, service: &str, backend: BackendId, unhealthy: bool, now: Millis) -> bool {
-        let slot = Slot::of(service, backend);
-        let known = self.get(slot).copied().unwrap_or_default();
-        if known.unhealthy == unhealthy {
+    pub fn set_unhealthy(
+        &mut self,
+        service: &Service,
+        backend: BackendId,
+        unhealthy: bool,
+        now: Millis,
+    ) -> bool {
+        if !self.is_new_health(service, backend, unhealthy, now) {
             return false;
         }
-        // Checks that pass end an ejection too: they asked just now.
-        let ejected_until = if unhealthy { known.ejected_until } else { 0 };
-        self.put(slot, Entry { unhealthy, ejected_until, ..known }, now);
+        let known = self.entry(service, backend);
+        if unhealthy {
+            self.put(service, backend, Entry { unhealthy, ..known }, now);
+        } else if self.is_panic(service, now) {
+            // As in `record_answer`. Those that are still down fail their next check.
+            self.readmit_all(service, now, |entry| entry.passed(now));
+        } else {
+            // Checks that pass end an ejection too: they asked just now.
+            self.put(service, backend, known.passed(now), now);
+        }
         true
+    }
+
+    fn readmit_all(&mut self, service: &Service, now: Millis, readmit: impl Fn(Entry) -> Entry) {
+        for backend in service.backends.iter() {
+            let entry = self.entry(service, backend.id());
+            self.put(service, backend.id(), readmit(entry), now);
+        }
+    }
+
+    fn is_panic(&self, service: &Service, now: Millis) -> bool {
+        service.backends.iter().all(|backend| self.entry(service, backend.id()).is_out(service, now))
+    }
+
+    /// What is known of a backend; nothing speaks against one that is not known.
+    fn entry(&self, service: &Service, backend: BackendId) -> Entry {
+        self.get(Slot::of(&service.name, backend)).copied().unwrap_or_default()
     }
 
     fn get(&self, slot: Slot) -> Option<&Entry> {
@@ -166,7 +277,8 @@ impl Board {
         self.entries.binary_search_by_key(&slot, |(known, _)| *known)
     }
 
-    fn put(&mut self, slot: Slot, entry: Entry, now: Millis) {
+    fn put(&mut self, service: &Service, backend: BackendId, entry: Entry, now: Millis) {
+        let slot = Slot::of(&service.name, backend);
         let entry = Entry { changed: now, ..entry };
         match self.place_of(slot) {
             Ok(index) => {
@@ -184,10 +296,7 @@ impl Board {
 
     /// Whether one more ejection keeps within the allowed share.
     fn may_eject(&self, service: &Service, now: Millis) -> bool {
-        let is_ejected = |backend: &&Backend| {
-            let slot = Slot::of(&service.name, backend.id());
-            self.get(slot).is_some_and(|entry| entry.ejected_until > now)
-        };
+        let is_ejected = |backend: &&Backend| self.entry(service, backend.id()).is_ejected(now);
         let ejected = service.backends.iter().filter(is_ejected).count();
         let share = usize::try_from(service.outlier_detection.max_ejection_percent).unwrap_or(0);
         ejected.saturating_add(1).saturating_mul(100) <= service.backends.iter().len().saturating_mul(share)
@@ -195,25 +304,26 @@ impl Board {
 
     /// What a service makes of it now; `None` where there is nothing to say of its backends.
     #[must_use]
-    pub fn view(&self, service: &str, backends: &Backends, now: Millis) -> Option<View> {
+    pub fn view(&self, service: &Service, now: Millis) -> Option<View> {
         if self.entries.is_empty() {
             return None;
         }
+        let backends = &service.backends;
         let mut view = View::healthy(backends);
         let mut out = BackendSet::default();
         let mut known = false;
         for backend in backends.iter() {
-            let Some(entry) = self.get(Slot::of(service, backend.id())) else {
+            let Some(entry) = self.get(Slot::of(&service.name, backend.id())) else {
                 continue;
             };
             known = true;
-            if entry.is_out(now) {
+            if entry.is_out(service, now) {
                 out.insert(backend.id());
             }
-            if entry.ejected_until > now {
+            if entry.is_ejected(now) {
                 view.changes_at = view.changes_at.min(entry.ejected_until);
             }
-            if entry.has_failures() || entry.ejected_until > now {
+            if entry.has_failures() || entry.is_ejected(now) {
                 view.suspects.insert(backend.id());
             }
         }
@@ -258,10 +368,10 @@ impl View {
         }
     }
 
-    /// Whether every backend is out, so that none is taken to be.
+    /// Whether a backend is out, be it that requests go to it all the same, since all are.
     #[must_use]
-    pub const fn is_panic(&self) -> bool {
-        self.is_panic
+    pub fn is_out(&self, backend: BackendId) -> bool {
+        self.is_panic || self.out.contains(&backend)
     }
 
     /// Whether a backend takes requests.

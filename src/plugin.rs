@@ -318,8 +318,8 @@ impl Plugin {
         if !self.watch.is_new_health(service, backend, unhealthy, now) {
             return;
         }
-        let changed = self
-            .change_board(|board| board.set_unhealthy(&service.name, backend, unhealthy, now).then_some(()));
+        let changed =
+            self.change_board(|board| board.set_unhealthy(service, backend, unhealthy, now).then_some(()));
         if changed.is_some() {
             let name = &service.name;
             let cluster = service.backends.get(backend).map_or("", |backend| backend.cluster());
@@ -354,9 +354,9 @@ impl Plugin {
             let changed = change(&mut board);
             if changed.is_none() || host::set_shared_data(&keys.board, &board.to_bytes(), version) {
                 if changed.is_some() {
+                    // It stays unread here: another worker's change may come between these two writings.
                     let epoch = self.random();
                     let _ = host::set_shared_data(&keys.epoch, &epoch.to_be_bytes(), Version::default());
-                    self.epoch.set(epoch);
                 }
                 self.watch.adopt(board, &self.services, self.now());
                 return changed;

@@ -83,8 +83,8 @@ impl Prober {
     pub fn due<'s>(&mut self, services: &'s Services, now: Millis) -> Vec<Probe<'s>> {
         let mut probes = Vec::new();
         for (index, target) in self.targets.iter_mut().enumerate() {
-            if target.due > now || probes.len() >= MAX_PER_TICK {
-                continue;
+            if probes.len() >= MAX_PER_TICK {
+                break;
             }
             let Some(service) = services.all().get(target.service) else {
                 continue;
@@ -93,6 +93,10 @@ impl Prober {
             else {
                 continue;
             };
+            // Further off than an interval is a time of before the clock was set back.
+            if target.due > now && target.due.saturating_sub(now) <= interval(check) {
+                continue;
+            }
             target.due = now.saturating_add(interval(check));
             probes.push(Probe {
                 target: index,

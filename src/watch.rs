@@ -7,7 +7,7 @@ use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
 use crate::backends::{BackendId, IdHasher};
-use crate::health::{Board, Recorded, Testimony, View};
+use crate::health::{Board, Testimony, View};
 use crate::service::{Service, Services};
 use crate::session::Millis;
 
@@ -16,14 +16,15 @@ use crate::session::Millis;
 pub enum Look {
     /// How the response came to be.
     Details,
-    /// Which backend answered, as the endpoint's metadata name it.
+    /// Which backend answered, as the endpoint's metadata name it; and how, should it look like a reply of Envoy's.
     Answerer,
     /// Both.
     Both,
 }
 
-/// Every so many responses of a backend are asked for the name in the endpoint's metadata, in case it got some.
-const LABEL_EVERY: u32 = 64;
+/// Every so many responses of a backend are asked the other question: where endpoints carry no name, in case they
+/// got one; where they do, in case Envoy's own replies do not look like it.
+const OTHERWISE_EVERY: u32 = 64;
 
 /// Whether a backend's endpoints carry its name.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,6 +40,7 @@ pub struct Watch {
     board: Cell<Board>,
     watched: Vec<Watched>,
     changes_at: Cell<Millis>,
+    refreshed_at: Cell<Millis>,
 }
 
 struct Watched {
@@ -56,7 +58,12 @@ impl Watch {
             view: Cell::default(),
             labels: Cell::default(),
         });
-        Self { board: Cell::default(), watched: watched.collect(), changes_at: Cell::new(Millis::MAX) }
+        Self {
+            board: Cell::default(),
+            watched: watched.collect(),
+            changes_at: Cell::new(Millis::MAX),
+            refreshed_at: Cell::new(0),
+        }
     }
 
     /// The view of the service at this place.
@@ -74,9 +81,9 @@ impl Watch {
         self.refresh(services, now);
     }
 
-    /// Makes the views anew if an ejection ended meanwhile.
+    /// Makes the views anew if an ejection ended meanwhile, or the clock was set back.
     pub fn pass_time(&self, services: &Services, now: Millis) {
-        if now >= self.changes_at.get() {
+        if now >= self.changes_at.get() || now < self.refreshed_at.get() {
             self.refresh(services, now);
         }
     }
@@ -85,29 +92,30 @@ impl Watch {
         let board = self.board.take();
         let mut changes_at = Millis::MAX;
         for (service, watched) in services.all().iter().zip(&self.watched) {
-            let view = board.view(&service.name, &service.backends, now);
+            let view = board.view(service, now);
             changes_at = changes_at.min(view.as_ref().map_or(Millis::MAX, View::changes_at));
             watched.view.set(view.map(Rc::new));
         }
         self.changes_at.set(changes_at);
+        self.refreshed_at.set(now);
         self.board.set(board);
     }
 
     /// Whether a testimony would be news, as far as this worker knows.
     #[must_use]
     pub fn is_news(&self, service: &Service, testimony: Testimony, now: Millis) -> bool {
-        self.would(|board| board.record(service, testimony, now) != Recorded::Nothing)
+        self.ask_board(|board| board.is_news(service, testimony, now))
     }
 
     /// Whether a finding of active checks would be news, as far as this worker knows.
     #[must_use]
     pub fn is_new_health(&self, service: &Service, backend: BackendId, unhealthy: bool, now: Millis) -> bool {
-        self.would(|board| board.set_unhealthy(&service.name, backend, unhealthy, now))
+        self.ask_board(|board| board.is_new_health(service, backend, unhealthy, now))
     }
 
-    fn would<T>(&self, change: impl FnOnce(&mut Board) -> T) -> T {
+    fn ask_board(&self, question: impl FnOnce(&Board) -> bool) -> bool {
         let board = self.board.take();
-        let answer = change(&mut board.clone());
+        let answer = question(&board);
         self.board.set(board);
         answer
     }
@@ -118,9 +126,13 @@ impl Watch {
         self.label(service, backend, |label| {
             let response = label.responses;
             label.responses = response.wrapping_add(1);
-            // Where endpoints carry names, a name alone does not tell an answer of Envoy's own: take turns.
-            let name = if label.labelled { response % 2 == 0 } else { response % LABEL_EVERY == 0 };
-            if name { Look::Answerer } else { Look::Details }
+            if label.labelled {
+                if response % OTHERWISE_EVERY == OTHERWISE_EVERY - 1 { Look::Details } else { Look::Answerer }
+            } else if response % OTHERWISE_EVERY == 0 {
+                Look::Answerer
+            } else {
+                Look::Details
+            }
         })
     }
 

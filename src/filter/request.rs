@@ -1,6 +1,7 @@
 //! The request: facts in, decision out, headers for Envoy.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use super::{Action, Envelope, Served};
 use crate::affinity::{Decision, Facts, Needs, Part, Verdict};
@@ -16,7 +17,7 @@ use crate::service::Service;
 use crate::session::Session;
 
 /// Decides where a request of `service` goes, and tells Envoy.
-pub fn serve(plugin: &Plugin, index: usize, service: &Service, view: &View) -> (Served, Action) {
+pub fn serve(plugin: &Plugin, index: usize, service: &Service, view: &Rc<View>) -> (Served, Action) {
     let mut facts = Facts { now: plugin.now(), random: plugin.random(), ..Facts::default() };
     let (address, cookies, path, header);
     match service.needs() {
@@ -62,7 +63,7 @@ pub fn serve(plugin: &Plugin, index: usize, service: &Service, view: &View) -> (
         service: index,
         outcome: decision.outcome,
         backend: None,
-        in_panic: view.is_panic(),
+        view: Rc::clone(view),
         part: Part::None,
         nonce,
         https: false,

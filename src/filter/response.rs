@@ -21,8 +21,12 @@ use crate::watch::Look;
 /// What `stateful_session` answers with.
 const STRICT_STATUS: u32 = 503;
 
-/// Learns from the response, counts the request and tells the client what there is to tell.
-pub fn answer(plugin: &Plugin, service: &Service, mut served: Served) {
+/// Envoy's own replies have at most so many headers where nobody adds any: status, length, type, and one more for
+/// an overload. An application's have more as a rule, Envoy's `x-envoy-upstream-service-time` among them.
+const FEW_HEADERS: usize = 4;
+
+/// Learns from the response, which has so many headers, counts the request and tells the client what there is to tell.
+pub fn answer(plugin: &Plugin, service: &Service, mut served: Served, headers: usize) {
     let endpoint = endpoint_named(plugin, service);
     let value = value_named(service);
     let matters = served.nonce.is_some()
@@ -30,7 +34,7 @@ pub fn answer(plugin: &Plugin, service: &Service, mut served: Served) {
         || value.is_some()
         || matches!(served.part, Part::FirstKey(_))
         || named_endpoint_to_stay_on(service, &served).is_some();
-    let evidence = learn(plugin, service, &mut served, matters);
+    let evidence = learn(plugin, service, &mut served, matters, headers);
     let answered = evidence == Some(Evidence::Answered);
     if answered && service.pin.has_endpoint() {
         follow_endpoint(plugin, &mut served, endpoint);
@@ -81,7 +85,13 @@ fn value_named(service: &Service) -> Option<Vec<u8>> {
 
 /// Learns what a response says of its backend, and follows the session to where it was answered. Returns how the
 /// response came to be, if that matters to anyone.
-fn learn(plugin: &Plugin, service: &Service, served: &mut Served, matters: bool) -> Option<Evidence> {
+fn learn(
+    plugin: &Plugin,
+    service: &Service,
+    served: &mut Served,
+    matters: bool,
+    headers: usize,
+) -> Option<Evidence> {
     let watched = served.backend.filter(|_| service.outlier_detection.is_on());
     let Some(backend) = watched else {
         return matters.then(evidence_of_details);
@@ -94,12 +104,12 @@ fn learn(plugin: &Plugin, service: &Service, served: &mut Served, matters: bool)
     if answerer.is_some() {
         plugin.watch.note_label(served.service, backend);
     }
+    let elsewhere = answerer.filter(|answerer| *answerer != backend);
+    if look == Look::Answerer && (elsewhere.is_some() || headers <= FEW_HEADERS) {
+        evidence = evidence_of_details();
+    }
     let mut verdict = evidence;
-    if let Some(other) = answerer.filter(|answerer| *answerer != backend) {
-        if look == Look::Answerer {
-            evidence = evidence_of_details();
-        }
-        verdict = evidence;
+    if let Some(other) = elsewhere {
         if evidence == Evidence::Answered {
             follow(plugin, served, other);
             verdict = Evidence::LocalOriginFailure;
@@ -114,8 +124,15 @@ fn learn(plugin: &Plugin, service: &Service, served: &mut Served, matters: bool)
         // Of the backend's other endpoints it says nothing.
         verdict = Evidence::Nothing;
     }
-    plugin.testify(service, Testimony { backend, evidence: verdict, in_panic: served.in_panic });
+    testify(plugin, service, served, backend, verdict);
+    if let Some(other) = elsewhere.filter(|_| evidence == Evidence::Answered) {
+        testify(plugin, service, served, other, Evidence::Answered);
+    }
     Some(evidence)
+}
+
+fn testify(plugin: &Plugin, service: &Service, served: &Served, backend: BackendId, evidence: Evidence) {
+    plugin.testify(service, Testimony { backend, evidence, was_out: served.view.is_out(backend) });
 }
 
 /// The session goes to the backend that answered.

@@ -22,6 +22,12 @@ const SET_CLUSTER: &str = "replace_header_map_value x-affinity-cluster";
 const GET_COOKIES: &str = "get_property request.headers.cookie";
 const GET_ROUTE: &str = "get_property xds.route_name";
 
+/// A service whose responses nobody looks at.
+fn unwatched(mut service: Value) -> Value {
+    service["outlierDetection"] = json!({ "consecutiveLocalOriginFailure": 0 });
+    service
+}
+
 /// A service with another one beside it.
 fn with_another(mut service: Value) -> Value {
     service["name"] = "shop".into();
@@ -30,7 +36,7 @@ fn with_another(mut service: Value) -> Value {
 
 #[test]
 fn a_pinned_request_asks_for_its_cookies_and_sets_its_cluster() {
-    let (mut vm, root) = plugin(&generated_cookie());
+    let (mut vm, root) = plugin(&unwatched(generated_cookie()));
     let (_, cookie) = exchange(&mut vm, root, None);
     let (of_request, of_response) = calls(&mut vm, root, cookie.as_deref());
     assert_eq!(of_request, [GET_COOKIES, SET_CLUSTER]);
@@ -39,16 +45,48 @@ fn a_pinned_request_asks_for_its_cookies_and_sets_its_cluster() {
 
 #[test]
 fn a_pinned_request_to_one_of_several_services_asks_for_its_route_too() {
-    let (mut vm, root) = plugin(&with_another(generated_cookie()));
+    let (mut vm, root) = plugin(&with_another(unwatched(generated_cookie())));
     let (_, cookie) = exchange(&mut vm, root, None);
     let (of_request, of_response) = calls(&mut vm, root, cookie.as_deref());
     assert_eq!(of_request, [GET_ROUTE, GET_COOKIES, SET_CLUSTER]);
     assert_eq!(of_response, [""; 0]);
 }
 
+const DETAILS: &str = "get_property response.code_details";
+const ANSWERER: &str = "get_property xds.upstream_host_metadata.filter_metadata.session_affinity.backend";
+
+#[test]
+fn passive_detection_looks_at_a_healthy_response_once() {
+    for labelled in [false, true] {
+        let (mut vm, root) = plugin(&generated_cookie());
+        let (cluster, cookie) = exchange(&mut vm, root, None);
+        if labelled {
+            let path = ANSWERER.strip_prefix("get_property ").unwrap().to_owned();
+            vm.world().properties.insert(path, cluster.into_bytes());
+        }
+        for _ in 0..200 {
+            let (of_request, of_response) = calls(&mut vm, root, cookie.as_deref());
+            assert_eq!(of_request, [GET_COOKIES, SET_CLUSTER]);
+            let [look] = of_response.as_slice() else { panic!("{of_response:?}") };
+            assert!([DETAILS, ANSWERER].contains(&look.as_str()), "{look}");
+        }
+    }
+}
+
+#[test]
+fn active_checks_alone_look_at_no_response() {
+    let mut configuration = unwatched(generated_cookie());
+    configuration["healthCheck"] = json!({});
+    let (mut vm, root) = plugin(&configuration);
+    let (_, cookie) = exchange(&mut vm, root, None);
+    let (of_request, of_response) = calls(&mut vm, root, cookie.as_deref());
+    assert_eq!(of_request, [GET_COOKIES, SET_CLUSTER]);
+    assert_eq!(of_response, [""; 0]);
+}
+
 #[test]
 fn a_request_without_affinity_sets_its_cluster() {
-    let (mut vm, root) = plugin(&json!({ "backends": ["blue", "green"] }));
+    let (mut vm, root) = plugin(&unwatched(json!({ "backends": ["blue", "green"] })));
     let (of_request, of_response) = calls(&mut vm, root, None);
     assert_eq!(of_request, [SET_CLUSTER]);
     assert_eq!(of_response, [""; 0]);
@@ -57,7 +95,8 @@ fn a_request_without_affinity_sets_its_cluster() {
 #[test]
 fn a_request_by_client_address_asks_for_it_and_sets_its_cluster() {
     let affinity = json!({ "affinityType": "CLIENT_IP" });
-    let (mut vm, root) = plugin(&json!({ "sessionAffinity": affinity, "backends": ["blue", "green"] }));
+    let (mut vm, root) =
+        plugin(&unwatched(json!({ "sessionAffinity": affinity, "backends": ["blue", "green"] })));
     let (of_request, of_response) = calls(&mut vm, root, None);
     assert_eq!(of_request, ["get_property source.address", SET_CLUSTER]);
     assert_eq!(of_response, [""; 0]);
@@ -65,7 +104,7 @@ fn a_request_by_client_address_asks_for_it_and_sets_its_cluster() {
 
 #[test]
 fn a_new_session_costs_what_its_cookie_takes_to_make() {
-    let (mut vm, root) = plugin(&generated_cookie());
+    let (mut vm, root) = plugin(&unwatched(generated_cookie()));
     let begun = [
         GET_COOKIES,
         "random_get",
@@ -89,9 +128,9 @@ fn a_new_session_costs_what_its_cookie_takes_to_make() {
 
 #[test]
 fn a_session_that_moves_costs_no_more_than_a_new_one() {
-    let (mut before, root) = plugin(&generated_cookie());
+    let (mut before, root) = plugin(&unwatched(generated_cookie()));
     let (_, cookie) = exchange(&mut before, root, None);
-    let mut configuration = generated_cookie();
+    let mut configuration = unwatched(generated_cookie());
     configuration["backends"] = json!(["red"]);
     let (mut vm, root) = plugin(&configuration);
     let (of_request, of_response) = calls(&mut vm, root, cookie.as_deref());
@@ -109,7 +148,7 @@ fn a_session_that_moves_costs_no_more_than_a_new_one() {
 
 #[test]
 fn a_rejected_request_is_answered() {
-    let (mut before, root) = plugin(&generated_cookie());
+    let (mut before, root) = plugin(&unwatched(generated_cookie()));
     let (_, cookie) = exchange(&mut before, root, None);
     let mut configuration = generated_cookie();
     configuration["backends"] = json!(["red"]);
@@ -135,7 +174,7 @@ fn a_route_without_a_service_is_kept_from_naming_a_cluster() {
 
 #[test]
 fn a_tick_hands_over_what_was_counted_and_nothing_else() {
-    let (mut vm, root) = plugin(&generated_cookie());
+    let (mut vm, root) = plugin(&unwatched(generated_cookie()));
     let (_, cookie) = exchange(&mut vm, root, None);
     for _ in 0..3 {
         exchange(&mut vm, root, cookie.as_deref());
@@ -144,17 +183,18 @@ fn a_tick_hands_over_what_was_counted_and_nothing_else() {
     assert_eq!(counters(&mut vm), []);
     vm.calls();
     vm.tick(root);
-    let every_tick = ["get_log_level", "get_current_time_nanoseconds"];
-    assert_eq!(vm.calls(), [&every_tick[..], &["increment_metric"; 3]].concat());
+    let clock = ["get_log_level", "get_current_time_nanoseconds"];
+    let health = ["get_shared_data"];
+    assert_eq!(vm.calls(), [&clock[..], &["increment_metric"; 3], &health].concat());
     let counted = |outcome: &str, count| (format!("default {outcome}"), count);
     assert_eq!(counters(&mut vm), [counted("assigned", 1), counted("pinned", 3), counted("invalid", 1)]);
     vm.tick(root);
-    assert_eq!(vm.calls(), every_tick);
+    assert_eq!(vm.calls(), [&clock[..], &health].concat());
 }
 
 #[test]
 fn nothing_is_logged_for_requests_unless_debug_is_asked_for() {
-    let (mut vm, root) = plugin(&generated_cookie());
+    let (mut vm, root) = plugin(&unwatched(generated_cookie()));
     vm.world().log.clear();
     exchange(&mut vm, root, None);
     assert_eq!(vm.world().log, []);

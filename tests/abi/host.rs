@@ -152,7 +152,8 @@ impl Vm {
 
     /// The response's headers arrive.
     pub fn response(&mut self, stream: u32) -> u32 {
-        self.call("proxy_on_response_headers", (stream, 1_u32, 1_u32)).unwrap_or(0)
+        let count = u32::try_from(self.world().response.len()).unwrap();
+        self.call("proxy_on_response_headers", (stream, count, 1_u32)).unwrap_or(0)
     }
 
     /// The stream, or plugin, ends.

@@ -41,7 +41,14 @@ pub fn request(vm: &mut Vm, root: u32, cookie: Option<&str>) -> u32 {
 pub fn response(vm: &mut Vm, stream: u32) {
     let cluster = header(&vm.world().request, "x-affinity-cluster").unwrap_or_default();
     let world = vm.world();
-    world.response = vec![(b":status".to_vec(), b"200".to_vec())];
+    let headers = [
+        (":status", "200"),
+        ("content-type", "text/plain"),
+        ("content-length", "2"),
+        ("date", "Mon, 23 Nov 2026 12:00:00 GMT"),
+        ("x-envoy-upstream-service-time", "1"),
+    ];
+    world.response = headers.map(|(name, value)| (name.into(), value.into())).to_vec();
     world.properties.insert("response.code_details".to_owned(), b"via_upstream".to_vec());
     world.properties.insert("xds.cluster_name".to_owned(), cluster.into_bytes());
     assert_eq!(vm.response(stream), 0, "it goes on");

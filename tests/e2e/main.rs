@@ -8,6 +8,7 @@
 )]
 #![allow(clippy::panic, clippy::unwrap_used, clippy::string_slice, reason = "tests may panic")]
 
+mod availability;
 mod carriers;
 mod client_ip;
 mod config_errors;

@@ -29,6 +29,11 @@ impl Workers {
         Self { url, clients: clients.into_values().collect() }
     }
 
+    /// The answer of one worker.
+    pub async fn fetch_from(&self, worker: usize, path: &str, headers: &[(&str, &[u8])]) -> Reply {
+        self.clients[worker].fetch(&format!("{}{path}", self.url), headers).await.unwrap()
+    }
+
     /// The answer to the same request from each worker.
     pub async fn fetch(&self, path: &str, headers: &[(&str, &[u8])]) -> Vec<Reply> {
         let url = format!("{}{path}", self.url);

@@ -1,5 +1,6 @@
 //! Build, demo and test commands of this repository.
 
+mod bench;
 mod build;
 mod demo;
 mod lint;
@@ -17,9 +18,11 @@ use clap::Parser;
 #[command(bin_name = "cargo xtask")]
 enum Command {
     /// Build the filter's module, `target/session_affinity.wasm`
-    Build,
+    Build(build::Build),
     /// Show session affinity on a real Envoy in front of three pods
     Demo(demo::Demo),
+    /// Measure what a request costs
+    Bench(bench::Bench),
     /// Run all tests
     Test(test::Test),
     /// Check formatting, lints (natively and for wasm32) and documentation
@@ -28,8 +31,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Command::parse() {
-        Command::Build => build::run().map(drop),
+        Command::Build(build) => build.run(),
         Command::Demo(demo) => demo.run(),
+        Command::Bench(bench) => bench.run(),
         Command::Test(test) => test.run(),
         Command::Lint => lint::run(),
     };

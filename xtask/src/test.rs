@@ -1,6 +1,6 @@
 //! `cargo xtask test`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,25 @@ pub struct Test {
     /// Also run the end-to-end tests on every other supported Envoy
     #[arg(long)]
     matrix: bool,
+    /// Also the tests that go on for a minute or more, under load
+    #[arg(long)]
+    soak: bool,
     /// Only tests whose name contains this
     #[arg(long, value_name = "NAME")]
     filter: Option<String>,
 }
+
+/// What is run on the other Envoys.
+const END_TO_END: &str = "end-to-end tests";
+
+/// The modules to test.
+struct Modules {
+    filter: PathBuf,
+    trap: PathBuf,
+}
+
+/// Tests under load, which take as long as all others together: on the pinned Envoy only.
+const UNDER_LOAD: [&str; 2] = ["availability::", "endpoints::"];
 
 /// How one run went.
 struct Outcome {
@@ -32,18 +47,19 @@ struct Outcome {
 impl Test {
     /// Builds the module, gets Envoy, and runs the tests.
     pub fn run(&self) -> Result<()> {
-        let module = build::run()?;
+        let trap = build::trap_for_tests()?;
+        let modules = Modules { filter: build::run()?, trap };
         let envoy = envoy_binary::locate()?;
         let version = envoy_binary::version_of(&envoy)?;
         eprintln!("testing on Envoy {version}");
         let all: &[&str] = &["--workspace"];
-        let mut outcomes = vec![self.test(&version, "all tests", &envoy, &module, all)];
+        let mut outcomes = vec![self.test(&version, "all tests", &envoy, &modules, all)];
         if self.matrix {
             for other in envoy_binary::MATRIX.into_iter().filter(|other| *other != version) {
                 let envoy = envoy_binary::get(other)?;
                 eprintln!("testing on Envoy {other}");
                 let end_to_end = ["--package", "session-affinity", "--test", "e2e"];
-                outcomes.push(self.test(other, "end-to-end tests", &envoy, &module, &end_to_end));
+                outcomes.push(self.test(other, END_TO_END, &envoy, &modules, &end_to_end));
             }
         }
         report(&outcomes)
@@ -54,20 +70,26 @@ impl Test {
         version: &str,
         what: &'static str,
         envoy: &Path,
-        module: &Path,
+        modules: &Modules,
         selection: &[&str],
     ) -> Outcome {
         let start = Instant::now();
-        let mut cargo = self.cargo(selection);
-        let result = shell::run(cargo.env("ENVOY", envoy).env("SESSION_AFFINITY_WASM", module));
+        let mut cargo = self.cargo(what, selection);
+        cargo.env("ENVOY", envoy).env("SESSION_AFFINITY_WASM", &modules.filter);
+        cargo.env("SESSION_AFFINITY_TRAP_WASM", &modules.trap);
+        let result = shell::run(&mut cargo);
         Outcome { envoy: version.to_owned(), what, passed: result.is_ok(), time: start.elapsed() }
     }
 
-    fn cargo(&self, selection: &[&str]) -> Command {
+    fn cargo(&self, what: &str, selection: &[&str]) -> Command {
         let mut cargo = shell::cargo();
-        cargo.args(["test", "--no-fail-fast"]).args(selection);
-        if let Some(filter) = &self.filter {
-            cargo.args(["--", filter]);
+        cargo.args(["test", "--no-fail-fast"]).args(selection).arg("--");
+        cargo.args(&self.filter);
+        if self.soak {
+            cargo.arg("--include-ignored");
+        }
+        if what == END_TO_END {
+            cargo.args(UNDER_LOAD.iter().flat_map(|module| ["--skip", module]));
         }
         cargo
     }

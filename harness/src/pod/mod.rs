@@ -13,12 +13,17 @@ use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::extract;
 use axum::middleware::{self, Next};
+use axum::response::Response;
+use http::Method;
 
 pub use self::raw::RawPod;
 use self::recording::Recording;
 pub use self::recording::Request;
 pub use self::refusing::RefusingAddress;
 use crate::thread::ServerThread;
+
+/// What is read of a request's body.
+const LARGEST_BODY: usize = 1 << 20;
 
 /// An HTTP/1.1 and HTTP/2 server that answers every request with its own name, like GKE's `serve_hostname`.
 ///
@@ -83,7 +88,7 @@ impl Pod {
 
     fn serve(name: &str, address: SocketAddr, router: Router) -> Result<Self> {
         let recording = Recording::default();
-        let router = recording.layer(router);
+        let router = recording.layer(router.layer(middleware::from_fn(with_whole_body)));
         let server = ServerThread::start(address, |listener| async {
             // It never returns: errors of accept are retried.
             let _ = axum::serve(listener, router).await;
@@ -139,4 +144,15 @@ impl Pod {
     pub fn stop(self) {
         drop(self);
     }
+}
+
+/// Reads the body before the handler, who may not care for it, answers: a body that nobody reads may cost the
+/// connection, which would look like a failure of the pod's. (A body of an upgrade never ends.)
+async fn with_whole_body(request: extract::Request, next: Next) -> Response {
+    if [Method::POST, Method::PUT, Method::PATCH].contains(request.method()) {
+        let (head, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
+        return next.run(extract::Request::from_parts(head, body.into())).await;
+    }
+    next.run(request).await
 }

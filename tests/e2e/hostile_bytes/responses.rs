@@ -150,7 +150,7 @@ async fn no_response_harms_a_vm(with_keys: bool) {
             // Envoy's to judge; ours to live through.
             continue;
         }
-        assert_eq!(status(&got), status(&answer), "{shown:?}: {:?}", String::from_utf8_lossy(&got));
+        assert_eq!(status(&got), status(answer), "{shown:?}: {:?}", String::from_utf8_lossy(&got));
         // The application's cookies are as they were, and ours is beside them.
         let (ours, theirs): (Vec<&[u8]>, _) = values(&got, "set-cookie")
             .into_iter()

@@ -1,0 +1,158 @@
+//! envoy/failover.yaml (on Envoy 1.36 envoy/failover-1.36.yaml) under load: a backend dies, and no user notices.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use harness::chi_squared;
+use harness::client::Client;
+use harness::envoy::Envoy;
+use harness::envoy_binary;
+use serde_json::{Value, json};
+
+use super::fleet::{Fleet, SECOND};
+use super::load::{Load, alone, users};
+use super::record::{Record, pods};
+use crate::workers::assert_no_vm_failed;
+
+/// As many as the machine of a build server carries.
+pub const USERS: usize = 200;
+/// A random spread looks less even than this once in 10,000 runs.
+const UNLIKELY: f64 = 0.0001;
+
+/// The shipped file for this Envoy, with these fields in the filter's configuration.
+pub fn bootstrap(fleet: &Fleet, fields: &Value) -> Value {
+    bootstrap_of(files().last().unwrap(), fleet, fields)
+}
+
+/// This one of the files.
+pub fn bootstrap_of(file: &str, fleet: &Fleet, fields: &Value) -> Value {
+    let mut bootstrap = fleet.shipped().load(file).unwrap();
+    let plugin =
+        &mut manager(&mut bootstrap)["http_filters"][0]["typed_config"]["config"]["configuration"]["value"];
+    plugin["debugHeader"] = json!("x-debug");
+    for (name, value) in fields.as_object().unwrap() {
+        plugin[name] = value.clone();
+    }
+    bootstrap
+}
+
+fn manager(bootstrap: &mut Value) -> &mut Value {
+    bootstrap.pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config").unwrap()
+}
+
+/// Health checks with this interval and timeout.
+pub fn checks(seconds: u32) -> Value {
+    json!({
+        "checkIntervalSec": seconds, "timeoutSec": seconds, "healthyThreshold": 1, "unhealthyThreshold": 2
+    })
+}
+
+/// Those that this Envoy can run, the one meant for it last: 1.36 knows no composite clusters.
+pub fn files() -> &'static [&'static str] {
+    let version = envoy_binary::version_of(&envoy_binary::locate().unwrap()).unwrap();
+    let both = &["failover-1.36.yaml", "failover.yaml"];
+    if version.starts_with("1.36.") { &both[..1] } else { both }
+}
+
+/// What `die` does to one of four backends, and `revive` undoes. Returns the whole record, when it died, and when
+/// the filter said so.
+async fn death_and_return(
+    fleet: &mut Fleet,
+    envoy: &Envoy,
+    die: impl Fn(&mut Fleet),
+    revive: impl Fn(&mut Fleet),
+) -> (Record, Duration, Duration) {
+    let load = Load::begin(&envoy.url(), users(USERS));
+    load.go_on_for(1).await;
+    let death = load.now();
+    die(fleet);
+    let noticed = loop {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if ["app-1 ejected for", "app-1 fails its"].iter().any(|line| envoy.log().contains(line)) {
+            break load.now();
+        }
+        assert!(load.now() < death + SECOND * 10, "nobody noticed");
+    };
+    // Until POSTs that it still got have timed out, and all sessions have settled.
+    load.go_on_for(2).await;
+    tokio::time::sleep((noticed + SECOND).saturating_sub(load.now())).await;
+    load.go_on_for(1).await;
+    revive(fleet);
+    let back = Instant::now();
+    let client = Client::http1();
+    while client.fetch(&envoy.url(), &[]).await.unwrap().pod != "app-1" {
+        assert!(back.elapsed() < SECOND * 10, "nobody begins a session there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    eprintln!("noticed after {:?}, back after {:?}", noticed.saturating_sub(death), back.elapsed());
+    load.go_on_for(2).await;
+    let record = load.end().await;
+    (record, death, noticed)
+}
+
+/// The sessions of `app-1` moved once, or while several of their requests were under way twice; spread over the
+/// others; for good. No other session moved.
+fn assert_moved_once(record: &Record, death: Duration, noticed: Duration) {
+    let homes = record.until(death).homes();
+    assert_eq!(homes.len(), USERS);
+    let mut moved_to: BTreeMap<&str, u64> = ["app-0", "app-2", "app-3"].map(|pod| (pod, 0)).into();
+    let mut in_two_steps = 0;
+    for (user, answers) in record.by_user() {
+        if homes[&user] != "app-1" {
+            assert_eq!(pods(&answers), [homes[&user].as_str()].into(), "user {user}: {answers:#?}");
+            continue;
+        }
+        let moving: Vec<_> = answers.iter().copied().filter(|answer| answer.sent >= death).collect();
+        let met = pods(&moving);
+        assert!(
+            met.len() <= 2 && !met.contains("app-1"),
+            "user {user} of {} met {met:?}: {moving:#?}",
+            homes[&user]
+        );
+        let settled: Vec<_> =
+            moving.iter().copied().filter(|answer| answer.sent >= noticed + SECOND).collect();
+        let settled = pods(&settled);
+        assert_eq!(settled.len(), 1, "user {user} is still on {settled:?}");
+        in_two_steps += usize::from(met.len() == 2);
+        *moved_to.get_mut(settled.into_iter().next().unwrap()).unwrap() += 1;
+    }
+    let counts: Vec<u64> = moved_to.into_values().collect();
+    eprintln!("{} requests; {counts:?} moved, {in_two_steps} in two steps", record.answers().len());
+    assert!(chi_squared(&counts, &[1.0, 1.0, 1.0]) > UNLIKELY, "{counts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backend_that_is_killed_costs_no_get_and_moves_its_sessions_once() {
+    let _alone = alone().await;
+    let mut fleet = Fleet::start(4);
+    let envoy = Envoy::start(&bootstrap(&fleet, &json!({ "healthCheck": checks(1) }))).await.unwrap();
+    let (record, death, noticed) =
+        death_and_return(&mut fleet, &envoy, |fleet| fleet.down(1), |fleet| fleet.up(1)).await;
+    for failure in record.failures() {
+        assert!(failure.post && failure.had_been_sent(), "{failure:?}");
+        assert!(failure.sent < death + SECOND, "{failure:?}");
+    }
+    assert_moved_once(&record, death, noticed);
+    assert_no_vm_failed(&envoy).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backend_that_falls_silent_costs_no_get_and_moves_its_sessions_once() {
+    let _alone = alone().await;
+    let mut fleet = Fleet::start(4);
+    let mut bootstrap = bootstrap(&fleet, &json!({ "healthCheck": checks(2) }));
+    // Shorter than they are shipped, but not so short that a busy machine runs into them.
+    let routes = &mut manager(&mut bootstrap)["route_config"]["virtual_hosts"][0]["routes"];
+    routes[0]["route"]["retry_policy"]["per_try_timeout"] = json!("2s");
+    routes[1]["route"]["timeout"] = json!("3s");
+    let envoy = Envoy::start(&bootstrap).await.unwrap();
+    let (record, death, noticed) =
+        death_and_return(&mut fleet, &envoy, |fleet| fleet.pod(1).freeze(), |fleet| fleet.pod(1).thaw())
+            .await;
+    for failure in record.failures() {
+        assert!(failure.post && failure.had_been_sent(), "{failure:?}");
+        assert!(failure.sent < noticed + SECOND, "{failure:?} after it was noticed at {noticed:?}");
+    }
+    assert_moved_once(&record, death, noticed);
+    assert_no_vm_failed(&envoy).await;
+}

@@ -1,0 +1,179 @@
+//! Many users at once, each with a session of its own, and what they were answered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use harness::client::Client;
+use http::{HeaderMap, Method};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::JoinSet;
+
+use super::record::{Answer, Record};
+use crate::ecds::eventually;
+
+/// So many requests a user sends at the same time.
+const AT_ONCE: usize = 4;
+/// A user's rest between two times: what makes a second's load of many users one that a small machine can carry.
+const REST: Duration = Duration::from_millis(800);
+
+/// Held by a test under load: two of them would starve each other on a small machine.
+pub async fn alone() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+    ONE_AT_A_TIME.lock().await
+}
+
+/// A user with a browser's memory: it sends the cookie that it was given last.
+pub struct User {
+    client: Client,
+    cookie: Option<String>,
+}
+
+/// So many users who were never here, one half on HTTP/1.1, the other on HTTP/2.
+pub fn users(count: usize) -> Vec<User> {
+    let client = |index: usize| if index.is_multiple_of(2) { Client::http1() } else { Client::http2() };
+    (0..count).map(|index| User { client: client(index), cookie: None }).collect()
+}
+
+/// Users who send requests until they are told to end.
+pub struct Load {
+    began: Instant,
+    ending: Arc<AtomicBool>,
+    /// How many rounds each user has behind it.
+    rounds: Arc<[AtomicU32]>,
+    users: JoinSet<Vec<Answer>>,
+}
+
+impl Load {
+    /// Each of the users sends one request if it has no session yet, then GETs and POSTs, four at the same time,
+    /// again and again.
+    pub fn begin(url: &str, users: Vec<User>) -> Self {
+        let began = Instant::now();
+        let ending = Arc::new(AtomicBool::new(false));
+        let count = u32::try_from(users.len()).unwrap();
+        let rounds: Arc<[AtomicU32]> = users.iter().map(|_| AtomicU32::new(0)).collect();
+        let tasks = (0..).zip(users).map(|(index, user)| {
+            let (ending, rounds, url) = (Arc::clone(&ending), Arc::clone(&rounds), url.to_owned());
+            let wait = REST * index / count;
+            async move {
+                // They do not all come at the same time.
+                tokio::time::sleep(wait).await;
+                let index = usize::try_from(index).unwrap();
+                let mut sender = Sender { index, user, url, began, round: 0 };
+                sender.send_until(&ending, &rounds[index]).await
+            }
+        });
+        Self { began, users: tasks.collect(), rounds, ending }
+    }
+
+    /// The time since the beginning, as records have it.
+    pub fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Lets them go on until each of them has been answered so many rounds more.
+    pub async fn go_on_for(&self, rounds: u32) {
+        let before = self.rounds();
+        let gone_on = || self.rounds().iter().zip(&before).all(|(now, before)| *now >= before + rounds);
+        eventually("each user has been answered", async || gone_on()).await;
+    }
+
+    /// Lets them go on until one half of them has been answered another round.
+    pub async fn go_on_briefly(&self) {
+        let sum = || self.rounds().iter().sum::<u32>();
+        let before = sum();
+        let half = u32::try_from(self.rounds.len() / 2).unwrap();
+        eventually("some users have been answered", async || sum() >= before + half).await;
+    }
+
+    fn rounds(&self) -> Vec<u32> {
+        self.rounds.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+    }
+
+    /// Waits for the last answers.
+    pub async fn end(self) -> Record {
+        self.ending.store(true, Ordering::Relaxed);
+        Record::new(self.users.join_all().await.into_iter().flatten().collect())
+    }
+}
+
+struct Sender {
+    index: usize,
+    user: User,
+    url: String,
+    began: Instant,
+    round: u32,
+}
+
+impl Sender {
+    async fn send_until(&mut self, ending: &AtomicBool, rounds: &AtomicU32) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        if self.user.cookie.is_none() {
+            answers.extend(self.send([Method::GET].into()).await);
+        }
+        while !ending.load(Ordering::Relaxed) {
+            let methods = (0..AT_ONCE).map(|index| if index == 1 { Method::POST } else { Method::GET });
+            answers.extend(self.send(methods.collect()).await);
+            rounds.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(REST).await;
+        }
+        answers
+    }
+
+    /// Sends these requests at the same time, and takes the cookies in the order in which they come.
+    async fn send(&mut self, methods: Vec<Method>) -> Vec<Answer> {
+        self.round += 1;
+        let mut requests: JoinSet<(Answer, Option<String>)> =
+            methods.into_iter().map(|method| self.request(method)).collect();
+        let mut answers = Vec::new();
+        while let Some(done) = requests.join_next().await {
+            let (answer, cookie) = done.unwrap();
+            self.user.cookie = cookie.or(self.user.cookie.take());
+            answers.push(answer);
+        }
+        answers
+    }
+
+    fn request(&self, method: Method) -> impl Future<Output = (Answer, Option<String>)> + Send + use<> {
+        let post = method == Method::POST;
+        let mut request = self.user.client.request(method, &self.url);
+        if let Some(cookie) = &self.user.cookie {
+            request = request.header("cookie", cookie);
+        }
+        if post {
+            request = request.body("four");
+        }
+        let (user, round, began) = (self.index, self.round, self.began);
+        async move {
+            let sent = began.elapsed();
+            let mut answer = Answer { user, round, post, sent, ..Answer::default() };
+            let mut cookie = None;
+            match request.send().await {
+                Ok(response) => {
+                    answer.status = response.status().as_u16();
+                    answer.outcome = outcome(response.headers());
+                    cookie = session_cookie(response.headers());
+                    match response.text().await {
+                        Ok(body) => answer.body = body,
+                        Err(error) => answer.broken = Some(format!("{error:?}")),
+                    }
+                }
+                Err(error) => answer.broken = Some(format!("{error:?}")),
+            }
+            answer.told = cookie.is_some();
+            answer.done = began.elapsed();
+            (answer, cookie)
+        }
+    }
+}
+
+/// From the debug header, whatever its name is.
+fn outcome(headers: &HeaderMap) -> String {
+    let told = headers.values().find_map(|value| value.to_str().ok()?.split_once("; service="));
+    told.map_or("", |(outcome, _)| outcome).to_owned()
+}
+
+fn session_cookie(headers: &HeaderMap) -> Option<String> {
+    let mut lines = headers.get_all("set-cookie").iter().filter_map(|line| line.to_str().ok());
+    lines.rfind(|line| line.starts_with("GCLB="))?.split(';').next().map(str::to_owned)
+}

@@ -1,0 +1,13 @@
+//! Backends that cannot be reached, or do not answer: who notices, who learns of it, and where sessions go.
+
+mod active;
+mod failover;
+mod fleet;
+mod following;
+mod load;
+mod outages;
+mod passive;
+mod record;
+mod rolling;
+mod updates;
+mod vm_loss;

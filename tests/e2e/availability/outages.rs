@@ -1,0 +1,175 @@
+//! Plain clusters under load: what is refused, what is kept, what comes back.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use harness::envoy::Envoy;
+use serde_json::{Value, json};
+
+use super::failover::{USERS, bootstrap, checks};
+use super::fleet::{Fleet, SECOND};
+use super::load::{Load, alone, users};
+use super::record::{Answer, pods};
+use crate::workers::assert_no_vm_failed;
+
+/// A service's count of an outcome.
+async fn count(envoy: &Envoy, outcome: &str) -> u64 {
+    envoy.stat(&format!("wasmcustom.session_affinity.service.default.outcome.{outcome}")).await.unwrap()
+}
+
+/// Waits until Envoy has logged this.
+async fn logged(envoy: &Envoy, line: &str) {
+    envoy.wait_for_log(line, SECOND * 20).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_reject_only_the_sessions_of_a_dead_backend_are_refused_and_go_on_there_when_it_returns() {
+    let _alone = alone().await;
+    let mut fleet = Fleet::start(4);
+    let reject = json!({
+        "onUnavailable": "REJECT",
+        "rejectStatus": 410,
+        "outlierDetection": { "baseEjectionTimeSec": 5 },
+        "healthCheck": checks(1),
+    });
+    let envoy = fleet.envoy(&reject).await;
+    let load = Load::begin(&envoy.url(), users(USERS));
+    load.go_on_for(1).await;
+    let death = load.now();
+    fleet.down(1);
+    logged(&envoy, "app-1 ejected for").await;
+    let noticed = load.now();
+    logged(&envoy, "app-1 fails its").await;
+    load.go_on_for(1).await;
+    let returns = load.now();
+    fleet.up(1);
+    logged(&envoy, "app-1 passes its").await;
+    let back = load.now() + SECOND;
+    load.go_on_for(3).await;
+    let record = load.end().await;
+
+    let homes = record.until(death).homes();
+    let mut refused = 0;
+    for answer in record.answers() {
+        if homes[&answer.user] != "app-1" {
+            assert!(answer.is_good() && answer.body == homes[&answer.user], "{answer:?}");
+        } else if answer.sent > noticed + SECOND && answer.done < returns {
+            assert_eq!((answer.status, &*answer.outcome), (410, "rejected"), "{answer:?}");
+        } else if answer.done < death || answer.sent > back {
+            assert!(answer.is_good() && answer.body == "app-1", "{answer:?}");
+        }
+        assert!(!answer.told || answer.round == 1, "no session moves: {answer:?}");
+        refused += u64::from(answer.status == 410);
+    }
+    assert!(refused > 0);
+    // Counters lag by up to a second.
+    let name = "wasmcustom.session_affinity.service.default.outcome.rejected";
+    envoy.wait_for_stat(name, |rejected| rejected == refused, SECOND * 5).await.unwrap();
+    assert_eq!(count(&envoy, "repinned").await, 0);
+    assert_no_vm_failed(&envoy).await;
+}
+
+/// Down and up again every 300 ms.
+async fn flap(envoy: &Envoy, fleet: &mut Fleet) {
+    let load = Load::begin(&envoy.url(), users(USERS));
+    load.go_on_for(1).await;
+    let first = load.now();
+    for _ in 0..6 {
+        fleet.down(1);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        fleet.up(1);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let last = load.now();
+    load.go_on_for(2).await;
+    let record = load.end().await;
+    assert!(envoy.log().contains("app-1 ejected for 30 s"));
+    assert!(!envoy.log().contains("app-1 answers again"));
+
+    let homes = record.until(first).homes();
+    let mut moved = 0;
+    for (user, answers) in record.by_user() {
+        let home = &homes[&user];
+        let after: Vec<&Answer> = answers.iter().copied().filter(|answer| answer.sent > last).collect();
+        let left: BTreeSet<&str> = pods(&answers).into_iter().filter(|pod| pod != home).collect();
+        if home == "app-1" {
+            assert!(left.len() <= 2, "user {user} was on {left:?}");
+            assert_eq!(pods(&after).len(), 1, "user {user}");
+            assert!(!pods(&after).contains("app-1"), "user {user} is still there");
+        } else {
+            assert!(left.is_empty(), "user {user} of {home} was on {left:?}");
+        }
+        moved += usize::from(home == "app-1");
+    }
+    for failure in record.failures() {
+        assert!(homes[&failure.user] == "app-1", "{failure:?}");
+        assert!(failure.sent < first + SECOND * 3 / 2, "{failure:?}");
+    }
+    eprintln!(
+        "{} requests, {moved} sessions moved, {} failures",
+        record.answers().len(),
+        record.failures().len()
+    );
+    assert_no_vm_failed(envoy).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flapping_backend_is_ejected_and_no_session_bounces() {
+    let _alone = alone().await;
+    let mut fleet = Fleet::start(4);
+    let envoy = fleet.envoy(&json!({})).await;
+    flap(&envoy, &mut fleet).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_failover_too_a_flapping_backend_is_ejected_and_no_session_bounces() {
+    let _alone = alone().await;
+    let mut fleet = Fleet::start(4);
+    let envoy = Envoy::start(&bootstrap(&fleet, &json!({}))).await.unwrap();
+    flap(&envoy, &mut fleet).await;
+}
+
+/// All go down at once, and come back at once.
+async fn everything_down_and_up(fields: &Value, has_noticed: &str) {
+    let _alone = alone().await;
+    let mut fleet = Fleet::start(4);
+    let envoy = fleet.envoy(fields).await;
+    let load = Load::begin(&envoy.url(), users(USERS));
+    load.go_on_for(1).await;
+    let death = load.now();
+    for index in 0..4 {
+        fleet.down(index);
+    }
+    let dead = load.now();
+    for index in 0..4 {
+        logged(&envoy, &format!("app-{index} {has_noticed}")).await;
+    }
+    load.go_on_for(1).await;
+    let returning = load.now();
+    for index in 0..4 {
+        fleet.up(index);
+    }
+    let returned = load.now();
+    load.go_on_for(3).await;
+    let record = load.end().await;
+    let homes = record.until(death).homes();
+    for answer in record.answers() {
+        if answer.sent > returned {
+            assert!(answer.is_good() && !answer.told && answer.body == homes[&answer.user], "{answer:?}");
+        } else if answer.sent > dead && answer.done < returning {
+            assert_eq!((answer.status, answer.told), (503, false), "{answer:?}");
+            assert!(answer.body.starts_with("upstream connect error"), "Envoy's own reason: {answer:?}");
+        }
+    }
+    assert_no_vm_failed(&envoy).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_every_backend_is_down_envoy_says_why_and_sessions_are_where_they_were_when_all_return() {
+    everything_down_and_up(&json!({}), "ejected for").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_with_health_checks() {
+    everything_down_and_up(&json!({ "healthCheck": checks(1) }), "fails its health checks").await;
+}

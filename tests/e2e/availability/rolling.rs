@@ -1,0 +1,73 @@
+//! Restarts of every backend, one after another, again and again.
+
+use std::time::{Duration, Instant};
+
+use harness::envoy::Envoy;
+use serde_json::json;
+
+use super::failover::{USERS, bootstrap, checks};
+use super::fleet::{Fleet, SECOND};
+use super::load::{Load, alone, users};
+use super::record::Move;
+use crate::workers::assert_no_vm_failed;
+
+/// For how long, in seconds.
+const FOR: &str = "SESSION_AFFINITY_ROLL_SEC";
+
+fn duration() -> Duration {
+    let seconds = std::env::var(FOR).map_or(60, |text| text.parse().expect(FOR));
+    Duration::from_secs(seconds)
+}
+
+/// A backend, and when it was down.
+struct Down {
+    name: String,
+    from: Duration,
+    until: Duration,
+}
+
+/// Each backend goes down, stays so for a second and comes back, then the next one, for a minute or what the
+/// variable says. What a killed backend had in hand is lost where it cannot be repeated, and nothing else is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a minute under load: cargo xtask test --soak"]
+async fn rolling_restarts_cost_no_get_and_move_a_session_only_when_its_backend_goes_down() {
+    let _alone = alone().await;
+    let mut fleet = Fleet::start(4);
+    let fields = json!({ "outlierDetection": { "baseEjectionTimeSec": 1 }, "healthCheck": checks(1) });
+    let envoy = Envoy::start(&bootstrap(&fleet, &fields)).await.unwrap();
+    let load = Load::begin(&envoy.url(), users(USERS));
+    load.go_on_for(1).await;
+    let end = Instant::now() + duration();
+    let mut downs: Vec<Down> = Vec::new();
+    while Instant::now() < end {
+        for index in 0..4 {
+            let from = load.now();
+            fleet.down(index);
+            tokio::time::sleep(SECOND).await;
+            fleet.up(index);
+            downs.push(Down { name: fleet.name(index).to_owned(), from, until: load.now() });
+            // As Kubernetes does, which waits until a new pod is ready: the next one waits for this one.
+            tokio::time::sleep(SECOND / 2).await;
+        }
+    }
+    load.go_on_for(1).await;
+    let record = load.end().await;
+
+    for failure in record.failures() {
+        assert!(failure.post && failure.had_been_sent(), "{failure:?}");
+        let dying = |down: &Down| failure.sent < down.from + SECOND && failure.done > down.from;
+        assert!(downs.iter().any(dying), "{failure:?}");
+    }
+    let mut moves = 0;
+    for (user, of_user) in record.moves() {
+        for Move { from, to } in &of_user {
+            let lost = |down: &Down| down.name == from.0 && down.from < to.1 && from.1 < down.until;
+            assert!(downs.iter().any(lost), "user {user} needlessly moved from {from:?} to {to:?}");
+        }
+        moves += of_user.len();
+    }
+    let (requests, failures) = (record.answers().len(), record.failures().len());
+    eprintln!("{requests} requests, {} restarts: {moves} moves, {failures} POSTs lost", downs.len());
+    assert!(moves > 0);
+    assert_no_vm_failed(&envoy).await;
+}
