@@ -23,7 +23,8 @@ pub fn uncacheable_by_shared_caches(lines: &[&[u8]]) -> Option<Vec<u8>> {
         return None;
     }
     if !safe {
-        kept.push(b"private");
+        // First, where no quote that is never closed can take it in.
+        kept.insert(0, b"private");
     }
     Some(kept.join(b", ".as_slice()))
 }

@@ -24,7 +24,7 @@ use std::collections::HashMap;
 pub use affinity::Affinity;
 pub use detection::{HealthCheck, OutlierDetection};
 pub use reader::ConfigError;
-pub use service::{OnUnavailable, Service};
+pub use service::{OnUnavailable, Pin, Service};
 
 use crate::keys::Key;
 use headers::HeaderNames;
@@ -38,12 +38,27 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub struct Config {
     /// The request header that the routes' `cluster_header` names, in lower case.
     pub cluster_header: String,
+    /// The header that names an endpoint to Envoy's `stateful_session` filter, in lower case.
+    pub endpoint_header: String,
     /// The response header that tells the outcome, in lower case.
     pub debug_header: Option<String>,
     /// The first makes tokens, all read them.
     pub keys: Vec<Key>,
     /// At least one.
     pub services: Vec<Service>,
+}
+
+/// No service, and the default headers.
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            cluster_header: headers::DEFAULT_CLUSTER.to_owned(),
+            endpoint_header: headers::DEFAULT_ENDPOINT.to_owned(),
+            debug_header: None,
+            keys: Vec::new(),
+            services: Vec::new(),
+        }
+    }
 }
 
 /// Fields that stand beside `services`, or beside the fields of a single service.
@@ -68,8 +83,8 @@ impl Config {
         let keys = root.get("keys").map(|field| keys::read(&field, environment)).transpose()?;
         let keys = keys.unwrap_or_default();
         let services = read_services(&root, &header_names, !keys.is_empty())?;
-        let HeaderNames { cluster, debug, .. } = header_names;
-        Ok(Self { cluster_header: cluster, debug_header: debug, keys, services })
+        let HeaderNames { cluster, endpoint, debug } = header_names;
+        Ok(Self { cluster_header: cluster, endpoint_header: endpoint, debug_header: debug, keys, services })
     }
 
     /// What works but is probably not meant, one sentence each.
@@ -103,7 +118,8 @@ impl Config {
                 1 => cluster.clone(),
                 _ => format!("{cluster} (weight {weight})"),
             });
-            format!("service {}: {} over {backends}", service.name, service.affinity.type_name())
+            let over = if service.pin.has_cluster() { backends } else { "the route's endpoints".to_owned() };
+            format!("service {}: {} over {over}", service.name, service.affinity.type_name())
         });
         let keys = match self.keys.as_slice() {
             [] => "none".to_owned(),

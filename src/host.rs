@@ -8,9 +8,6 @@ use std::time::Duration;
 
 use proxy_wasm::hostcalls;
 
-/// A property's path: its segments joined by NUL.
-pub type PropertyPath = &'static str;
-
 /// A header map of the current stream.
 #[derive(Clone, Copy, Debug)]
 pub enum Headers {
@@ -110,9 +107,9 @@ fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> 
     Some(unsafe { Box::from_raw(slice_from_raw_parts_mut(data, size)) }.into_vec())
 }
 
-/// A property of the stream, as raw bytes. `None` where there is none.
+/// A property of the stream, as raw bytes. `path` is its segments joined by NUL. `None` where there is none.
 #[must_use]
-pub fn property(path: PropertyPath) -> Option<Vec<u8>> {
+pub fn property(path: &str) -> Option<Vec<u8>> {
     // SAFETY: the host reads the path and writes the two results.
     bytes(|data, size| unsafe { abi::proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }
@@ -223,8 +220,10 @@ pub fn remove_header(map: Headers, name: &str) {
     unsafe { abi::proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
 }
 
-/// Answers the request here. `details` is what access logs show as `RESPONSE_CODE_DETAILS`.
-pub fn send_local_response(status: u32, details: &str, body: &str) {
+/// Answers the request here, and returns whether that worked. `details` is what access logs show as
+/// `RESPONSE_CODE_DETAILS`.
+#[must_use]
+pub fn send_local_response(status: u32, details: &str, body: &str) -> bool {
     const NO_GRPC_STATUS: i32 = -1;
     let no_headers = 0_u32.to_le_bytes();
     // SAFETY: the host reads details, body and the encoded empty header map.
@@ -243,6 +242,7 @@ pub fn send_local_response(status: u32, details: &str, body: &str) {
     if answered != OK {
         log::error!("session-affinity: Envoy did not answer with {status} (status {answered})");
     }
+    answered == OK
 }
 
 /// The wall clock in milliseconds since 1970.

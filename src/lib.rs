@@ -12,6 +12,7 @@ pub mod caching;
 pub mod client_ip;
 pub mod config;
 pub mod cookie;
+pub mod endpoint;
 pub mod evidence;
 pub mod filter;
 pub mod hash;

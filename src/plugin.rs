@@ -121,6 +121,10 @@ fn announce(config: &Config, fingerprint: u64) {
         return;
     }
     let _ = host::set_shared_data(&key, &fingerprint, Version::default());
+    for service in &config.services {
+        Warning::of("route", &service.name).forget();
+        Warning::of("endpoint", &service.name).forget();
+    }
     let line = format!("session-affinity {} configured: {}", env!("CARGO_PKG_VERSION"), config.summary());
     let warnings = config.warnings();
     if warnings.is_empty() {
@@ -136,10 +140,44 @@ fn shared_key(what: &str) -> String {
     format!("session-affinity/{what}/{}", String::from_utf8_lossy(&plugin))
 }
 
+/// Something to warn of once, whichever worker meets it first.
+#[derive(Debug)]
+struct Warning {
+    /// Whether this worker need not ask the others.
+    met: Cell<bool>,
+    /// Under which all workers know whether one of them said it.
+    key: String,
+}
+
+impl Warning {
+    const SAID: &[u8] = b"said";
+    const NOT_SAID: &[u8] = b"";
+
+    fn of(what: &str, service: &str) -> Self {
+        Self { met: Cell::new(false), key: shared_key(&format!("{what}-warning/{service}")) }
+    }
+
+    /// Whether it is this worker that says it.
+    fn is_due(&self) -> bool {
+        if self.met.replace(true) {
+            return false;
+        }
+        let (said, version) = host::shared_data(&self.key).unwrap_or_default();
+        said == Self::NOT_SAID && host::set_shared_data(&self.key, Self::SAID, version)
+    }
+
+    /// It may be said anew.
+    fn forget(&self) {
+        let _ = host::set_shared_data(&self.key, Self::NOT_SAID, Version::default());
+    }
+}
+
 /// What all streams of one worker share.
 pub struct Plugin {
     /// The request header that names the cluster.
     pub cluster_header: String,
+    /// The header that names an endpoint to Envoy, where any service pins endpoints.
+    pub endpoint_header: Option<String>,
     /// The response header that tells the outcome.
     pub debug_header: Option<String>,
     /// Who serves what.
@@ -171,7 +209,8 @@ struct Shared {
 struct Tally {
     counters: [Option<Counter>; Outcome::ALL.len()],
     counts: [Cell<u64>; Outcome::ALL.len()],
-    warned_of_route: Cell<bool>,
+    of_route: Warning,
+    of_endpoint: Warning,
 }
 
 impl Plugin {
@@ -179,15 +218,13 @@ impl Plugin {
     fn new(config: Option<Config>) -> Self {
         let now = host::now().unwrap_or(0);
         let seed = host::random().map_or(now, u64::from_ne_bytes);
-        let (cluster_header, debug_header, services) = match config {
-            Some(config) => {
-                (config.cluster_header, config.debug_header, Services::new(config.services, config.keys))
-            }
-            None => ("x-affinity-cluster".to_owned(), None, Services::default()),
-        };
+        let config = config.unwrap_or_default();
+        let pins_endpoints = config.services.iter().any(|service| service.pin.has_endpoint());
+        let services = Services::new(config.services, config.keys);
         Self {
-            cluster_header,
-            debug_header,
+            cluster_header: config.cluster_header,
+            endpoint_header: pins_endpoints.then_some(config.endpoint_header),
+            debug_header: config.debug_header,
             watch: Watch::new(&services),
             tallies: services.all().iter().map(Tally::of).collect(),
             services,
@@ -226,9 +263,15 @@ impl Plugin {
         }
     }
 
-    /// Whether this is the first time that the service at this place has a route to warn of.
+    /// Whether this is the first time, on all workers, that the service at this place has a route to warn of.
     pub fn may_warn_of_route(&self, service: usize) -> bool {
-        self.tallies.get(service).is_some_and(|tally| !tally.warned_of_route.replace(true))
+        self.tallies.get(service).is_some_and(|tally| tally.of_route.is_due())
+    }
+
+    /// Whether this is the first time, on all workers, that the service at this place misses the name of an
+    /// endpoint.
+    pub fn may_warn_of_endpoint(&self, service: usize) -> bool {
+        self.tallies.get(service).is_some_and(|tally| tally.of_endpoint.is_due())
     }
 
     fn flush_counters(&self) {
@@ -358,7 +401,8 @@ impl Tally {
         Self {
             counters: Outcome::ALL.map(define),
             counts: Default::default(),
-            warned_of_route: Cell::new(false),
+            of_route: Warning::of("route", &service.name),
+            of_endpoint: Warning::of("endpoint", &service.name),
         }
     }
 }

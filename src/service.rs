@@ -7,7 +7,7 @@ use std::rc::Rc;
 use fnv::FnvBuildHasher;
 
 use crate::backends::Backends;
-use crate::config::{self, Affinity, HealthCheck, OnUnavailable, OutlierDetection};
+use crate::config::{self, Affinity, HealthCheck, OnUnavailable, OutlierDetection, Pin};
 use crate::keys::Key;
 use crate::token::{Carrier, Tokens};
 
@@ -18,7 +18,9 @@ pub struct Service {
     pub name: String,
     /// What ties a request to a backend.
     pub affinity: Affinity,
-    /// Where requests can go.
+    /// What a session is tied to.
+    pub pin: Pin,
+    /// Where requests can go; none where endpoints alone are pinned.
     pub backends: Backends,
     /// Writes and reads its tokens, where sessions carry any.
     pub tokens: Option<Tokens>,
@@ -32,14 +34,19 @@ pub struct Service {
 
 impl Service {
     fn new(config: config::Service, keys: &Rc<[Key]>) -> Self {
-        let tokens = config
-            .affinity
-            .generated_cookie()
-            .map(|cookie| Tokens::new(Rc::clone(keys), &config.name, Carrier::Cookie(&cookie.name)));
+        let carrier = match &config.affinity {
+            Affinity::GeneratedCookie { cookie, .. } => Some(Carrier::Cookie(&cookie.name)),
+            Affinity::GeneratedHeader { name, .. } => Some(Carrier::Header(name)),
+            Affinity::HeaderEnvelope { name, .. } => Some(Carrier::Envelope(name)),
+            _ => None,
+        };
+        let tokens = carrier
+            .map(|carrier| Tokens::new(Rc::clone(keys), &config.name, carrier, config.pin.has_endpoint()));
         Self {
             backends: Backends::new(config.backends),
             name: config.name,
             affinity: config.affinity,
+            pin: config.pin,
             tokens,
             on_unavailable: config.on_unavailable,
             outlier_detection: config.outlier_detection,

@@ -1,5 +1,7 @@
 //! A session and its life: all that an Envoy must know of it, and for how long it holds.
 
+use std::net::SocketAddr;
+
 use crate::backends::BackendId;
 
 /// Wall-clock time in milliseconds since 1970.
@@ -20,17 +22,19 @@ pub struct Session {
     pub used: u32,
     /// What is particular to it; its next choice of backend follows from this.
     pub seed: u64,
-    /// Where its requests go.
+    /// The backend that its requests go to. Means nothing where a service pins endpoints alone.
     pub backend: BackendId,
+    /// The endpoint that they go to, where a service pins endpoints and one is known.
+    pub endpoint: Option<SocketAddr>,
     /// Whether it began over https, which `secure: AUTO` goes by.
     pub https: bool,
 }
 
 impl Session {
-    /// A session that begins now.
+    /// A session that begins now, over http.
     #[must_use]
-    pub const fn begin(now: Millis, seed: u64, backend: BackendId, https: bool) -> Self {
-        Self { start: now, used: 0, seed, backend, https }
+    pub const fn begin(now: Millis, seed: u64, backend: BackendId) -> Self {
+        Self { start: now, used: 0, seed, backend, endpoint: None, https: false }
     }
 
     /// The same session, used now.

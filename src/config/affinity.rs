@@ -20,31 +20,65 @@ pub enum Affinity {
         /// How long a session lives.
         life: Life,
     },
+    /// The value of a cookie of the application's, or one that the filter makes where there is none.
+    HttpCookie {
+        /// The cookie, and how it is made.
+        cookie: Cookie,
+        /// Seconds for which the browser keeps a cookie that the filter made; 0 = it makes none.
+        ttl_sec: u32,
+    },
+    /// The value of a header that the client sends.
+    HeaderField {
+        /// The header's name, in lower case.
+        name: String,
+    },
+    /// A token in a header.
+    GeneratedHeader {
+        /// The header's name, in lower case.
+        name: String,
+        /// How long a session lives.
+        life: Life,
+    },
+    /// The application's own session id in a header, wrapped together with the pin.
+    HeaderEnvelope {
+        /// The header's name, in lower case.
+        name: String,
+        /// How long a session lives.
+        life: Life,
+    },
 }
 
 impl Affinity {
+    const fn affinity_type(&self) -> AffinityType {
+        match self {
+            Self::None => AffinityType::None,
+            Self::ClientIp(_) => AffinityType::ClientIp,
+            Self::GeneratedCookie { .. } => AffinityType::GeneratedCookie,
+            Self::HttpCookie { .. } => AffinityType::HttpCookie,
+            Self::HeaderField { .. } => AffinityType::HeaderField,
+            Self::GeneratedHeader { .. } => AffinityType::GeneratedHeader,
+            Self::HeaderEnvelope { .. } => AffinityType::HeaderEnvelope,
+        }
+    }
+
     /// The name in the configuration.
     #[must_use]
     pub const fn type_name(&self) -> &'static str {
-        match self {
-            Self::None => AffinityType::None.name(),
-            Self::ClientIp(_) => AffinityType::ClientIp.name(),
-            Self::GeneratedCookie { .. } => AffinityType::GeneratedCookie.name(),
-        }
+        self.affinity_type().name()
     }
 
     /// Whether sessions of this kind carry a token.
     #[must_use]
     pub const fn makes_tokens(&self) -> bool {
-        matches!(self, Self::GeneratedCookie { .. })
+        self.affinity_type().has_token()
     }
 
     /// The cookie that the filter makes, if it makes one.
     #[must_use]
     pub const fn generated_cookie(&self) -> Option<&Cookie> {
         match self {
-            Self::GeneratedCookie { cookie, .. } => Some(cookie),
-            Self::None | Self::ClientIp(_) => None,
+            Self::GeneratedCookie { cookie, .. } | Self::HttpCookie { cookie, ttl_sec: 1.. } => Some(cookie),
+            _ => None,
         }
     }
 }
@@ -96,7 +130,8 @@ pub struct Written {
     life: Life,
     cookie: Cookie,
     prefixes: Prefixes,
-    path: String,
+    /// In lower case.
+    header: String,
 }
 
 const FIELDS: [&str; 6] =
@@ -112,7 +147,7 @@ impl Written {
             life: Life::default(),
             cookie: Cookie::default(),
             prefixes: Prefixes::default(),
-            path: String::new(),
+            header: String::new(),
         }
     }
 
@@ -129,11 +164,11 @@ impl Written {
         let cookie = object.get("cookie").map_or_else(|| Ok(Cookie::default()), super::cookie::read)?;
         let prefixes =
             object.get("clientIp").map_or_else(|| Ok(Prefixes::default()), |field| read_prefixes(field))?;
-        if let Some(header) = object.get("header") {
-            let header = header.object(&["name"])?;
-            header_names.read_other(&header.required("name", "a header name")?)?;
-        }
-        let written = Self { affinity_type, life, cookie, prefixes, path: object.path_of("affinityType") };
+        let header = object.get("header").map_or_else(
+            || Ok(String::new()),
+            |header| header_names.read_other(&header.object(&["name"])?.required("name", "a header name")?),
+        )?;
+        let written = Self { affinity_type, life, cookie, prefixes, header };
         written.check(&object)?;
         Ok(written)
     }
@@ -165,6 +200,11 @@ impl Written {
         if with_header.contains(&this) {
             object.required("header", "an object with the header's name")?;
         }
+        if this == T::HttpCookie && self.cookie.hide_from_upstream {
+            let path = format!("{}.hideFromUpstream", object.path_of("cookie"));
+            let wrong = "has no effect with affinityType HTTP_COOKIE: the application owns the cookie";
+            return Err(refusal(&path, wrong, "only with GENERATED_COOKIE", "true"));
+        }
         Ok(())
     }
 
@@ -174,17 +214,16 @@ impl Written {
     }
 
     /// What the filter does with it.
-    pub fn into_affinity(self) -> Result<Affinity, ConfigError> {
+    pub fn into_affinity(self) -> Affinity {
+        let Self { life, cookie, prefixes, header: name, .. } = self;
         match self.affinity_type {
-            AffinityType::None => Ok(Affinity::None),
-            AffinityType::ClientIp => Ok(Affinity::ClientIp(self.prefixes)),
-            AffinityType::GeneratedCookie => {
-                Ok(Affinity::GeneratedCookie { cookie: self.cookie, life: self.life })
-            }
-            unsupported => {
-                let allowed = "NONE, CLIENT_IP, GENERATED_COOKIE";
-                Err(refusal(&self.path, "not supported yet", allowed, &super::quoted(unsupported.name())))
-            }
+            AffinityType::None => Affinity::None,
+            AffinityType::ClientIp => Affinity::ClientIp(prefixes),
+            AffinityType::GeneratedCookie => Affinity::GeneratedCookie { cookie, life },
+            AffinityType::HttpCookie => Affinity::HttpCookie { cookie, ttl_sec: life.ttl_sec },
+            AffinityType::HeaderField => Affinity::HeaderField { name },
+            AffinityType::GeneratedHeader => Affinity::GeneratedHeader { name, life },
+            AffinityType::HeaderEnvelope => Affinity::HeaderEnvelope { name, life },
         }
     }
 }

@@ -13,6 +13,11 @@ pub struct HeaderNames {
     pub debug: Option<String>,
 }
 
+/// `clusterHeader` where it is left out.
+pub const DEFAULT_CLUSTER: &str = "x-affinity-cluster";
+/// `endpointHeader` where it is left out.
+pub const DEFAULT_ENDPOINT: &str = "x-affinity-endpoint";
+
 const ALLOWED: &str = "a header name (RFC 9110 token, at most 128 bytes) that is no pseudo-header, \
     no hop-by-hop header and not cookie, set-cookie, host or content-length";
 
@@ -39,8 +44,8 @@ impl HeaderNames {
     pub fn read(root: &Object<'_>) -> Result<Self, ConfigError> {
         let read = |name: &str| root.get(name).map(|field| read_name(&field)).transpose();
         let names = Self {
-            cluster: read("clusterHeader")?.unwrap_or_else(|| "x-affinity-cluster".to_owned()),
-            endpoint: read("endpointHeader")?.unwrap_or_else(|| "x-affinity-endpoint".to_owned()),
+            cluster: read("clusterHeader")?.unwrap_or_else(|| DEFAULT_CLUSTER.to_owned()),
+            endpoint: read("endpointHeader")?.unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned()),
             debug: read("debugHeader")?,
         };
         let debug = names.debug.as_deref();

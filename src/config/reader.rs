@@ -57,6 +57,7 @@ impl<'a> Field<'a> {
     }
 
     /// The error that this value is not what is allowed.
+    #[inline(never)]
     pub fn error(&self, wrong: &str, allowed: &str) -> ConfigError {
         error(&self.path, wrong, allowed, Some(self.value))
     }
@@ -71,6 +72,7 @@ impl<'a> Field<'a> {
     }
 
     /// As an object that may have these fields.
+    #[inline(never)]
     pub fn object(self, allowed: &[&str]) -> Result<Object<'a>, ConfigError> {
         let Value::Object(fields) = self.value else {
             return Err(self.wrong_type("an object"));
@@ -88,6 +90,7 @@ impl<'a> Field<'a> {
     }
 
     /// As a list, with the place of each element.
+    #[inline(never)]
     pub fn list(&self) -> Result<Vec<Field<'a>>, ConfigError> {
         let Value::List(values) = self.value else {
             return Err(self.wrong_type("a list"));
@@ -115,6 +118,7 @@ impl<'a> Field<'a> {
     }
 
     /// As a truth value.
+    #[inline(never)]
     pub fn boolean(&self) -> Result<bool, ConfigError> {
         match self.value {
             Value::Bool(bool) => Ok(*bool),
@@ -123,6 +127,7 @@ impl<'a> Field<'a> {
     }
 
     /// As a whole number. `50.0` is one: a Struct knows no other numbers.
+    #[inline(never)]
     pub fn integer(&self, range: RangeInclusive<u32>) -> Result<u32, ConfigError> {
         let allowed = format!("an integer from {} to {}", range.start(), range.end());
         let number = match self.value {
@@ -151,22 +156,26 @@ impl<'a> Field<'a> {
 
 impl<'a> Object<'a> {
     /// A field that may be left out.
+    #[inline(never)]
     pub fn get(&self, name: &str) -> Option<Field<'a>> {
         let (_, value) = self.fields.iter().find(|(field, _)| field == name)?;
         Some(Field { path: self.path_of(name), value })
     }
 
     /// A field that must be there.
+    #[inline(never)]
     pub fn required(&self, name: &str, allowed: &str) -> Result<Field<'a>, ConfigError> {
         self.get(name).ok_or_else(|| error(&self.path_of(name), "missing", allowed, None))
     }
 
     /// The place of a field, there or not.
+    #[inline(never)]
     pub fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
     /// The error that this object is not what is allowed.
+    #[inline(never)]
     pub fn error(&self, wrong: &str, allowed: &str) -> ConfigError {
         error(&self.path, wrong, allowed, Some(self.value))
     }
@@ -194,6 +203,7 @@ fn is_secret(path: &str) -> bool {
 }
 
 /// The error at a place of the document. What was given is left out where it may be secret, or where nothing was.
+#[inline(never)]
 pub fn error(path: &str, wrong: &str, allowed: &str, value: Option<&Value>) -> ConfigError {
     refusal(path, wrong, allowed, &given(path, value))
 }
@@ -207,6 +217,7 @@ fn given(path: &str, value: Option<&Value>) -> String {
 }
 
 /// The error in all its parts.
+#[inline(never)]
 pub fn refusal(path: &str, wrong: &str, allowed: &str, given: &str) -> ConfigError {
     ConfigError {
         path: if path.is_empty() { ROOT.to_owned() } else { path.to_owned() },

@@ -17,7 +17,9 @@ pub struct Service {
     pub routes: Option<Vec<String>>,
     /// What ties a request to a backend.
     pub affinity: Affinity,
-    /// Clusters and weights; at least one weight is not 0.
+    /// What a session is tied to.
+    pub pin: Pin,
+    /// Clusters and weights; at least one weight is not 0. Empty with [`Pin::Endpoint`].
     pub backends: Vec<(String, u32)>,
     /// What becomes of sessions whose backend is gone or unavailable.
     pub on_unavailable: OnUnavailable,
@@ -38,12 +40,29 @@ pub enum OnUnavailable {
     Reject(u32),
 }
 
-/// What a session is tied to, as written.
+/// What a session is tied to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pin {
+pub enum Pin {
+    /// A backend, which is a cluster.
     Cluster,
+    /// An endpoint of the route's own cluster.
     Endpoint,
+    /// A backend, and an endpoint in it.
     ClusterAndEndpoint,
+}
+
+impl Pin {
+    /// Whether the filter chooses a cluster.
+    #[must_use]
+    pub const fn has_cluster(self) -> bool {
+        matches!(self, Self::Cluster | Self::ClusterAndEndpoint)
+    }
+
+    /// Whether sessions hold an endpoint.
+    #[must_use]
+    pub const fn has_endpoint(self) -> bool {
+        matches!(self, Self::Endpoint | Self::ClusterAndEndpoint)
+    }
 }
 
 /// The fields of a service.
@@ -91,15 +110,17 @@ impl Service {
             object.get("outlierDetection").map_or(Ok(OutlierDetection::default()), OutlierDetection::read)?;
         let health_check = object.get("healthCheck").map(HealthCheck::read).transpose()?;
         check_pin(object, pin, written.affinity_type, has_keys)?;
-        refuse_unsupported(object, pin)?;
+        let backends = match backends {
+            Some(backends) => backends,
+            None if pin == Pin::Endpoint => Vec::new(),
+            None => return Err(error(&object.path_of("backends"), "missing", BACKENDS, None)),
+        };
         let has_idle_ttl = written.has_idle_ttl();
-        let affinity = written.into_affinity()?;
-        let backends =
-            backends.ok_or_else(|| error(&object.path_of("backends"), "missing", BACKENDS, None))?;
         Ok(Self {
             name: name.to_owned(),
             routes,
-            affinity,
+            affinity: written.into_affinity(),
+            pin,
             backends,
             on_unavailable,
             outlier_detection,
@@ -208,11 +229,4 @@ fn check_pin(object: &Object<'_>, pin: Pin, kind: AffinityType, has_keys: bool) 
         }
     }
     Ok(())
-}
-
-fn refuse_unsupported(object: &Object<'_>, pin: Pin) -> Result<(), ConfigError> {
-    match object.get("pin").filter(|_| pin != Pin::Cluster) {
-        Some(field) => Err(field.error("not supported yet", "CLUSTER")),
-        None => Ok(()),
-    }
 }

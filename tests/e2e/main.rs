@@ -9,11 +9,15 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::string_slice, reason = "tests may panic")]
 
 mod availability;
+mod carriers;
 mod client_ip;
 mod config_errors;
 mod ecds;
+mod endpoints;
 mod hostile_bytes;
 mod live_updates;
+mod observability;
+mod raw;
 mod responses;
 mod routing_headers;
 mod sessions;

@@ -1,8 +1,12 @@
 //! The configurations in envoy/, each as people copy it.
 
 mod canary;
+mod canary_endpoints;
+mod endpoints;
 mod every;
+mod header;
 mod ingress;
 mod live_update;
+mod mcp;
 mod smallest;
 mod websocket;

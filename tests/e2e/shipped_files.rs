@@ -1,7 +1,8 @@
 //! The files in envoy/, started with a pod at each of their endpoints.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use harness::envoy::{Envoy, Options};
@@ -11,6 +12,8 @@ use harness::{workspace_root, xds};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::ecds::SOON;
+
 /// A secret for whichever environment variable a file reads its keys from.
 pub const SECRET: &str = "c2Vzc2lvbi1hZmZpbml0eS1lbmQtdG8tZW5kLXRlc3Q=";
 
@@ -19,6 +22,7 @@ pub struct File {
     /// With addresses and paths of this machine.
     pub bootstrap: Value,
     shipped: Shipped,
+    clusters: Vec<String>,
     pods: BTreeMap<String, Pod>,
     directory: TempDir,
 }
@@ -31,33 +35,56 @@ impl File {
 
     /// Loads a variation of `envoy/<name>`.
     pub fn load_from(path: &Path, name: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut bootstrap = shipped::read(path).unwrap();
-        let mut companions: Vec<(PathBuf, Value)> = companions(name)
-            .into_iter()
-            .map(|companion| {
-                let value = shipped::read(&envoy_directory().join(&companion)).unwrap();
-                (companion, value)
-            })
-            .collect();
-        let hosts: BTreeSet<String> =
-            companions.iter().map(|(_, value)| value).chain([&bootstrap]).flat_map(endpoint_hosts).collect();
-        let pods: BTreeMap<String, Pod> =
-            hosts.into_iter().map(|host| (host.clone(), Pod::start(&host).unwrap())).collect();
-        let shipped = pods.iter().fold(Shipped::new().directory(directory.path()), |shipped, (host, pod)| {
-            shipped.host(host, pod.address())
+        let mut pods = BTreeMap::new();
+        let mut file = Self::load_somewhere(path, name, |host| {
+            let pod = pods.entry(host.to_owned()).or_insert_with(|| Pod::start(host).unwrap());
+            pod.address()
         });
-        shipped.rewrite(&mut bootstrap).unwrap();
-        for (companion, value) in &mut companions {
-            shipped.rewrite(value).unwrap();
-            xds::write(&directory.path().join(companion), value.to_string()).unwrap();
+        file.pods = pods;
+        file
+    }
+
+    /// Loads `envoy/<name>`, with these addresses in place of the hosts that it names.
+    pub fn load_with(name: &str, address: impl FnMut(&str) -> SocketAddr) -> Self {
+        Self::load_somewhere(&envoy_directory().join(name), name, address)
+    }
+
+    fn load_somewhere(path: &Path, name: &str, mut address: impl FnMut(&str) -> SocketAddr) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut documents = vec![(PathBuf::from(name), shipped::read(path).unwrap())];
+        for companion in companions(name) {
+            let value = shipped::read(&envoy_directory().join(&companion)).unwrap();
+            documents.push((companion, value));
         }
-        Self { bootstrap, shipped, pods, directory }
+        let mut shipped = Shipped::new().directory(directory.path());
+        for host in documents.iter().flat_map(|(_, document)| endpoint_hosts(document)) {
+            shipped = shipped.host(&host, address(&host));
+        }
+        let clusters = documents.iter().flat_map(|(_, document)| clusters(document));
+        let clusters = clusters.map(|cluster| cluster["name"].as_str().unwrap().to_owned()).collect();
+        for (path, document) in &mut documents {
+            shipped.rewrite(document).unwrap();
+            xds::write(&directory.path().join(path), document.to_string()).unwrap();
+        }
+        let (_, bootstrap) = documents.swap_remove(0);
+        Self { bootstrap, shipped, clusters, pods: BTreeMap::new(), directory }
     }
 
     /// Starts it.
     pub async fn start(&self) -> Envoy {
-        self.options().start(&self.bootstrap).await.unwrap()
+        self.start_as(&self.bootstrap).await
+    }
+
+    /// Starts a variation of it, and waits until every endpoint is healthy. (On a busy machine the first health
+    /// checks may come too late.)
+    pub async fn start_as(&self, bootstrap: &Value) -> Envoy {
+        let envoy = self.options().start(bootstrap).await.unwrap();
+        for cluster in &self.clusters {
+            let total = envoy.stat(&format!("cluster.{cluster}.membership_total")).await.unwrap();
+            let healthy = format!("cluster.{cluster}.membership_healthy");
+            envoy.wait_for_stat(&healthy, |healthy| healthy == total, SOON).await.unwrap();
+        }
+        envoy
     }
 
     /// How it is started: with a secret in each environment variable it reads.
@@ -73,6 +100,11 @@ impl File {
     /// All pods.
     pub fn pods(&self) -> impl Iterator<Item = &Pod> {
         self.pods.values()
+    }
+
+    /// The names of all clusters, those of companions included.
+    pub fn clusters(&self) -> &[String] {
+        &self.clusters
     }
 
     /// Ends the pod at this host: from now on it refuses connections.
@@ -115,8 +147,10 @@ pub fn companions(name: &str) -> Vec<PathBuf> {
 
 fn yaml_files(directory: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names.filter(|name| name.ends_with(".yaml")).collect();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let files = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    let mut names: Vec<String> =
+        files.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
     names.sort();
     names
 }
@@ -136,6 +170,12 @@ pub fn of_type<'a>(value: &'a Value, name: &str) -> Vec<&'a Value> {
     let mut found = everything(value);
     found.retain(|value| value["@type"].as_str().is_some_and(|kind| kind.ends_with(name)));
     found
+}
+
+/// All clusters of a bootstrap or of a discovery response.
+pub fn clusters(document: &Value) -> Vec<&Value> {
+    let written = document.pointer("/static_resources/clusters").and_then(Value::as_array);
+    written.into_iter().flatten().chain(of_type(document, ".Cluster")).collect()
 }
 
 fn endpoint_hosts(value: &Value) -> Vec<String> {

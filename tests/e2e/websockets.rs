@@ -1,4 +1,4 @@
-//! WebSockets and the requests beside them.
+//! Sockets that stay open, and the requests beside them.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! Build, demo and test commands of this repository.
 
+mod bench;
 mod build;
 mod demo;
 mod lint;
@@ -20,6 +21,8 @@ enum Command {
     Build(build::Build),
     /// Show session affinity on a real Envoy in front of three pods
     Demo(demo::Demo),
+    /// Measure what a request costs
+    Bench(bench::Bench),
     /// Run all tests
     Test(test::Test),
     /// Check formatting, lints (natively and for wasm32) and documentation
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Build(build) => build.run(),
         Command::Demo(demo) => demo.run(),
+        Command::Bench(bench) => bench.run(),
         Command::Test(test) => test.run(),
         Command::Lint => lint::run(),
     };

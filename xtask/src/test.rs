@@ -16,13 +16,13 @@ pub struct Test {
     /// Also run the end-to-end tests on every other supported Envoy
     #[arg(long)]
     matrix: bool,
+    /// Also the tests that go on for a minute or more, under load
+    #[arg(long)]
+    soak: bool,
     /// Only tests whose name contains this
     #[arg(long, value_name = "NAME")]
     filter: Option<String>,
 }
-
-/// For how many seconds backends are restarted under load on Envoys other than the first; there it is a minute.
-const ROLL_SEC: &str = "5";
 
 /// What is run on the other Envoys.
 const END_TO_END: &str = "end-to-end tests";
@@ -32,6 +32,9 @@ struct Modules {
     filter: PathBuf,
     trap: PathBuf,
 }
+
+/// Tests under load, which take as long as all others together: on the pinned Envoy only.
+const UNDER_LOAD: [&str; 2] = ["availability::", "endpoints::"];
 
 /// How one run went.
 struct Outcome {
@@ -71,21 +74,22 @@ impl Test {
         selection: &[&str],
     ) -> Outcome {
         let start = Instant::now();
-        let mut cargo = self.cargo(selection);
+        let mut cargo = self.cargo(what, selection);
         cargo.env("ENVOY", envoy).env("SESSION_AFFINITY_WASM", &modules.filter);
         cargo.env("SESSION_AFFINITY_TRAP_WASM", &modules.trap);
-        if what == END_TO_END && std::env::var_os("SESSION_AFFINITY_ROLL_SEC").is_none() {
-            cargo.env("SESSION_AFFINITY_ROLL_SEC", ROLL_SEC);
-        }
         let result = shell::run(&mut cargo);
         Outcome { envoy: version.to_owned(), what, passed: result.is_ok(), time: start.elapsed() }
     }
 
-    fn cargo(&self, selection: &[&str]) -> Command {
+    fn cargo(&self, what: &str, selection: &[&str]) -> Command {
         let mut cargo = shell::cargo();
-        cargo.args(["test", "--no-fail-fast"]).args(selection);
-        if let Some(filter) = &self.filter {
-            cargo.args(["--", filter]);
+        cargo.args(["test", "--no-fail-fast"]).args(selection).arg("--");
+        cargo.args(&self.filter);
+        if self.soak {
+            cargo.arg("--include-ignored");
+        }
+        if what == END_TO_END {
+            cargo.args(UNDER_LOAD.iter().flat_map(|module| ["--skip", module]));
         }
         cargo
     }

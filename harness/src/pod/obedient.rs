@@ -1,6 +1,7 @@
 //! A backend whose responses a test writes.
 
 use axum::Router;
+use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
@@ -16,7 +17,9 @@ pub(super) fn router(name: &str) -> Router {
 
 fn answer(request: &HeaderMap, name: &str) -> Response {
     let status = request.get(STATUS).and_then(|status| StatusCode::from_bytes(status.as_bytes()).ok());
-    let mut response = (status.unwrap_or(StatusCode::OK), name.to_owned()).into_response();
+    let status = status.unwrap_or(StatusCode::OK);
+    let body = if status == StatusCode::NO_CONTENT { Body::empty() } else { Body::from(name.to_owned()) };
+    let mut response = (status, body).into_response();
     for line in request.get_all(HEADER) {
         let bytes = line.as_bytes();
         let Some(colon) = bytes.windows(2).position(|pair| pair == b": ") else {

@@ -3,10 +3,10 @@
 use super::Refused;
 
 /// Configuration, path, problem.
-type Row = (&'static str, &'static str, &'static str);
+pub type Row = (&'static str, &'static str, &'static str);
 
 pub fn refused() -> Vec<Refused> {
-    let rows = [TEXTS, NUMBERS, SHAPES, HEADERS, AFFINITIES, COOKIES, UNAVAILABLE, PINS, ACROSS_SERVICES];
+    let rows = [TEXTS, NUMBERS, SHAPES, HEADERS, AFFINITIES, COOKIES, ACROSS_SERVICES];
     let rows = rows.concat();
     rows.into_iter().map(|(config, path, problem)| Refused::new(config, path, problem)).collect()
 }
@@ -283,19 +283,15 @@ const AFFINITIES: &[Row] = &[
         "missing; allowed: a header name; given: nothing",
     ),
     (
-        r#"{"sessionAffinity":{"affinityType":"HTTP_COOKIE"},"backends":["a"]}"#,
-        "sessionAffinity.affinityType",
-        r#"not supported yet; allowed: NONE, CLIENT_IP, GENERATED_COOKIE; given: "HTTP_COOKIE""#,
+        r#"{"sessionAffinity":{"affinityType":"HTTP_COOKIE","cookie":{"hideFromUpstream":true}},"backends":["a"]}"#,
+        "sessionAffinity.cookie.hideFromUpstream",
+        "has no effect with affinityType HTTP_COOKIE: the application owns the cookie; allowed: only with \
+         GENERATED_COOKIE; given: true",
     ),
     (
-        r#"{"sessionAffinity":{"affinityType":"GENERATED_HEADER","header":{"name":"x-s"}},"backends":["a"]}"#,
-        "sessionAffinity.affinityType",
-        r#"not supported yet; allowed: NONE, CLIENT_IP, GENERATED_COOKIE; given: "GENERATED_HEADER""#,
-    ),
-    (
-        r#"{"sessionAffinity":{"affinityType":"HEADER_ENVELOPE","header":{"name":"x-s"}},"backends":["a"]}"#,
-        "sessionAffinity.affinityType",
-        r#"not supported yet; allowed: NONE, CLIENT_IP, GENERATED_COOKIE; given: "HEADER_ENVELOPE""#,
+        r#"{"sessionAffinity":{"affinityType":"HEADER_FIELD","header":{"name":"x-s"}},"backends":["a"],"onUnavailable":"REJECT"}"#,
+        "onUnavailable",
+        r#"cannot work with affinityType HEADER_FIELD, which carries no token; allowed: REPIN, or REJECT with GENERATED_COOKIE, GENERATED_HEADER, HEADER_ENVELOPE; given: "REJECT""#,
     ),
 ];
 
@@ -341,79 +337,6 @@ const COOKIES: &[Row] = &[
         "sessionAffinity.cookie.httpOnly",
         "browsers drop a cookie with the prefix __Http- or __Host-Http- unless this is true; allowed: true; \
          given: false",
-    ),
-];
-
-const UNAVAILABLE: &[Row] = &[
-    (
-        r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"backends":["a"],"rejectStatus":503}"#,
-        "rejectStatus",
-        "has no effect without onUnavailable REJECT; allowed: only with REJECT; given: 503",
-    ),
-    (
-        r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"backends":["a"],"onUnavailable":"REPIN","rejectStatus":503}"#,
-        "rejectStatus",
-        "has no effect without onUnavailable REJECT; allowed: only with REJECT; given: 503",
-    ),
-    (
-        r#"{"backends":["a"],"onUnavailable":"REJECT"}"#,
-        "onUnavailable",
-        r#"cannot work with affinityType NONE, which carries no token; allowed: REPIN, or REJECT with GENERATED_COOKIE, GENERATED_HEADER, HEADER_ENVELOPE; given: "REJECT""#,
-    ),
-    (
-        r#"{"sessionAffinity":{"affinityType":"CLIENT_IP"},"backends":["a"],"onUnavailable":"REJECT"}"#,
-        "onUnavailable",
-        r#"cannot work with affinityType CLIENT_IP, which carries no token; allowed: REPIN, or REJECT with GENERATED_COOKIE, GENERATED_HEADER, HEADER_ENVELOPE; given: "REJECT""#,
-    ),
-    (
-        r#"{"backends":["a"],"healthCheck":{"checkIntervalSec":3,"timeoutSec":4}}"#,
-        "healthCheck.timeoutSec",
-        "longer than checkIntervalSec; allowed: at most 3, as checkIntervalSec; given: 4",
-    ),
-    (
-        r#"{"backends":["a"],"healthCheck":{"timeoutSec":6}}"#,
-        "healthCheck.timeoutSec",
-        "longer than checkIntervalSec; allowed: at most 5, as checkIntervalSec; given: 6",
-    ),
-];
-
-const PINS: &[Row] = &[
-    (
-        r#"{"backends":["a"],"pin":"ENDPOINT"}"#,
-        "pin",
-        r#"cannot work with affinityType NONE, which carries no token; allowed: CLUSTER; for endpoints, the hash policies of Envoy's own routes; given: "ENDPOINT""#,
-    ),
-    (
-        r#"{"sessionAffinity":{"affinityType":"CLIENT_IP"},"backends":["a"],"pin":"CLUSTER_AND_ENDPOINT"}"#,
-        "pin",
-        r#"cannot work with affinityType CLIENT_IP, which carries no token; allowed: CLUSTER; for endpoints, the hash policies of Envoy's own routes; given: "CLUSTER_AND_ENDPOINT""#,
-    ),
-    (
-        r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"pin":"ENDPOINT"}"#,
-        "pin",
-        r#"needs keys: the token holds an address; allowed: CLUSTER, or this with keys; given: "ENDPOINT""#,
-    ),
-    (
-        r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"backends":["a"],"pin":"CLUSTER_AND_ENDPOINT"}"#,
-        "pin",
-        r#"needs keys: the token holds an address; allowed: CLUSTER, or this with keys; given: "CLUSTER_AND_ENDPOINT""#,
-    ),
-    (
-        r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"backends":["a"],"pin":"ENDPOINT","keys":[{"id":"k","env":"SESSION_AFFINITY_KEY"}]}"#,
-        "backends",
-        "has no effect with pin ENDPOINT; allowed: left out; the route's own cluster has the endpoints, and \
-         Envoy their health; given: a list",
-    ),
-    (
-        r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"healthCheck":{},"pin":"ENDPOINT","keys":[{"id":"k","env":"SESSION_AFFINITY_KEY"}]}"#,
-        "healthCheck",
-        "has no effect with pin ENDPOINT; allowed: left out; the route's own cluster has the endpoints, and \
-         Envoy their health; given: an object",
-    ),
-    (
-        r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"pin":"ENDPOINT","keys":[{"id":"k","env":"SESSION_AFFINITY_KEY"}]}"#,
-        "pin",
-        r#"not supported yet; allowed: CLUSTER; given: "ENDPOINT""#,
     ),
 ];
 
@@ -481,4 +404,8 @@ const ACCEPTED: &[&str] = &[
     r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"backends":["a"],"onUnavailable":"REJECT","rejectStatus":503}"#,
     r#"{"services":[{"backends":["a"]}],"clusterHeader":"x-mine"}"#,
     r#"{"services":[{"name":"s","backends":["a"],"routes":["r"],"sessionAffinity":{"affinityType":"GENERATED_COOKIE"}},{"name":"t","backends":["a"],"sessionAffinity":{"affinityType":"GENERATED_COOKIE","cookie":{"name":"gclb"}}}]}"#,
+    r#"{"sessionAffinity":{"affinityType":"HTTP_COOKIE","affinityCookieTtlSec":50,"cookie":{"name":"user"}},"backends":["a"]}"#,
+    r#"{"sessionAffinity":{"affinityType":"HEADER_FIELD","header":{"name":"X-User"}},"backends":["a"]}"#,
+    r#"{"sessionAffinity":{"affinityType":"GENERATED_HEADER","header":{"name":"x-s"},"affinityCookieTtlSec":50,"idleTimeoutSec":5},"backends":["a"]}"#,
+    r#"{"sessionAffinity":{"affinityType":"HEADER_ENVELOPE","header":{"name":"Mcp-Session-Id"},"idleTimeoutSec":5},"backends":["a"],"onUnavailable":"REJECT"}"#,
 ];

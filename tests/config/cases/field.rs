@@ -17,8 +17,6 @@ pub struct Field {
     accepted: Vec<String>,
     /// Values of the right type that are refused, and what is wrong with them.
     refused: Vec<(String, &'static str)>,
-    /// Where the configuration is refused even with a value that is right.
-    instead: Option<(&'static str, &'static str)>,
 }
 
 pub fn field(
@@ -28,7 +26,7 @@ pub fn field(
     types: &'static [&'static str],
 ) -> Field {
     let allowed = allowed.to_owned();
-    Field { within, path, allowed, types, accepted: Vec::new(), refused: Vec::new(), instead: None }
+    Field { within, path, allowed, types, accepted: Vec::new(), refused: Vec::new() }
 }
 
 pub fn integer(within: &'static str, path: &'static str, min: u32, max: u32) -> Field {
@@ -84,12 +82,6 @@ impl Field {
         self
     }
 
-    /// With any value that is right, the configuration is refused all the same.
-    pub fn but(mut self, (path, problem): (&'static str, &'static str)) -> Self {
-        self.instead = Some((path, problem));
-        self
-    }
-
     fn is_element(&self) -> bool {
         self.path.ends_with(']')
     }
@@ -118,17 +110,12 @@ impl Field {
             let problem = format!("given twice; allowed: once; given: {}", shown(self.path, value));
             cases.push(Refused::new(self.config(&format!("{field},{field}")), self.path, problem));
         }
-        if let Some((path, problem)) = self.instead {
-            let refused = |value: &String| Refused::new(self.config(&self.written(value)), path, problem);
-            cases.extend(self.accepted.iter().map(refused));
-        }
         cases
     }
 
     /// Configurations with each value that is right.
     pub fn accepted(&self) -> Vec<String> {
-        let accepted = self.accepted.iter().filter(|_| self.instead.is_none());
-        accepted.map(|value| self.config(&self.written(value))).collect()
+        self.accepted.iter().map(|value| self.config(&self.written(value))).collect()
     }
 }
 

@@ -23,14 +23,6 @@ const BASE64: &str = "at least 32 bytes as base64 with padding (for example from
 /// Two weeks in seconds.
 const FORTNIGHT: u32 = 1_209_600;
 
-const NO_OUTLIERS: (&str, &str) =
-    ("outlierDetection", "not supported yet; allowed: left out; given: an object");
-const NO_HEALTH: (&str, &str) = ("healthCheck", "not supported yet; allowed: left out; given: an object");
-const NO_HEADERS: (&str, &str) = (
-    "sessionAffinity.affinityType",
-    r#"not supported yet; allowed: NONE, CLIENT_IP, GENERATED_COOKIE; given: "HEADER_FIELD""#,
-);
-
 pub fn refused() -> Vec<Refused> {
     fields().iter().flat_map(Field::refused).chain(unknown_fields()).collect()
 }
@@ -105,8 +97,8 @@ fn service() -> Vec<Field> {
         word(SERVICE, "pin", &["CLUSTER", "ENDPOINT", "CLUSTER_AND_ENDPOINT"]).takes(&[r#""CLUSTER""#]),
         word(SERVICE, "onUnavailable", &["REPIN", "REJECT"]),
         integer(REJECT, "rejectStatus", 400, 599),
-        object(r#"{"backends":["a"],@}"#, "outlierDetection").takes(&["{}"]).but(NO_OUTLIERS),
-        object(r#"{"backends":["a"],@}"#, "healthCheck").takes(&["{}"]).but(NO_HEALTH),
+        object(r#"{"backends":["a"],@}"#, "outlierDetection").takes(&["{}"]),
+        object(r#"{"backends":["a"],@}"#, "healthCheck").takes(&["{}"]),
     ]
 }
 
@@ -145,6 +137,7 @@ fn affinity() -> Vec<Field> {
             r#""NONE""#,
             r#""CLIENT_IP""#,
             r#""GENERATED_COOKIE""#,
+            r#""HTTP_COOKIE""#,
         ]),
         integer(AFFINITY, "sessionAffinity.affinityCookieTtlSec", 0, FORTNIGHT),
         integer(AFFINITY, "sessionAffinity.idleTimeoutSec", 0, FORTNIGHT),
@@ -153,9 +146,8 @@ fn affinity() -> Vec<Field> {
             r#"{"sessionAffinity":{"affinityType":"HEADER_FIELD",@},"backends":["a"]}"#,
             "sessionAffinity.header",
         )
-        .takes(&[r#"{"name":"x-user"}"#])
-        .but(NO_HEADERS),
-        header_name(HEADER, "sessionAffinity.header.name").but(NO_HEADERS),
+        .takes(&[r#"{"name":"x-user"}"#]),
+        header_name(HEADER, "sessionAffinity.header.name"),
         object(
             r#"{"sessionAffinity":{"affinityType":"CLIENT_IP",@},"backends":["a"]}"#,
             "sessionAffinity.clientIp",
@@ -213,19 +205,25 @@ fn detection() -> Vec<Field> {
     let path = "/".to_owned() + &"p".repeat(1023);
     let too_long_path = format!("{path}p");
     let path_rule = "a path that starts with / (visible ASCII, at most 1024 bytes)";
-    let outliers = |path, min, max| integer(OUTLIERS, path, min, max).but(NO_OUTLIERS);
+    let outliers = |path, min, max| integer(OUTLIERS, path, min, max);
     vec![
-        outliers("outlierDetection.consecutiveLocalOriginFailure", 0, u32::MAX),
-        outliers("outlierDetection.consecutiveGatewayErrors", 0, u32::MAX),
+        outliers("outlierDetection.consecutiveLocalOriginFailure", 0, u16::MAX.into()),
+        outliers("outlierDetection.consecutiveGatewayErrors", 0, u16::MAX.into()),
         outliers("outlierDetection.baseEjectionTimeSec", 1, 300),
         outliers("outlierDetection.maxEjectionPercent", 0, 100),
-        text(HEALTH, "healthCheck.requestPath", path_rule, &["/", "/healthz?deep=1", &path])
-            .refuses(&["", "healthz", "http://a/", "/a b", "/ü", "/\r\n", &too_long_path])
-            .but(NO_HEALTH),
-        integer(QUICK, "healthCheck.checkIntervalSec", 1, 300).but(NO_HEALTH),
-        integer(SLOW, "healthCheck.timeoutSec", 1, 300).but(NO_HEALTH),
-        integer(HEALTH, "healthCheck.healthyThreshold", 1, 10).but(NO_HEALTH),
-        integer(HEALTH, "healthCheck.unhealthyThreshold", 1, 10).but(NO_HEALTH),
+        text(HEALTH, "healthCheck.requestPath", path_rule, &["/", "/healthz?deep=1", &path]).refuses(&[
+            "",
+            "healthz",
+            "http://a/",
+            "/a b",
+            "/ü",
+            "/\r\n",
+            &too_long_path,
+        ]),
+        integer(QUICK, "healthCheck.checkIntervalSec", 1, 300),
+        integer(SLOW, "healthCheck.timeoutSec", 1, 300),
+        integer(HEALTH, "healthCheck.healthyThreshold", 1, 10),
+        integer(HEALTH, "healthCheck.unhealthyThreshold", 1, 10),
     ]
 }
 

@@ -4,6 +4,7 @@
 mod combinations;
 mod field;
 mod fields;
+mod pins;
 mod secrets;
 
 pub use secrets::{ENVIRONMENT, NEVER_SHOWN, SECRET};
@@ -33,10 +34,10 @@ impl Refused {
 
 /// All configurations that must be refused.
 pub fn refused() -> Vec<Refused> {
-    [fields::refused(), combinations::refused(), secrets::refused()].concat()
+    [fields::refused(), combinations::refused(), pins::refused(), secrets::refused()].concat()
 }
 
 /// All configurations that must be taken, JSON text.
 pub fn accepted() -> Vec<String> {
-    [fields::accepted(), combinations::accepted(), secrets::accepted()].concat()
+    [fields::accepted(), combinations::accepted(), pins::accepted(), secrets::accepted()].concat()
 }

@@ -20,6 +20,8 @@ fn cookies(lines: &[Vec<u8>]) -> Vec<Vec<u8>> {
     pairs.map(|pair| pair.trim_ascii().to_vec()).collect()
 }
 
+type Lines<'a> = &'a [&'a [u8]];
+
 #[tokio::test]
 async fn a_hidden_cookie_leaves_the_others_as_they_were() {
     let pods = pods(1);
@@ -29,7 +31,7 @@ async fn a_hidden_cookie_leaves_the_others_as_they_were() {
     let ours = cookie.as_bytes();
     let quoted = cookie.replacen('=', "=\"", 1) + "\"";
     // Lines as sent, and the cookies that must be left.
-    let cases: [(&[&[u8]], &[&[u8]]); 11] = [
+    let cases: [(Lines, Lines); 11] = [
         (&[ours, b"a=1"], &[b"a=1"]),
         (&[&[b"a=1; ", ours, b"; b=2"].concat()], &[b"a=1", b"b=2"]),
         (&[&[b"a=1; b=2; ", ours].concat()], &[b"a=1", b"b=2"]),

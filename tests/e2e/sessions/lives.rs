@@ -46,7 +46,7 @@ impl Visitor {
     async fn visit(&mut self) -> Reply {
         let reply = self.client.fetch_with_cookie(&self.url, &self.cookie).await.unwrap();
         if let Some(renewed) = reply.cookie_pair("GCLB") {
-            self.cookie = renewed.to_owned();
+            renewed.clone_into(&mut self.cookie);
             self.renewals += u128::from(outcome(&reply) == "pinned");
         }
         reply

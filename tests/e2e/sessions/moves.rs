@@ -88,10 +88,10 @@ async fn sessions_that_moved_together_part_when_they_move_again() {
     let [one, two, three] = &plugins;
     let (one, two, three) = tokio::join!(envoy(&pods, one), envoy(&pods, two), envoy(&pods, three));
     let sessions = begin(&one, 200).await;
-    let once = resume(&two, &sessions).await;
-    let twice = resume(&three, &once).await;
-    assert!(once.iter().chain(&twice).all(|reply| outcome(reply) == "repinned"));
-    let counts = spread(&pods, &twice);
+    let moved = resume(&two, &sessions).await;
+    let moved_again = resume(&three, &moved).await;
+    assert!(moved.iter().chain(&moved_again).all(|reply| outcome(reply) == "repinned"));
+    let counts = spread(&pods, &moved_again);
     assert!(chi_squared(&counts, &[0.0, 0.0, 1.0, 1.0]) > UNLIKELY, "{counts:?}");
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use harness::{envoy_binary, shipped};
 use serde_json::{Value, json};
 
-use crate::shipped_files::{File, companions, envoy_directory, names, of_type};
+use crate::shipped_files::{File, clusters, companions, envoy_directory, names, of_type};
 
 /// A bootstrap and the files that belong to it, as they are.
 fn documents(name: &str) -> Vec<Value> {
@@ -19,21 +19,20 @@ fn version() -> String {
     envoy_binary::version_of(&envoy_binary::locate().unwrap()).unwrap()
 }
 
-fn clusters(document: &Value) -> Vec<&Value> {
-    let written = document.pointer("/static_resources/clusters").and_then(Value::as_array);
-    written.into_iter().flatten().chain(of_type(document, ".Cluster")).collect()
-}
-
 #[test]
 fn every_file_belongs_to_a_bootstrap_that_a_test_here_drives() {
     let driven = [
+        "canary-endpoints.yaml",
         "canary.yaml",
+        "endpoints.yaml",
         "envoy.yaml",
         // These two in the module `availability`.
         "failover-1.36.yaml",
         "failover.yaml",
+        "header.yaml",
         "ingress.yaml",
         "live-update.yaml",
+        "mcp.yaml",
         "websocket.yaml",
     ];
     assert_eq!(names(), driven);
@@ -76,6 +75,27 @@ fn every_connection_manager_strips_what_clients_say_in_the_routing_headers_befor
             for header in ["x-affinity-cluster", "x-affinity-endpoint"] {
                 assert!(removed.contains(&&json!(header)), "{name}: {header}");
             }
+        }
+    }
+}
+
+#[test]
+fn every_filter_for_endpoints_stands_where_it_must_and_goes_by_the_right_header() {
+    for name in names() {
+        let documents = documents(&name);
+        for manager in documents.iter().flat_map(|document| of_type(document, ".HttpConnectionManager")) {
+            let filters = manager["http_filters"].as_array().unwrap();
+            let place = |name: &str| filters.iter().position(|filter| filter["name"] == name);
+            let Some(stateful) = place("envoy.filters.http.stateful_session") else {
+                continue;
+            };
+            let header = filters[stateful].pointer("/typed_config/session_state/typed_config/name");
+            assert_eq!(header, Some(&json!("x-affinity-endpoint")), "{name}");
+            let hides = place("envoy.filters.http.header_mutation").unwrap();
+            let hidden = filters[hides].pointer("/typed_config/mutations/response_mutations/0/remove");
+            assert_eq!(hidden, Some(&json!("x-affinity-endpoint")), "{name}");
+            let ours = place("session_affinity").unwrap();
+            assert!(hides < ours && ours < stateful, "{name}: the order of the filters");
         }
     }
 }

@@ -1,0 +1,19 @@
+//! An endpoint's address as Envoy's `stateful_session` filter with header state writes it: the base64 (RFC 4648,
+//! section 4) of `IP:port`.
+
+use std::net::SocketAddr;
+
+use base64ct::{Base64, Encoding};
+
+/// The header's value for an endpoint.
+#[must_use]
+pub fn to_header(endpoint: SocketAddr) -> String {
+    Base64::encode_string(endpoint.to_string().as_bytes())
+}
+
+/// The endpoint that a header's value names; `None` for any bytes that name none.
+#[must_use]
+pub fn from_header(value: &[u8]) -> Option<SocketAddr> {
+    let text = Base64::decode_vec(std::str::from_utf8(value).ok()?).ok()?;
+    std::str::from_utf8(&text).ok()?.parse().ok()
+}

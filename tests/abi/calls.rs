@@ -1,0 +1,205 @@
+//! What is asked of the host for each outcome, call by call. Each of them crosses into Envoy and back, which is
+//! most of what the filter costs: one more is a decision to be made here.
+
+use serde_json::{Value, json};
+
+use crate::host::Vm;
+use crate::support::{counters, exchange, generated_cookie, plugin, request, response};
+
+/// The calls of a request, and those of its response.
+fn calls(vm: &mut Vm, root: u32, cookie: Option<&str>) -> (Vec<String>, Vec<String>) {
+    vm.calls();
+    let stream = request(vm, root, cookie);
+    let of_request = vm.calls();
+    response(vm, stream);
+    let of_response = vm.calls();
+    vm.delete(stream);
+    assert_eq!(vm.calls(), [""; 0], "the end of a stream asks for nothing");
+    (of_request, of_response)
+}
+
+const SET_CLUSTER: &str = "replace_header_map_value x-affinity-cluster";
+const GET_COOKIES: &str = "get_property request.headers.cookie";
+const GET_ROUTE: &str = "get_property xds.route_name";
+
+/// A service whose responses nobody looks at.
+fn unwatched(mut service: Value) -> Value {
+    service["outlierDetection"] = json!({ "consecutiveLocalOriginFailure": 0 });
+    service
+}
+
+/// A service with another one beside it.
+fn with_another(mut service: Value) -> Value {
+    service["name"] = "shop".into();
+    json!({ "services": [service, { "name": "blog", "routes": ["blog"], "backends": ["red"] }] })
+}
+
+#[test]
+fn a_pinned_request_asks_for_its_cookies_and_sets_its_cluster() {
+    let (mut vm, root) = plugin(&unwatched(generated_cookie()));
+    let (_, cookie) = exchange(&mut vm, root, None);
+    let (of_request, of_response) = calls(&mut vm, root, cookie.as_deref());
+    assert_eq!(of_request, [GET_COOKIES, SET_CLUSTER]);
+    assert_eq!(of_response, [""; 0]);
+}
+
+#[test]
+fn a_pinned_request_to_one_of_several_services_asks_for_its_route_too() {
+    let (mut vm, root) = plugin(&with_another(unwatched(generated_cookie())));
+    let (_, cookie) = exchange(&mut vm, root, None);
+    let (of_request, of_response) = calls(&mut vm, root, cookie.as_deref());
+    assert_eq!(of_request, [GET_ROUTE, GET_COOKIES, SET_CLUSTER]);
+    assert_eq!(of_response, [""; 0]);
+}
+
+const DETAILS: &str = "get_property response.code_details";
+const ANSWERER: &str = "get_property xds.upstream_host_metadata.filter_metadata.session_affinity.backend";
+
+#[test]
+fn passive_detection_looks_at_a_healthy_response_once() {
+    for labelled in [false, true] {
+        let (mut vm, root) = plugin(&generated_cookie());
+        let (cluster, cookie) = exchange(&mut vm, root, None);
+        if labelled {
+            let path = ANSWERER.strip_prefix("get_property ").unwrap().to_owned();
+            vm.world().properties.insert(path, cluster.into_bytes());
+        }
+        for _ in 0..200 {
+            let (of_request, of_response) = calls(&mut vm, root, cookie.as_deref());
+            assert_eq!(of_request, [GET_COOKIES, SET_CLUSTER]);
+            let [look] = of_response.as_slice() else { panic!("{of_response:?}") };
+            assert!([DETAILS, ANSWERER].contains(&look.as_str()), "{look}");
+        }
+    }
+}
+
+#[test]
+fn active_checks_alone_look_at_no_response() {
+    let mut configuration = unwatched(generated_cookie());
+    configuration["healthCheck"] = json!({});
+    let (mut vm, root) = plugin(&configuration);
+    let (_, cookie) = exchange(&mut vm, root, None);
+    let (of_request, of_response) = calls(&mut vm, root, cookie.as_deref());
+    assert_eq!(of_request, [GET_COOKIES, SET_CLUSTER]);
+    assert_eq!(of_response, [""; 0]);
+}
+
+#[test]
+fn a_request_without_affinity_sets_its_cluster() {
+    let (mut vm, root) = plugin(&unwatched(json!({ "backends": ["blue", "green"] })));
+    let (of_request, of_response) = calls(&mut vm, root, None);
+    assert_eq!(of_request, [SET_CLUSTER]);
+    assert_eq!(of_response, [""; 0]);
+}
+
+#[test]
+fn a_request_by_client_address_asks_for_it_and_sets_its_cluster() {
+    let affinity = json!({ "affinityType": "CLIENT_IP" });
+    let (mut vm, root) =
+        plugin(&unwatched(json!({ "sessionAffinity": affinity, "backends": ["blue", "green"] })));
+    let (of_request, of_response) = calls(&mut vm, root, None);
+    assert_eq!(of_request, ["get_property source.address", SET_CLUSTER]);
+    assert_eq!(of_response, [""; 0]);
+}
+
+#[test]
+fn a_new_session_costs_what_its_cookie_takes_to_make() {
+    let (mut vm, root) = plugin(&unwatched(generated_cookie()));
+    let begun = [
+        GET_COOKIES,
+        "random_get",
+        "get_current_time_nanoseconds",
+        "get_property request.scheme",
+        SET_CLUSTER,
+    ];
+    let told = [
+        "get_property response.code_details",
+        "get_property xds.cluster_name",
+        "get_header_map_pairs",
+        "add_header_map_value set-cookie",
+        "replace_header_map_value cache-control",
+    ];
+    for cookie in [None, Some("GCLB=x"), Some("a=1")] {
+        let (of_request, of_response) = calls(&mut vm, root, cookie);
+        assert_eq!(of_request, begun);
+        assert_eq!(of_response, told);
+    }
+}
+
+#[test]
+fn a_session_that_moves_costs_no_more_than_a_new_one() {
+    let (mut before, root) = plugin(&unwatched(generated_cookie()));
+    let (_, cookie) = exchange(&mut before, root, None);
+    let mut configuration = unwatched(generated_cookie());
+    configuration["backends"] = json!(["red"]);
+    let (mut vm, root) = plugin(&configuration);
+    let (of_request, of_response) = calls(&mut vm, root, cookie.as_deref());
+    assert_eq!(of_request, [GET_COOKIES, "random_get", SET_CLUSTER]);
+    assert_eq!(
+        of_response,
+        [
+            "get_property response.code_details",
+            "get_header_map_pairs",
+            "add_header_map_value set-cookie",
+            "replace_header_map_value cache-control",
+        ]
+    );
+}
+
+#[test]
+fn a_rejected_request_is_answered() {
+    let (mut before, root) = plugin(&unwatched(generated_cookie()));
+    let (_, cookie) = exchange(&mut before, root, None);
+    let mut configuration = generated_cookie();
+    configuration["backends"] = json!(["red"]);
+    configuration["onUnavailable"] = "REJECT".into();
+    configuration["rejectStatus"] = 599.into();
+    let (mut vm, root) = plugin(&configuration);
+    vm.world().properties.insert("request.headers.cookie".to_owned(), cookie.unwrap().into_bytes());
+    let stream = vm.create(root);
+    assert_eq!(vm.request(stream), 1, "it waits for the answer to be sent");
+    assert_eq!(vm.world().local_response, Some(599));
+    assert_eq!(vm.calls(), [GET_COOKIES, "send_local_response"]);
+}
+
+#[test]
+fn a_route_without_a_service_is_kept_from_naming_a_cluster() {
+    let (mut vm, root) = plugin(&json!({ "routes": ["shop"], "backends": ["blue"] }));
+    vm.world().request = vec![(b"x-affinity-cluster".to_vec(), b"blue".to_vec())];
+    let stream = vm.create(root);
+    assert_eq!(vm.request(stream), 0);
+    assert_eq!(vm.calls(), [GET_ROUTE, "remove_header_map_value x-affinity-cluster"]);
+    assert_eq!(vm.world().request, []);
+}
+
+#[test]
+fn a_tick_hands_over_what_was_counted_and_nothing_else() {
+    let (mut vm, root) = plugin(&unwatched(generated_cookie()));
+    let (_, cookie) = exchange(&mut vm, root, None);
+    for _ in 0..3 {
+        exchange(&mut vm, root, cookie.as_deref());
+    }
+    exchange(&mut vm, root, Some("GCLB=x"));
+    assert_eq!(counters(&mut vm), []);
+    vm.calls();
+    vm.tick(root);
+    let clock = ["get_log_level", "get_current_time_nanoseconds"];
+    let health = ["get_shared_data"];
+    assert_eq!(vm.calls(), [&clock[..], &["increment_metric"; 3], &health].concat());
+    let counted = |outcome: &str, count| (format!("default {outcome}"), count);
+    assert_eq!(counters(&mut vm), [counted("assigned", 1), counted("pinned", 3), counted("invalid", 1)]);
+    vm.tick(root);
+    assert_eq!(vm.calls(), [&clock[..], &health].concat());
+}
+
+#[test]
+fn nothing_is_logged_for_requests_unless_debug_is_asked_for() {
+    let (mut vm, root) = plugin(&unwatched(generated_cookie()));
+    vm.world().log.clear();
+    exchange(&mut vm, root, None);
+    assert_eq!(vm.world().log, []);
+    vm.world().log_level = 1;
+    vm.tick(root);
+    let (cluster, _) = exchange(&mut vm, root, None);
+    assert_eq!(vm.world().log, [(1, format!("session-affinity: service default: assigned to {cluster}"))]);
+}

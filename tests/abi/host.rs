@@ -1,0 +1,189 @@
+//! A host for one VM, which does as it is told.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use session_affinity::hash::mix;
+use wasmi::{Engine, Extern, Func, Instance, Linker, Module, Store, Val, WasmParams, WasmResults};
+
+use crate::imports;
+
+/// How a host hands over bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HandingOver {
+    /// In a block of their size.
+    #[default]
+    LikeEnvoy,
+    /// A length, but no block.
+    NoPointer,
+    /// A block of no length.
+    NoBytes,
+}
+
+/// All that the module can see and change.
+#[derive(Debug, Default)]
+pub struct World {
+    /// The plugin's configuration.
+    pub configuration: Vec<u8>,
+    /// Each as `NAME=value`.
+    pub environment: Vec<String>,
+    /// Since 1970.
+    pub now: Duration,
+    /// Of Envoy's `wasm` logger; 2 is info.
+    pub log_level: u32,
+    /// Their paths joined by dots.
+    pub properties: BTreeMap<String, Vec<u8>>,
+    /// The headers of the request.
+    pub request: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The headers of the response.
+    pub response: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What is handed over in place of either map.
+    pub raw_pairs: Option<Vec<u8>>,
+    /// How bytes are handed over.
+    pub handing_over: HandingOver,
+    /// Calls, by their full names, that do nothing but answer this status.
+    pub faults: BTreeMap<String, u32>,
+    /// What `proxy_set_shared_data` stored.
+    pub shared: BTreeMap<Vec<u8>, Vec<u8>>,
+
+    /// What was called, in order, without `proxy_`.
+    pub calls: Vec<String>,
+    /// Level and line.
+    pub log: Vec<(u32, String)>,
+    /// The status of a response that the module sent itself.
+    pub local_response: Option<u32>,
+    /// Counters and their values.
+    pub metrics: Vec<(String, u64)>,
+    random: u64,
+}
+
+impl World {
+    /// With this configuration, in 2023.
+    pub fn new(configuration: impl Into<Vec<u8>>) -> Self {
+        let configuration = configuration.into();
+        Self { configuration, now: Duration::from_secs(1_700_000_000), log_level: 2, ..Self::default() }
+    }
+
+    /// The same in every run.
+    pub fn random_byte(&mut self) -> u8 {
+        self.random += 1;
+        mix(self.random).to_le_bytes()[0]
+    }
+}
+
+/// The module, compiled once.
+static MODULE: LazyLock<Module> = LazyLock::new(|| {
+    let path = harness::module_path().unwrap_or_else(|error| panic!("{error}"));
+    Module::new(&Engine::default(), fs::read(path).unwrap()).unwrap()
+});
+
+/// The names of all functions that the module imports.
+pub fn imported() -> Vec<String> {
+    MODULE.imports().map(|import| import.name().to_owned()).collect()
+}
+
+/// A VM with the module in it. Whatever the module does, a trap fails the test.
+pub struct Vm {
+    store: Store<World>,
+    instance: Instance,
+    next_context: u32,
+}
+
+impl Vm {
+    /// Loads the module, without any plugin.
+    pub fn load(world: World) -> Self {
+        let mut store = Store::new(MODULE.engine(), world);
+        let mut linker = Linker::new(MODULE.engine());
+        for import in MODULE.imports() {
+            let name = import.name().to_owned();
+            let ty = import.ty().func().expect("only functions are imported").clone();
+            let function = Func::new(&mut store, ty, move |mut caller, arguments, results| {
+                // The interpreter cannot be unwound.
+                let answer = AssertUnwindSafe(|| imports::answer(&name, &mut caller, arguments));
+                let status = catch_unwind(answer).map_err(|_| wasmi::Error::new("the fake host panicked"))?;
+                results[0] = Val::I32(status.cast_signed());
+                Ok(())
+            });
+            linker.define(import.module(), import.name(), Extern::Func(function)).unwrap();
+        }
+        let instance = linker.instantiate_and_start(&mut store, &MODULE).unwrap();
+        let mut vm = Self { store, instance, next_context: 1 };
+        vm.call::<(), ()>("_initialize", ());
+        vm
+    }
+
+    /// As Envoy starts a plugin: the VM, its root context, its configuration. Whether it takes the latter.
+    pub fn start(world: World) -> (Self, u32, bool) {
+        let mut vm = Self::load(world);
+        let (root, taken) = vm.plugin();
+        (vm, root, taken)
+    }
+
+    /// One more plugin in this VM, with the world's configuration: its root context, and whether it takes it.
+    pub fn plugin(&mut self) -> (u32, bool) {
+        let root = self.create(0);
+        let size = u32::try_from(self.world().configuration.len()).unwrap();
+        let started: Option<u32> = self.call("proxy_on_vm_start", (root, 0_u32));
+        assert_eq!(started.unwrap_or(1), 1);
+        let taken = self.call("proxy_on_configure", (root, size)).unwrap_or(1_u32);
+        (root, taken == 1)
+    }
+
+    /// What the module can see and change.
+    pub fn world(&mut self) -> &mut World {
+        self.store.data_mut()
+    }
+
+    /// A new stream of the plugin with this root context, or such a root context.
+    pub fn create(&mut self, root: u32) -> u32 {
+        let context = self.next_context;
+        self.next_context += 1;
+        self.call::<_, ()>("proxy_on_context_create", (context, root));
+        context
+    }
+
+    /// The request's headers arrive: 0 to go on, 1 to wait.
+    pub fn request(&mut self, stream: u32) -> u32 {
+        self.call("proxy_on_request_headers", (stream, 1_u32, 1_u32)).unwrap_or(0)
+    }
+
+    /// The response's headers arrive.
+    pub fn response(&mut self, stream: u32) -> u32 {
+        let count = u32::try_from(self.world().response.len()).unwrap();
+        self.call("proxy_on_response_headers", (stream, count, 1_u32)).unwrap_or(0)
+    }
+
+    /// The stream, or plugin, ends.
+    pub fn delete(&mut self, context: u32) {
+        self.call::<_, u32>("proxy_on_done", context);
+        self.call::<_, ()>("proxy_on_log", context);
+        self.call::<_, ()>("proxy_on_delete", context);
+    }
+
+    /// Some time has passed.
+    pub fn tick(&mut self, root: u32) {
+        self.call::<_, ()>("proxy_on_tick", root);
+    }
+
+    /// What was called since this was asked last.
+    pub fn calls(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.world().calls)
+    }
+
+    /// Bytes of memory.
+    pub fn memory(&self) -> usize {
+        self.instance.get_memory(&self.store, "memory").unwrap().data_size(&self.store)
+    }
+
+    /// Calls what the module exports; Envoy leaves out callbacks that it does not.
+    fn call<P: WasmParams, R: WasmResults>(&mut self, name: &str, arguments: P) -> Option<R> {
+        let function = self.instance.get_func(&self.store, name)?;
+        let function = function.typed::<P, R>(&self.store).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Some(function.call(&mut self.store, arguments).unwrap_or_else(|trap| {
+            panic!("{name} trapped: {trap}; it had logged {:?}", self.store.data().log)
+        }))
+    }
+}

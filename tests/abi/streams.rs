@@ -1,0 +1,124 @@
+//! Streams: many of them, cut off, out of order.
+
+use serde_json::json;
+
+use crate::host::{Vm, World};
+use crate::support::{exchange, generated_cookie, header, plugin, request, response};
+
+#[test]
+fn a_hundred_thousand_streams_leave_memory_where_it_was() {
+    let (mut vm, root) = plugin(&generated_cookie());
+    let (_, cookie) = exchange(&mut vm, root, None);
+    let mut before = 0;
+    for round in 0..100_000 {
+        match round % 20 {
+            // A new session, and one that nobody waits for.
+            0 => drop(exchange(&mut vm, root, None)),
+            1 => {
+                let stream = request(&mut vm, root, None);
+                vm.delete(stream);
+            }
+            // A connection that closes before the request.
+            2 => {
+                let stream = vm.create(root);
+                vm.delete(stream);
+            }
+            3 => drop(exchange(&mut vm, root, Some("GCLB=x; GCLB=y; GCLB=z"))),
+            _ => drop(exchange(&mut vm, root, cookie.as_deref())),
+        }
+        if round % 100 == 0 {
+            vm.tick(root);
+            vm.calls();
+        }
+        if round == 1_000 {
+            before = vm.memory();
+        }
+    }
+    assert_eq!(vm.memory(), before, "bytes of memory");
+}
+
+#[test]
+fn large_headers_leave_no_memory_behind() {
+    let (mut vm, root) = plugin(&generated_cookie());
+    let large = format!("a={}; {}", "x".repeat(50_000), "GCLB=x; ".repeat(5_000));
+    exchange(&mut vm, root, Some(&large));
+    let before = vm.memory();
+    for _ in 0..100 {
+        exchange(&mut vm, root, Some(&large));
+        vm.calls();
+    }
+    assert_eq!(vm.memory(), before, "bytes of memory");
+}
+
+#[test]
+fn streams_open_at_the_same_time_each_get_their_own_answer() {
+    let (mut vm, root) = plugin(&generated_cookie());
+    let mut open: Vec<(u32, String)> = (0..500)
+        .map(|_| {
+            let stream = request(&mut vm, root, None);
+            (stream, header(&vm.world().request, "x-affinity-cluster").unwrap())
+        })
+        .collect();
+    // Answered from the outside in.
+    while !open.is_empty() {
+        let (stream, cluster) = open.remove(open.len() / 2);
+        response(&mut vm, stream);
+        let cookie = header(&vm.world().response, "set-cookie").unwrap();
+        vm.delete(stream);
+        let (pinned_to, _) = exchange(&mut vm, root, cookie.split(';').next());
+        assert_eq!(pinned_to, cluster);
+    }
+}
+
+#[test]
+fn a_response_without_a_request_is_left_as_it_is() {
+    let (mut vm, root) = plugin(&generated_cookie());
+    vm.world().properties.insert("response.code_details".to_owned(), b"via_upstream".to_vec());
+    vm.world().response = vec![(b"cache-control".to_vec(), b"public".to_vec())];
+    let stream = vm.create(root);
+    assert_eq!(vm.response(stream), 0);
+    assert_eq!(vm.world().response, [(b"cache-control".to_vec(), b"public".to_vec())]);
+    vm.delete(stream);
+}
+
+#[test]
+fn a_second_response_is_told_nothing_again() {
+    let (mut vm, root) = plugin(&generated_cookie());
+    let stream = request(&mut vm, root, None);
+    response(&mut vm, stream);
+    assert!(header(&vm.world().response, "set-cookie").is_some());
+    response(&mut vm, stream);
+    assert_eq!(header(&vm.world().response, "set-cookie"), None);
+}
+
+#[test]
+fn a_plugin_without_a_configuration_lets_no_client_name_a_cluster() {
+    let mut vm = Vm::load(World::new(""));
+    let (root, taken) = vm.plugin();
+    assert!(!taken);
+    vm.world().request = vec![(b"x-affinity-cluster".to_vec(), b"blue".to_vec())];
+    let stream = vm.create(root);
+    assert_eq!(vm.request(stream), 0);
+    assert_eq!(vm.world().request, []);
+    assert_eq!(vm.response(stream), 0);
+    vm.delete(stream);
+}
+
+#[test]
+fn two_plugins_in_one_vm_keep_to_themselves() {
+    let (mut vm, blue) = plugin(&json!({ "name": "b", "backends": ["blue"] }));
+    vm.world().configuration = json!({ "name": "g", "backends": ["green"] }).to_string().into_bytes();
+    let (green, taken) = vm.plugin();
+    assert!(taken);
+    for _ in 0..3 {
+        assert_eq!(exchange(&mut vm, blue, None).0, "blue");
+        assert_eq!(exchange(&mut vm, green, None).0, "green");
+    }
+    vm.tick(blue);
+    vm.tick(green);
+    let none = |service: &str| (format!("{service} none"), 3);
+    assert_eq!(crate::support::counters(&mut vm), [none("b"), none("g")]);
+    // One ends, the other goes on.
+    vm.delete(blue);
+    assert_eq!(exchange(&mut vm, green, None).0, "green");
+}

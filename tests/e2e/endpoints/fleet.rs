@@ -1,0 +1,222 @@
+//! Pods that Envoy knows from a file (EDS), sessions on them, and what becomes of both.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use harness::client::{Client, Reply};
+use harness::config::{self, Bootstrap};
+use harness::envoy::Envoy;
+use harness::pod::Pod;
+use harness::xds;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::ecds::{SOON, eventually};
+use crate::support::{fetch_each, outcome};
+use crate::workers::Workers;
+
+/// Envoy's filter that honours `x-affinity-endpoint`, and says in it who answered.
+pub fn stateful_session(strict: bool) -> Value {
+    json!({
+        "name": "envoy.filters.http.stateful_session",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.stateful_session.v3.StatefulSession",
+            "strict": strict,
+            "session_state": {
+                "name": "envoy.http.stateful_session.header",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState",
+                    "name": "x-affinity-endpoint",
+                },
+            },
+        },
+    })
+}
+
+/// One key.
+pub fn keys() -> Value {
+    json!([{ "id": "k1", "secret": "c2Vzc2lvbi1hZmZpbml0eS1lbmQtdG8tZW5kLXRlc3Q=" }])
+}
+
+/// Generated cookies that pin endpoints.
+pub fn pin_endpoint() -> Value {
+    json!({
+        "sessionAffinity": { "affinityType": "GENERATED_COOKIE", "affinityCookieTtlSec": 3600 },
+        "pin": "ENDPOINT",
+        "keys": keys(),
+        "debugHeader": "x-debug",
+    })
+}
+
+/// A route to the cluster `pods`. What fails before an answer is tried on another pod.
+pub fn route_with_retries() -> Value {
+    json!({
+        "name": "app",
+        "match": { "prefix": "/" },
+        "route": { "cluster": "pods", "retry_policy": {
+            "retry_on": "connect-failure,refused-stream,reset",
+            "num_retries": 2,
+            "per_try_timeout": "1s",
+            "retry_host_predicate": [{
+                "name": "envoy.retry_host_predicates.previous_hosts",
+                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate" },
+            }],
+            "host_selection_retry_max_attempts": 10,
+        } },
+    })
+}
+
+/// An Envoy and the file from which it knows its pods.
+pub struct Fleet {
+    pub envoy: Envoy,
+    /// A client for each worker.
+    pub workers: Workers,
+    directory: TempDir,
+    updates: u64,
+}
+
+impl Fleet {
+    /// Starts Envoy with these endpoints in the cluster `pods`, which `edit` may change.
+    pub async fn start(
+        endpoints: &[Value],
+        plugin: &Value,
+        bootstrap: impl FnOnce(Bootstrap) -> Bootstrap,
+        edit: impl FnOnce(&mut Value),
+    ) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut cluster = config::cluster("pods", &[]);
+        cluster.as_object_mut().unwrap().remove("load_assignment");
+        cluster["type"] = json!("EDS");
+        cluster["lb_policy"] = json!("LEAST_REQUEST");
+        cluster["ignore_health_on_host_removal"] = json!(true);
+        cluster["circuit_breakers"] = json!({ "thresholds": [{ "max_retries": 1024 }] });
+        cluster["eds_cluster_config"] = json!({ "eds_config": {
+            "path_config_source": { "path": directory.path().join("eds.json").display().to_string() },
+            "resource_api_version": "V3",
+        } });
+        edit(&mut cluster);
+        write(&directory, endpoints);
+        let config = bootstrap(Bootstrap::new().cluster_json(cluster).filter(plugin));
+        let mut config = config.build();
+        config["node"] = json!({ "id": "test", "cluster": "test" });
+        let envoy = Envoy::start(&config).await.unwrap();
+        let workers = Workers::of(&envoy).await;
+        Self { envoy, workers, directory, updates: 1 }
+    }
+
+    /// Replaces the list of endpoints; returns when Envoy has read it.
+    pub async fn publish(&mut self, endpoints: &[Value]) {
+        write(&self.directory, endpoints);
+        self.updates += 1;
+        let updates = self.updates;
+        self.envoy
+            .wait_for_stat("cluster.pods.update_success", |count| count == updates, SOON)
+            .await
+            .unwrap();
+    }
+
+    /// Begins so many sessions, and sees that each pod has some.
+    pub async fn begin(&self, count: usize) -> Sessions {
+        let replies = fetch_each(Client::http1, &self.envoy.url(), vec![Vec::new(); count]).await;
+        let session = |reply: Reply| {
+            assert_eq!((reply.status.as_u16(), &*outcome(&reply)), (200, "assigned"));
+            Session { cookie: reply.cookie_pair("GCLB").unwrap().to_owned(), pod: reply.pod }
+        };
+        Sessions(replies.into_iter().map(session).collect())
+    }
+
+    /// Waits until no worker sends this session to its pod any more.
+    pub async fn until_it_moves(&self, session: &Session) {
+        eventually(&format!("no worker uses {}", session.pod), async || {
+            let replies = self.workers.fetch("/", &[("cookie", session.cookie.as_bytes())]).await;
+            replies.iter().all(|reply| reply.pod != session.pod)
+        })
+        .await;
+    }
+
+    /// Waits until this session, as its client had it before it moved, is served where it was.
+    pub async fn until_it_returns(&self, session: &Session) {
+        eventually(&format!("{} is used again", session.pod), async || {
+            let replies = self.workers.fetch("/", &[("cookie", session.cookie.as_bytes())]).await;
+            replies.iter().all(|reply| reply.pod == session.pod)
+        })
+        .await;
+    }
+}
+
+/// All pods, healthy.
+pub fn endpoints(pods: &[Pod]) -> Vec<Value> {
+    pods.iter().map(|pod| endpoint(pod.address(), "HEALTHY")).collect()
+}
+
+/// An endpoint and its health as EDS says it.
+pub fn endpoint(address: SocketAddr, health: &str) -> Value {
+    json!({ "endpoint": { "address": config::socket_address(address) }, "health_status": health })
+}
+
+fn write(directory: &TempDir, endpoints: &[Value]) {
+    let assignment = json!({
+        "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+        "cluster_name": "pods",
+        "endpoints": [{ "lb_endpoints": endpoints }],
+    });
+    xds::write(&directory.path().join("eds.json"), xds::resources(&[assignment])).unwrap();
+}
+
+/// A client's cookie, and the pod it began on or moved to.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub cookie: String,
+    pub pod: String,
+}
+
+/// Clients that keep their cookies.
+#[derive(Clone, Debug)]
+pub struct Sessions(pub Vec<Session>);
+
+impl Sessions {
+    /// One that is on this pod.
+    pub fn on(&self, pod: &str) -> &Session {
+        self.0.iter().find(|session| session.pod == pod).unwrap_or_else(|| panic!("no session on {pod}"))
+    }
+
+    async fn fetch(&self, url: &str) -> Vec<Reply> {
+        let requests = self.0.iter().map(|session| vec![("cookie", session.cookie.clone().into_bytes())]);
+        let replies = fetch_each(Client::http1, url, requests.collect()).await;
+        assert!(replies.iter().all(|reply| reply.status == 200), "{:?}", worst(&replies));
+        replies
+    }
+
+    /// Every one is served where it is, and told nothing.
+    pub async fn assert_all_stay(&self, url: &str) {
+        for (session, reply) in self.0.iter().zip(self.fetch(url).await) {
+            assert_eq!((&reply.pod, &*outcome(&reply)), (&session.pod, "pinned"));
+            assert_eq!(reply.set_cookie("GCLB"), None);
+        }
+    }
+
+    /// With one request each, those on `gone` move, and are told so; the others stay. After that all stay.
+    pub async fn assert_only_those_move(&mut self, url: &str, gone: &str) {
+        let started = Instant::now();
+        let replies = self.fetch(url).await;
+        let mut moved = 0;
+        for (session, reply) in self.0.iter_mut().zip(replies) {
+            if session.pod == gone {
+                assert_eq!(outcome(&reply), "repinned", "{gone} is still used after {:?}", started.elapsed());
+                assert_ne!(reply.pod, gone);
+                reply.cookie_pair("GCLB").expect("the client is told").clone_into(&mut session.cookie);
+                session.pod = reply.pod;
+                moved += 1;
+            } else {
+                assert_eq!((&reply.pod, &*outcome(&reply)), (&session.pod, "pinned"));
+                assert_eq!(reply.set_cookie("GCLB"), None);
+            }
+        }
+        assert!(moved > 0, "no session was on {gone}");
+        self.assert_all_stay(url).await;
+    }
+}
+
+fn worst(replies: &[Reply]) -> Option<&Reply> {
+    replies.iter().max_by_key(|reply| reply.status)
+}

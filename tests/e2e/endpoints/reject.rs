@@ -1,0 +1,68 @@
+//! `REJECT` where Envoy decides: `strict: true` of its `stateful_session`.
+
+use harness::client::Client;
+use harness::config::Bootstrap;
+use serde_json::{Value, json};
+
+use super::fleet::{Fleet, endpoint, endpoints, pin_endpoint, stateful_session};
+use crate::support::{outcome, pods};
+
+fn strict(bootstrap: Bootstrap) -> Bootstrap {
+    let route = json!({ "name": "app", "match": { "prefix": "/" }, "route": { "cluster": "pods" } });
+    bootstrap.http_filter(stateful_session(true)).route(route)
+}
+
+fn reject(status: &Value) -> Value {
+    let mut plugin = pin_endpoint();
+    plugin["onUnavailable"] = json!("REJECT");
+    if !status.is_null() {
+        plugin["rejectStatus"] = status.clone();
+    }
+    plugin
+}
+
+#[tokio::test]
+async fn a_session_that_must_not_leave_its_pod_is_answered_with_the_status_asked_for_and_kept() {
+    for (status, expected) in [(Value::Null, 503), (json!(410), 410)] {
+        let mut pods = pods(2);
+        let mut fleet = Fleet::start(&endpoints(&pods), &reject(&status), strict, |_| {}).await;
+        let url = fleet.envoy.url();
+        let sessions = fleet.begin(30).await;
+        let (lost, other) = (sessions.on("neg-demo-0").clone(), sessions.on("neg-demo-1").clone());
+        let client = Client::http1();
+        let assert_rejected = async || {
+            for _ in 0..4 {
+                let reply = client.fetch_with_cookie(&url, &lost.cookie).await.unwrap();
+                assert_eq!((reply.status.as_u16(), &*outcome(&reply)), (expected, "rejected"));
+                assert_eq!(reply.set_cookies, [""; 0]);
+                let served = client.fetch_with_cookie(&url, &other.cookie).await.unwrap();
+                assert_eq!((&served.pod, &*outcome(&served)), (&other.pod, "pinned"));
+                let new = client.fetch(&url, &[]).await.unwrap();
+                assert_eq!((new.pod.as_str(), &*outcome(&new)), ("neg-demo-1", "assigned"));
+            }
+        };
+        let healthy = endpoints(&pods);
+        for without in
+            [vec![endpoint(pods[0].address(), "UNHEALTHY"), healthy[1].clone()], healthy[1..].to_vec()]
+        {
+            fleet.publish(&without).await;
+            fleet.until_it_moves(&lost).await;
+            assert_rejected().await;
+            fleet.publish(&healthy).await;
+            fleet.until_it_returns(&lost).await;
+        }
+        // Refusing connections, and not found out: new sessions may still be sent there.
+        pods.remove(0).stop();
+        for _ in 0..4 {
+            let reply = client.fetch_with_cookie(&url, &lost.cookie).await.unwrap();
+            assert_eq!((reply.status.as_u16(), &*outcome(&reply)), (expected, "rejected"));
+        }
+        // Nobody is rejected who has no session to keep.
+        fleet.publish(&healthy[..1]).await;
+        fleet.until_it_moves(&other).await;
+        let new = client.fetch(&url, &[]).await.unwrap();
+        assert_eq!((new.status.as_u16(), &*outcome(&new)), (503, "assigned"));
+        let count = "wasmcustom.session_affinity.service.default.outcome.rejected";
+        fleet.envoy.wait_for_stat(count, |count| count >= 12, crate::ecds::SOON).await.unwrap();
+    }
+}

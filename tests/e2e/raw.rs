@@ -1,0 +1,39 @@
+//! HTTP/1.1 byte by byte, for requests that no client would send.
+
+use harness::envoy::Envoy;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::ecds::SOON;
+
+/// Sends these bytes on a new connection. Returns the answer, which is whole as far as its `Content-Length` tells;
+/// what comes after that, the end of the connection included, is not waited for. (Envoy may let it be for a
+/// second.) Fails where there is no end to the answer: nothing may hang.
+pub async fn exchange(envoy: &Envoy, request: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(envoy.url().trim_start_matches("http://")).await.unwrap();
+    let mut answer = Vec::new();
+    let exchange = async {
+        // Envoy may refuse a request, and close the connection, before it has read all of it.
+        let _ = stream.write_all(request).await;
+        while !is_whole(&answer) {
+            match stream.read_buf(&mut answer).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+    };
+    let whole = timeout(SOON, exchange).await.is_ok();
+    let shown = &request[..request.len().min(300)];
+    assert!(whole, "the answer to {:?} does not end", String::from_utf8_lossy(shown));
+    answer
+}
+
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+    length.is_some_and(|length| answer.len() >= end + 4 + length)
+}

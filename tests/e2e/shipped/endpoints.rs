@@ -1,0 +1,63 @@
+//! envoy/endpoints.yaml and its companion.
+
+use std::collections::BTreeSet;
+
+use harness::client::{Client, Reply};
+use harness::envoy::Envoy;
+use serde_json::json;
+
+use crate::ecds::{SOON, eventually};
+use crate::shipped_files::File;
+use crate::support::{fetch_each, with_cookie};
+
+const ENDPOINTS: &str = "endpoints/app.yaml";
+
+async fn fetch(envoy: &Envoy, cookie: &str) -> Reply {
+    let reply = Client::http1_fresh().fetch_with_cookie(&envoy.url(), cookie).await.unwrap();
+    assert_eq!(reply.status, 200);
+    reply
+}
+
+fn cookie(reply: &Reply) -> String {
+    reply.cookie_pair("GCLB").expect("the client is told").to_owned()
+}
+
+#[tokio::test]
+async fn in_the_endpoints_file_sessions_stay_on_their_pods_until_those_drain_go_or_die() {
+    let mut file = File::load("endpoints.yaml");
+    let envoy = file.start().await;
+    let sessions = fetch_each(Client::http1, &envoy.url(), vec![Vec::new(); 60]).await;
+    let pods: BTreeSet<String> = sessions.iter().map(|reply| reply.pod.clone()).collect();
+    assert_eq!(pods.len(), 4, "{pods:?}");
+    let on = |pod: &str| cookie(sessions.iter().find(|reply| reply.pod == pod).unwrap());
+    for pod in &pods {
+        let replies = fetch_each(Client::http1, &envoy.url(), with_cookie(&on(pod), 10)).await;
+        assert!(replies.iter().all(|reply| reply.pod == *pod && reply.set_cookies.is_empty()));
+    }
+    let moves = async |pod: &str| {
+        let moved = fetch(&envoy, &on(pod)).await;
+        assert_ne!(moved.pod, pod);
+        let again = fetch(&envoy, &cookie(&moved)).await;
+        assert_eq!((again.pod, again.set_cookies.len()), (moved.pod, 0));
+    };
+
+    // As its comments tell: DRAINING, then off the list.
+    let mut endpoints = file.companion(ENDPOINTS);
+    let listed = &mut endpoints["resources"][0]["endpoints"][0]["lb_endpoints"];
+    listed[0]["health_status"] = json!("DRAINING");
+    file.replace(ENDPOINTS, &endpoints);
+    eventually("a pod drains", async || fetch(&envoy, &on("10.0.0.1")).await.pod != "10.0.0.1").await;
+    moves("10.0.0.1").await;
+    let listed = endpoints["resources"][0]["endpoints"][0]["lb_endpoints"].as_array_mut().unwrap();
+    listed.remove(0);
+    listed.remove(0);
+    file.replace(ENDPOINTS, &endpoints);
+    envoy.wait_for_stat("cluster.app.membership_total", |total| total == 2, SOON).await.unwrap();
+    eventually("a pod is gone", async || fetch(&envoy, &on("10.0.0.2")).await.pod != "10.0.0.2").await;
+    moves("10.0.0.2").await;
+
+    // A pod dies: what may be repeated is tried on another one.
+    file.stop_pod("10.0.0.3");
+    moves("10.0.0.3").await;
+    assert_eq!(fetch(&envoy, &on("10.0.0.4")).await.pod, "10.0.0.4");
+}
