@@ -170,6 +170,6 @@ async fn when_every_backend_is_down_envoy_says_why_and_sessions_are_where_they_w
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_with_health_checks() {
+async fn with_health_checks_too_sessions_are_where_they_were_when_all_return() {
     everything_down_and_up(&json!({ "healthCheck": checks(1) }), "fails its health checks").await;
 }
