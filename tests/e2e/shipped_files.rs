@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use harness::envoy::{Envoy, Options};
+use harness::envoy_binary;
 use harness::pod::Pod;
 use harness::shipped::{self, Shipped};
 use harness::{workspace_root, xds};
@@ -136,6 +137,13 @@ pub fn envoy_directory() -> PathBuf {
 /// The names of all bootstraps in envoy/.
 pub fn names() -> Vec<String> {
     yaml_files(&envoy_directory())
+}
+
+/// Whether the Envoy that is tested with can serve a bootstrap: 1.36 knows no composite cluster, for which there is
+/// `failover-1.36.yaml`.
+pub fn is_served(name: &str) -> bool {
+    let version = || envoy_binary::version_of(&envoy_binary::locate().unwrap()).unwrap();
+    name != "failover.yaml" || !version().starts_with("1.36.")
 }
 
 /// The paths of the files that belong to a bootstrap: those in the directory of its name.
