@@ -61,9 +61,9 @@ def hchacha20(key, nonce):
     return struct.pack("<8I", *state[:4], *state[12:])
 
 
-def seal(secret, nonce, payload, associated):
+def seal(secret, nonce, payload, associated, purpose=b"token"):
     """XChaCha20-Poly1305 with a subkey by HKDF-SHA256."""
-    key = HKDF(hashes.SHA256(), 32, None, b"session-affinity/v1/token").derive(secret)
+    key = HKDF(hashes.SHA256(), 32, None, b"session-affinity/v1/" + purpose).derive(secret)
     cipher = ChaCha20Poly1305(hchacha20(key, nonce[:16]))
     return cipher.encrypt(bytes(4) + nonce[16:], payload, associated)
 
@@ -88,21 +88,55 @@ for address in ["127.0.0.1", "2001:db8::1", "2001:db8::"]:
 
 # Over https, start, last use in quarter seconds, seed, backend.
 SESSION = [(1_700_000_000_123, 6), (42, 4), (0x0123456789ABCDEF, 8), (hash64(b"neg-demo-0"), 8)]
-BINDING = b"\0".join([b"shop", b"cookie", b"GCLB"])
+
+
+def binding(carrier, name):
+    return b"\0".join([b"shop", carrier, name])
+
+
+BINDING = binding(b"cookie", b"GCLB")
 
 
 def payload(flags):
     return bytes([flags]) + b"".join(number.to_bytes(length, "big") for number, length in SESSION)
 
 
-def plain(flags):
-    checksum = hash64(b"\1" + BINDING + b"\0" + payload(flags))
-    return text(b"\1" + payload(flags) + checksum.to_bytes(8, "big"))
+def with_endpoint(address, port):
+    """Room for an endpoint: flag 2. It is known: 4. It is IPv6: 8."""
+    if address is None:
+        return payload(1 | 2) + bytes(18)
+    ip = ipaddress.ip_address(address)
+    mapped = ip.packed if ip.version == 6 else bytes(10) + b"\xff\xff" + ip.packed
+    return payload(1 | 2 | 4 | (8 if ip.version == 6 else 0)) + mapped + port.to_bytes(2, "big")
 
 
-print("token without keys", plain(1))
-print("  with a flag that means nothing", plain(2))
+def plain(payload, binding=BINDING):
+    checksum = hash64(b"\1" + binding + b"\0" + payload)
+    return text(b"\1" + payload + checksum.to_bytes(8, "big"))
+
+
+print("token without keys", plain(payload(1)))
+for flags in [2, 6, 16, 32, 64, 128]:
+    print(f"  with flags {flags} and no room for an endpoint", plain(payload(flags)))
 HEADER = b"\2\2k1"
 NONCE = bytes(range(24))
 SECRET = b" 32 bytes that nobody shall see!"
-print("token with keys", text(HEADER + NONCE + seal(SECRET, NONCE, payload(1), HEADER + BINDING)))
+
+
+def sealed(payload, binding=BINDING, purpose=b"token"):
+    return text(HEADER + NONCE + seal(SECRET, NONCE, payload, HEADER + binding, purpose))
+
+
+print("token with keys", sealed(payload(1)))
+
+print("tokens with keys and room for an endpoint")
+for address, port in [("10.1.2.3", 8080), ("2001:db8::1", 443), (None, 0)]:
+    print(f"  {address} {port}", sealed(with_endpoint(address, port)))
+
+ENVELOPE = binding(b"envelope", b"mcp-session-id")
+VALUE = b"0f36a8a5-\xff"
+print("envelopes")
+print("  without keys", plain(payload(1) + VALUE, ENVELOPE))
+print("  with keys", sealed(payload(1) + VALUE, ENVELOPE, b"envelope"))
+print("  with an endpoint", sealed(with_endpoint("10.1.2.3", 8080) + VALUE, ENVELOPE, b"envelope"))
+print("  whose flags promise an endpoint that is not there", plain(payload(6) + VALUE, ENVELOPE))

@@ -14,6 +14,8 @@ mod backends;
 mod caching;
 mod client_ip;
 mod cookie;
+mod endpoint_tokens;
+mod envelopes;
 mod layers;
 mod routes;
 mod session;

@@ -1,0 +1,133 @@
+//! Tokens with room for an endpoint.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use proptest::prelude::*;
+use session_affinity::session::Session;
+use session_affinity::token::{Carrier, MAX_LEN, NONCE_LEN, Tokens};
+
+use crate::token::{NONCE, SECRET, any_session, keys, no_token, session};
+
+fn tokens_of(ids: &[&str], has_endpoint: bool) -> Tokens {
+    let ids: Vec<_> = ids.iter().map(|id| (*id, SECRET)).collect();
+    Tokens::new(keys(&ids), "shop", Carrier::Cookie("GCLB"), has_endpoint)
+}
+
+fn pinning() -> Tokens {
+    tokens_of(&["k1"], true)
+}
+
+/// A session on this endpoint, or on none that is known.
+fn on(endpoint: Option<&str>) -> Session {
+    Session { endpoint: endpoint.map(|endpoint| endpoint.parse().unwrap()), ..session() }
+}
+
+/// Of both kinds, and what looks like the other kind.
+const ENDPOINTS: [Option<&str>; 9] = [
+    None,
+    Some("10.1.2.3:8080"),
+    Some("0.0.0.0:0"),
+    Some("255.255.255.255:65535"),
+    Some("[2001:db8::1]:443"),
+    Some("[::]:1"),
+    Some("[::ffff:10.1.2.3]:8080"),
+    Some("[::10.1.2.3]:8080"),
+    Some("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535"),
+];
+
+/// From `golden.py`: a change here ends every session there is.
+#[test]
+fn tokens_with_an_endpoint_are_what_they_were_in_every_release() {
+    for (endpoint, token) in [
+        (
+            Some("10.1.2.3:8080"),
+            "AgJrMQABAgMEBQYHCAkKCwwNDg8QERITFBUWF03ygAhsfuX230kmmo9rti0I56dmQVjPmqi6w9NJu5uv4hLqNKZKj8gLSLIA172ea8vnuFdQpXWwBBv30Uo",
+        ),
+        (
+            Some("[2001:db8::1]:443"),
+            "AgJrMQABAgMEBQYHCAkKCwwNDg8QERITFBUWF0XygAhsfuX230kmmo9rti0I56dmQVjPmqi6w_NItiOv4hLqNKa1cMIKSrAe_LqQi-HqwlZU9Z3aDgMfVJE",
+        ),
+        (
+            None,
+            "AgJrMQABAgMEBQYHCAkKCwwNDg8QERITFBUWF0nygAhsfuX230kmmo9rti0I56dmQVjPmqi6w9NJu5uv4hLqNKa1cMIKSrEfR9wPsenH7gwVGJcUwRBfuJg",
+        ),
+    ] {
+        assert_eq!(pinning().write(&on(endpoint), NONCE), token);
+        assert_eq!(pinning().read(token.as_bytes()), Some(on(endpoint)));
+    }
+}
+
+#[test]
+fn an_endpoint_is_the_same_after_the_round_trip_of_whichever_kind_it_is() {
+    for endpoint in ENDPOINTS {
+        let token = pinning().write(&on(endpoint), NONCE);
+        assert_eq!(pinning().read(token.as_bytes()), Some(on(endpoint)), "{endpoint:?}");
+    }
+}
+
+#[test]
+fn the_length_of_a_token_tells_nothing_of_the_endpoint_and_is_at_most_128_bytes() {
+    for id in ["1", "k1", "abcdefgh"] {
+        let tokens = tokens_of(&[id], true);
+        let lengths: BTreeSet<usize> = ENDPOINTS
+            .into_iter()
+            .flat_map(|endpoint| {
+                let longest = Session { start: (1 << 48) - 1, used: u32::MAX, ..on(endpoint) };
+                [on(endpoint), longest].map(|session| tokens.write(&session, [0xff; NONCE_LEN]).len())
+            })
+            .collect();
+        assert_eq!(lengths.len(), 1, "{id}: {lengths:?}");
+        assert!(lengths.iter().all(|length| *length <= MAX_LEN), "{id}: {lengths:?}");
+    }
+}
+
+#[test]
+fn a_token_of_before_the_pin_is_read_after_it_and_the_other_way_round() {
+    let (before, after) = (tokens_of(&["k1"], false), pinning());
+    let token = before.write(&on(Some("10.1.2.3:8080")), NONCE);
+    assert_eq!(after.read(token.as_bytes()), Some(on(None)), "there was no room for an endpoint");
+    let token = after.write(&on(Some("10.1.2.3:8080")), NONCE);
+    assert_eq!(before.read(token.as_bytes()), Some(on(Some("10.1.2.3:8080"))));
+}
+
+#[test]
+fn every_other_bit_and_every_truncation_of_a_token_with_an_endpoint_makes_it_worthless() {
+    for endpoint in [None, Some("10.1.2.3:8080"), Some("[2001:db8::1]:443")] {
+        let token = pinning().write(&on(endpoint), NONCE);
+        let bytes = Base64UrlUnpadded::decode_vec(&token).unwrap();
+        for place in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut other = bytes.clone();
+                other[place] ^= 1 << bit;
+                no_token(&pinning(), Base64UrlUnpadded::encode_string(&other).as_bytes());
+            }
+            no_token(&pinning(), Base64UrlUnpadded::encode_string(&bytes[..place]).as_bytes());
+            no_token(&pinning(), &token.as_bytes()[..token.len() * place / bytes.len()]);
+        }
+    }
+}
+
+#[test]
+fn a_token_with_an_endpoint_shows_no_byte_of_it() {
+    let token = pinning().write(&on(Some("10.1.2.3:8080")), NONCE);
+    let bytes = Base64UrlUnpadded::decode_vec(&token).unwrap();
+    for known in [&[10, 1, 2, 3][..], &8080_u16.to_be_bytes(), b"10.1", b"8080"] {
+        assert!(!bytes.windows(known.len()).any(|window| window == known), "{known:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_endpoint_survives_the_round_trip(
+        session in any_session(), ip: IpAddr, port: u16, known: bool, nonce: [u8; NONCE_LEN],
+        id in "[A-Za-z0-9_-]{1,8}",
+    ) {
+        let tokens = tokens_of(&[&id], true);
+        let session = Session { endpoint: known.then(|| SocketAddr::new(ip, port)), ..session };
+        let token = tokens.write(&session, nonce);
+        prop_assert!(token.len() <= MAX_LEN);
+        prop_assert_eq!(tokens.read(token.as_bytes()), Some(session));
+    }
+}
