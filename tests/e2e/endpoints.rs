@@ -2,8 +2,10 @@
 
 pub mod fleet;
 mod leaving;
+mod losses;
 mod reject;
 mod secrecy;
 mod spread;
 mod updates;
+mod users;
 mod versions;

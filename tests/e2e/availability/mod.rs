@@ -4,7 +4,7 @@ mod active;
 mod failover;
 mod fleet;
 mod following;
-mod load;
+pub mod load;
 mod outages;
 mod passive;
 mod record;

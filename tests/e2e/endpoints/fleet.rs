@@ -1,5 +1,6 @@
 //! Pods that Envoy knows from a file (EDS), sessions on them, and what becomes of both.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -48,7 +49,8 @@ pub fn pin_endpoint() -> Value {
     })
 }
 
-/// A route to the cluster `pods`. What fails before an answer is tried on another pod.
+/// A route to the cluster `pods`. What fails, or has no answer for longer than a healthy pod on a busy machine takes,
+/// is tried on another one.
 pub fn route_with_retries() -> Value {
     json!({
         "name": "app",
@@ -56,7 +58,7 @@ pub fn route_with_retries() -> Value {
         "route": { "cluster": "pods", "retry_policy": {
             "retry_on": "connect-failure,refused-stream,reset",
             "num_retries": 2,
-            "per_try_timeout": "1s",
+            "per_try_timeout": "5s",
             "retry_host_predicate": [{
                 "name": "envoy.retry_host_predicates.previous_hosts",
                 "typed_config": { "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate" },
@@ -127,10 +129,23 @@ impl Fleet {
         Sessions(replies.into_iter().map(session).collect())
     }
 
-    /// Waits until no worker sends this session to its pod any more.
+    /// Waits until no worker sends this session to its pod any more. All the while it is answered 200.
     pub async fn until_it_moves(&self, session: &Session) {
+        self.until_it_leaves(session, 200).await;
+    }
+
+    /// Waits until every worker refuses this session with this status.
+    pub async fn until_it_is_refused(&self, session: &Session, status: u16) {
+        self.until_it_leaves(session, status).await;
+    }
+
+    async fn until_it_leaves(&self, session: &Session, status: u16) {
         eventually(&format!("no worker uses {}", session.pod), async || {
             let replies = self.workers.fetch("/", &[("cookie", session.cookie.as_bytes())]).await;
+            for reply in &replies {
+                let expected = if reply.pod == session.pod { 200 } else { status };
+                assert_eq!(reply.status, expected, "{session:?}: {reply:?}");
+            }
             replies.iter().all(|reply| reply.pod != session.pod)
         })
         .await;
@@ -180,6 +195,17 @@ impl Sessions {
     /// One that is on this pod.
     pub fn on(&self, pod: &str) -> &Session {
         self.0.iter().find(|session| session.pod == pod).unwrap_or_else(|| panic!("no session on {pod}"))
+    }
+
+    /// So many on each pod.
+    pub fn some_of_each(&self, count: usize) -> Self {
+        let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+        let some = self.0.iter().filter(|session| {
+            let taken = taken.entry(&session.pod).or_default();
+            *taken += 1;
+            *taken <= count
+        });
+        Self(some.cloned().collect())
     }
 
     async fn fetch(&self, url: &str) -> Vec<Reply> {

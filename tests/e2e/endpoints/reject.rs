@@ -46,7 +46,7 @@ async fn a_session_that_must_not_leave_its_pod_is_answered_with_the_status_asked
             [vec![endpoint(pods[0].address(), "UNHEALTHY"), healthy[1].clone()], healthy[1..].to_vec()]
         {
             fleet.publish(&without).await;
-            fleet.until_it_moves(&lost).await;
+            fleet.until_it_is_refused(&lost, expected).await;
             assert_rejected().await;
             fleet.publish(&healthy).await;
             fleet.until_it_returns(&lost).await;
@@ -59,7 +59,7 @@ async fn a_session_that_must_not_leave_its_pod_is_answered_with_the_status_asked
         }
         // Nobody is rejected who has no session to keep.
         fleet.publish(&healthy[..1]).await;
-        fleet.until_it_moves(&other).await;
+        fleet.until_it_is_refused(&other, expected).await;
         let new = client.fetch(&url, &[]).await.unwrap();
         assert_eq!((new.status.as_u16(), &*outcome(&new)), (503, "assigned"));
         let count = "wasmcustom.session_affinity.service.default.outcome.rejected";

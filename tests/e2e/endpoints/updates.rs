@@ -1,59 +1,52 @@
 //! Endpoints that come and go under load.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
 use harness::client::Client;
-use tokio::task::JoinHandle;
+use harness::config::Bootstrap;
+use harness::pod::Pod;
+use serde_json::Value;
 
 use super::fleet::{Fleet, endpoints, pin_endpoint, route_with_retries, stateful_session};
-use crate::ecds::eventually;
-use crate::support::pods;
+use super::users::Users;
+use crate::availability::load::alone;
+use crate::support::{fetch_each, pods};
 use crate::workers::assert_no_vm_failed;
+
+/// The staying pods and two of the others: each update adds one and removes another.
+fn listed(staying: &[Pod], others: &[Pod], update: usize) -> Vec<Value> {
+    let mut listed = endpoints(staying);
+    listed.extend(endpoints(others).into_iter().cycle().skip(update).take(2));
+    // Nor does it matter in which order they stand.
+    listed.rotate_left(update % staying.len());
+    listed
+}
 
 #[tokio::test]
 async fn twenty_updates_that_add_and_remove_other_pods_move_no_session_under_load() {
+    let _alone = alone().await;
     let pods = pods(7);
     let (staying, others) = pods.split_at(3);
-    let bootstrap = |bootstrap: harness::config::Bootstrap| {
-        bootstrap.http_filter(stateful_session(false)).route(route_with_retries())
-    };
+    let bootstrap =
+        |bootstrap: Bootstrap| bootstrap.http_filter(stateful_session(false)).route(route_with_retries());
     let mut fleet = Fleet::start(&endpoints(staying), &pin_endpoint(), bootstrap, |_| {}).await;
+    let url = fleet.envoy.url();
     let sessions = fleet.begin(12).await;
-    let done = Arc::new(AtomicBool::new(false));
-    let answers = Arc::new(AtomicU64::new(0));
-    let users: Vec<_> = sessions
-        .0
-        .iter()
-        .cloned()
-        .map(|session| {
-            let (url, done, answers) = (fleet.envoy.url(), Arc::clone(&done), Arc::clone(&answers));
-            tokio::spawn(async move {
-                let client = Client::http1();
-                while !done.load(Ordering::Relaxed) {
-                    let reply = client.fetch_with_cookie(&url, &session.cookie).await.unwrap();
-                    assert_eq!((reply.status.as_u16(), &reply.pod), (200, &session.pod));
-                    assert_eq!(reply.set_cookie("GCLB"), None);
-                    answers.fetch_add(1, Ordering::Relaxed);
-                }
-            })
-        })
-        .collect();
-    // Each update adds one and removes another, in the end nearly all of them.
-    for update in 0..20 {
-        let mut listed: Vec<_> = endpoints(staying);
-        listed.extend(endpoints(others).into_iter().cycle().skip(update).take(update % others.len()));
-        listed.rotate_left(update % staying.len());
-        let before = answers.load(Ordering::Relaxed);
-        fleet.publish(&listed).await;
-        let enough =
-            || users.iter().any(JoinHandle::is_finished) || answers.load(Ordering::Relaxed) > before + 24;
-        eventually("24 requests between two updates", async || enough()).await;
+    fleet.publish(&listed(staying, others, 0)).await;
+    let users = Users::begin(&url, &sessions);
+    for update in 1..=20 {
+        users.go_on_for(5).await;
+        // Those who come now may begin on a pod that goes next.
+        let begun = fetch_each(Client::http1, &url, vec![Vec::new(); 12]).await;
+        assert!(begun.iter().all(|reply| reply.status == 200), "{begun:?}");
+        let (before, after) = (listed(staying, others, update - 1), listed(staying, others, update));
+        let count_in =
+            |one: &[Value], other: &[Value]| one.iter().filter(|item| !other.contains(item)).count();
+        assert_eq!((count_in(&after, &before), count_in(&before, &after)), (1, 1), "added and removed");
+        fleet.publish(&after).await;
     }
-    done.store(true, Ordering::Relaxed);
-    for user in users {
-        user.await.unwrap();
-    }
-    sessions.assert_all_stay(&fleet.envoy.url()).await;
+    users.go_on_for(5).await;
+    let sessions = users.end_where_they_began().await;
+    sessions.assert_all_stay(&url).await;
+    // The others were no mere names.
+    assert!(others.iter().all(|pod| !pod.requests().is_empty()));
     assert_no_vm_failed(&fleet.envoy).await;
 }
