@@ -8,4 +8,5 @@ mod secrecy;
 mod spread;
 mod updates;
 mod users;
+mod version_carriers;
 mod versions;

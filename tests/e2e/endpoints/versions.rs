@@ -1,6 +1,7 @@
 //! `CLUSTER_AND_ENDPOINT`: a session keeps its version, and within it its pod.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use harness::chi_squared;
 use harness::client::{Client, Reply};
@@ -13,25 +14,33 @@ use crate::ecds::{Live, eventually};
 use crate::support::fetch_each;
 use crate::workers::assert_no_vm_failed;
 
-/// Four pods of each version: `stable-0` and so on, in a cluster of the version's name.
-struct Versions(Vec<Pod>);
+/// Pods of two versions: `stable-0` and so on, in a cluster of the version's name.
+pub struct Versions(pub Vec<Pod>);
 
 impl Versions {
-    fn start() -> Self {
-        let names = ["stable", "canary"]
+    /// So many pods of `stable`, and so many of `canary`.
+    pub fn start(stable: usize, canary: usize) -> Self {
+        let names = [("stable", stable), ("canary", canary)]
             .into_iter()
-            .flat_map(|version| (0..4).map(move |pod| format!("{version}-{pod}")));
-        Self(names.map(|name| Pod::start(&name).unwrap()).collect())
+            .flat_map(|(version, count)| (0..count).map(move |pod| format!("{version}-{pod}")));
+        Self(names.map(|name| Pod::obedient(&name).unwrap()).collect())
     }
 
-    fn bootstrap(&self, strict: bool) -> Bootstrap {
+    /// What fails before an answer is tried on another pod of the version.
+    pub fn with_retries(&self) -> Bootstrap {
+        self.bootstrap(false, route_with_retries())
+    }
+
+    /// What fails has failed.
+    fn without_retries(&self, strict: bool) -> Bootstrap {
         let mut route = route_with_retries();
+        route["route"].as_object_mut().unwrap().remove("retry_policy");
+        self.bootstrap(strict, route)
+    }
+
+    fn bootstrap(&self, strict: bool, mut route: Value) -> Bootstrap {
         route["route"]["cluster_header"] = json!("x-affinity-cluster");
-        let fields = route["route"].as_object_mut().unwrap();
-        fields.remove("cluster");
-        if strict {
-            fields.remove("retry_policy");
-        }
+        route["route"].as_object_mut().unwrap().remove("cluster");
         let bootstrap = Bootstrap::new().http_filter(stateful_session(strict)).route(route);
         ["stable", "canary"].into_iter().fold(bootstrap, |bootstrap, version| {
             let pods = self.0.iter().filter(|pod| pod.name().starts_with(version));
@@ -41,7 +50,8 @@ impl Versions {
         })
     }
 
-    fn stop(&mut self, name: &str) {
+    /// From now on this pod refuses connections.
+    pub fn stop(&mut self, name: &str) {
         self.0.retain(|pod| pod.name() != name);
     }
 }
@@ -55,11 +65,13 @@ fn plugin(pin: &str, backends: &Value) -> Value {
     })
 }
 
-fn weights(stable: u32, canary: u32) -> Value {
+/// The two versions with these weights.
+pub fn weights(stable: u32, canary: u32) -> Value {
     json!([{ "cluster": "stable", "weight": stable }, { "cluster": "canary", "weight": canary }])
 }
 
-fn version(pod: &str) -> &str {
+/// The version that a pod is of.
+pub fn version(pod: &str) -> &str {
     pod.rsplit_once('-').unwrap().0
 }
 
@@ -108,9 +120,9 @@ async fn assert_only_those_move(
 
 #[tokio::test]
 async fn a_thousand_sessions_over_two_versions_keep_version_and_pod_whatever_the_weights() {
-    let mut versions = Versions::start();
+    let mut versions = Versions::start(4, 4);
     let pinned = |backends: &Value| plugin("CLUSTER_AND_ENDPOINT", backends);
-    let mut live = Live::start(versions.bootstrap(false), &pinned(&weights(90, 10))).await;
+    let mut live = Live::start(versions.with_retries(), &pinned(&weights(90, 10))).await;
     let mut sessions = begin(&live, 1000).await;
     let canary =
         u64::try_from(sessions.iter().filter(|session| version(&session.pod) == "canary").count()).unwrap();
@@ -143,8 +155,8 @@ async fn a_thousand_sessions_over_two_versions_keep_version_and_pod_whatever_the
 
 #[tokio::test]
 async fn changing_the_pin_keeps_sessions_in_their_version_and_then_on_a_pod() {
-    let versions = Versions::start();
-    let mut live = Live::start(versions.bootstrap(false), &plugin("CLUSTER", &weights(1, 1))).await;
+    let versions = Versions::start(4, 4);
+    let mut live = Live::start(versions.with_retries(), &plugin("CLUSTER", &weights(1, 1))).await;
     let mut sessions = begin(&live, 60).await;
     for reply in fetch(&live, &sessions).await {
         assert_eq!(reply.set_cookie("GCLB"), None);
@@ -165,9 +177,9 @@ async fn changing_the_pin_keeps_sessions_in_their_version_and_then_on_a_pod() {
 
 #[tokio::test]
 async fn when_every_pod_of_a_version_is_gone_its_sessions_move_to_the_other_version() {
-    let mut versions = Versions::start();
+    let mut versions = Versions::start(4, 4);
     let pinned = plugin("CLUSTER_AND_ENDPOINT", &weights(1, 1));
-    let live = Live::start(versions.bootstrap(false), &pinned).await;
+    let live = Live::start(versions.with_retries(), &pinned).await;
     let mut sessions = begin(&live, 60).await;
     for pod in 0..4 {
         versions.stop(&format!("stable-{pod}"));
@@ -185,11 +197,11 @@ async fn when_every_pod_of_a_version_is_gone_its_sessions_move_to_the_other_vers
 
 #[tokio::test]
 async fn rejecting_for_a_lost_pod_ejects_no_version() {
-    let mut versions = Versions::start();
+    let mut versions = Versions::start(4, 4);
     let mut pinned = plugin("CLUSTER_AND_ENDPOINT", &weights(1, 1));
     pinned["onUnavailable"] = json!("REJECT");
     pinned["rejectStatus"] = json!(410);
-    let live = Live::start(versions.bootstrap(true), &pinned).await;
+    let live = Live::start(versions.without_retries(true), &pinned).await;
     let sessions = begin(&live, 60).await;
     versions.stop("stable-0");
     let (lost, kept): (Vec<_>, Vec<_>) = sessions.into_iter().partition(|session| session.pod == "stable-0");
@@ -200,4 +212,28 @@ async fn rejecting_for_a_lost_pod_ejects_no_version() {
         }
     }
     assert_all_stay(&live, &kept).await;
+}
+
+/// Nobody retries and nobody checks health: Envoy goes on sending the session to its pod, and says 503.
+#[tokio::test]
+async fn a_pod_that_refuses_its_own_sessions_ejects_no_version_without_a_retry_policy_either() {
+    let mut versions = Versions::start(4, 1);
+    let pinned = plugin("CLUSTER_AND_ENDPOINT", &weights(9, 1));
+    let live = Live::start(versions.without_retries(false), &pinned).await;
+    let sessions = begin(&live, 120).await;
+    versions.stop("stable-0");
+    let (lost, kept): (Vec<_>, Vec<_>) = sessions.into_iter().partition(|session| session.pod == "stable-0");
+    assert!(["stable-1", "stable-2", "stable-3"].iter().all(|pod| kept.iter().any(|own| own.pod == *pod)));
+    let cookie = [("cookie", lost.first().expect("stable-0 had a session").cookie.as_bytes())];
+    for _ in 0..10 {
+        for reply in live.workers.fetch("/", &cookie).await {
+            assert_eq!((reply.status.as_u16(), reply.set_cookie("GCLB")), (503, None));
+        }
+    }
+    // Within a second all workers would know of an ejection.
+    let failed = Instant::now();
+    while failed.elapsed() < Duration::from_millis(1500) {
+        assert_all_stay(&live, &kept).await;
+    }
+    assert!(!live.envoy.log().contains(" ejected for "));
 }
