@@ -14,7 +14,8 @@ import httpx
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-PATIENCE_SEC = 120
+# Fifty clients with fifty calls each take 20 seconds of two processors; others may want those too.
+PATIENCE_SEC = 400
 
 
 async def one_client(url: str, calls: int) -> None:

@@ -10,9 +10,10 @@ use std::sync::Mutex;
 
 use harness::progress::Progress;
 use harness::workspace_root;
+use session_affinity::hash::hash;
 
-/// From version 2 on the SDK's default client speaks a protocol without sessions.
-const SDK: &str = "mcp>=1.26,<2";
+/// The SDK and all that it needs, each at one version.
+const REQUIREMENTS: &str = include_str!("../../../mcp/requirements.txt");
 
 /// Where the SDK is, installed the first time that it is needed.
 fn sdk() -> PathBuf {
@@ -21,7 +22,8 @@ fn sdk() -> PathBuf {
     let version = run(Command::new("python3").args(["-c", "import sys; print(*sys.version_info[:2])"]));
     let version = String::from_utf8(version.stdout).unwrap().trim().replace(' ', ".");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let directory = target.join(format!("mcp-sdk-python{version}"));
+    let pinned = hash(REQUIREMENTS.as_bytes());
+    let directory = target.join(format!("mcp-sdk-{pinned:016x}-python{version}"));
     if directory.is_dir() {
         return directory;
     }
@@ -30,7 +32,8 @@ fn sdk() -> PathBuf {
     let site = work.path().join("site");
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
-    pip.args(["--only-binary", ":all:", "--target"]).arg(&site).arg(SDK);
+    let requirements = workspace_root().join("tests/mcp/requirements.txt");
+    pip.args(["--only-binary", ":all:", "--target"]).arg(&site).arg("--requirement").arg(requirements);
     run(&mut pip);
     // Another process may have been faster.
     if fs::rename(&site, &directory).is_err() {
