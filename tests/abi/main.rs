@@ -12,5 +12,6 @@ mod calls;
 mod host;
 mod imports;
 mod odd_answers;
+mod odd_carriers;
 mod streams;
 mod support;

@@ -1,6 +1,7 @@
 //! Sessions tied to endpoints: Envoy balances, checks health, and says who answered; the filter remembers.
 
 pub mod fleet;
+mod forgery;
 mod leaving;
 mod losses;
 mod reject;

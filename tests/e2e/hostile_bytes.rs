@@ -1,8 +1,8 @@
 //! Bytes that nobody should send.
 
 mod configurations;
-mod requests;
-mod responses;
+pub mod requests;
+pub mod responses;
 
 use harness::envoy::Envoy;
 use harness::pod::RawPod;

@@ -78,6 +78,14 @@ impl Pod {
         Self::with_router(name, obedient::router(name))
     }
 
+    /// As [`Pod::obedient`], at this address.
+    ///
+    /// # Errors
+    /// Where the address is taken.
+    pub fn obedient_at(name: &str, address: SocketAddr) -> Result<Self> {
+        Self::serve(name, address, obedient::router(name))
+    }
+
     /// A pod that behaves in its own way. Its requests are recorded as well.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ async fn start(pod: &RawPod, with_keys: bool) -> Envoy {
 }
 
 /// Header lines with any bytes, all of which Envoy passes on.
-fn lines_that_pass(cookie: &str, token: &str) -> Vec<Vec<u8>> {
+pub fn lines_that_pass(cookie: &str, token: &str) -> Vec<Vec<u8>> {
     let own = |value: &[u8]| [b"cookie: ", cookie.as_bytes(), b"=", value, b"\r\n"].concat();
     let cookies = |value: &[u8]| [b"cookie: ", value, b"\r\n"].concat();
     let high: Vec<u8> = (0x80..=0xff).collect();
@@ -108,7 +108,7 @@ fn lines_that_pass(cookie: &str, token: &str) -> Vec<Vec<u8>> {
 }
 
 /// What Envoy may refuse, each release as it likes.
-fn lines_that_may_not_pass(cookie: &str, token: &str) -> Vec<Vec<u8>> {
+pub fn lines_that_may_not_pass(cookie: &str, token: &str) -> Vec<Vec<u8>> {
     let mut lines: Vec<Vec<u8>> = (0x00..0x20)
         .chain([0x7f])
         .flat_map(|control: u8| {

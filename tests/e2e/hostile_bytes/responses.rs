@@ -13,7 +13,7 @@ use crate::shipped_files::SECRET;
 use crate::workers::{Workers, assert_no_vm_failed};
 
 /// Heads of responses without their end, with any bytes, all of which Envoy passes on.
-fn heads_that_pass() -> Vec<Vec<u8>> {
+pub fn heads_that_pass() -> Vec<Vec<u8>> {
     let head = |lines: &[u8]| [b"HTTP/1.1 200 OK\r\n", lines].concat();
     let line = |name: &str, value: &[u8]| head(&[name.as_bytes(), b": ", value, b"\r\n"].concat());
     let high: Vec<u8> = (0x80..=0xff).collect();
@@ -53,7 +53,7 @@ fn heads_that_pass() -> Vec<Vec<u8>> {
 }
 
 /// Answers that Envoy may or may not take for one.
-fn answers_that_may_not_pass() -> Vec<Vec<u8>> {
+pub fn answers_that_may_not_pass() -> Vec<Vec<u8>> {
     let mut answers: Vec<Vec<u8>> = [
         "",
         "\r\n",
