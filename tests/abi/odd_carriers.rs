@@ -29,13 +29,10 @@ fn everything() -> Value {
         let carrier_name = if carrier == "cookie" { cookie } else { "s" };
         let mut affinity = json!({ "affinityType": kind, carrier: { "name": carrier_name } });
         let mut service = json!({ "name": name, "routes": [name] });
-        match *pin {
-            "" => {}
-            _ => {
-                affinity["idleTimeoutSec"] = json!(4);
-                service["pin"] = json!(pin);
-                service["onUnavailable"] = json!("REJECT");
-            }
+        if !pin.is_empty() {
+            affinity["idleTimeoutSec"] = json!(4);
+            service["pin"] = json!(pin);
+            service["onUnavailable"] = json!("REJECT");
         }
         if *kind == "HTTP_COOKIE" {
             affinity["affinityCookieTtlSec"] = json!(50);
@@ -71,7 +68,9 @@ fn arrives(vm: &mut Vm, route: &str, token: &[u8]) {
     let world = vm.world();
     world.local_response = None;
     let cookie = [b"a=1; s=", token, b"; b=2"].concat();
-    world.request = vec![(b"cookie".to_vec(), cookie.clone()), (b"s".to_vec(), token.to_vec())];
+    let own = [(":method", "GET"), (":path", "/"), (":scheme", "https")];
+    world.request = own.map(|(name, value)| (name.into(), value.into())).to_vec();
+    world.request.extend([(b"cookie".to_vec(), cookie.clone()), (b"s".to_vec(), token.to_vec())]);
     world.response = vec![
         (b"cache-control".to_vec(), b"public".to_vec()),
         (b"x-affinity-endpoint".to_vec(), to_header(ENDPOINT.parse().unwrap()).into_bytes()),
@@ -241,7 +240,7 @@ fn endpoints_envelopes_and_keys_of_any_bytes_are_lived_with() {
 }
 
 #[test]
-fn ten_thousand_of_envelopes_and_endpoints_leave_memory_where_it_was() {
+fn ten_thousand_envelopes_and_endpoints_leave_memory_where_it_was() {
     let tokens = tokens();
     let (mut vm, root) = start(world());
     let largest = vec![b'v'; 4096];

@@ -4,7 +4,7 @@ use harness::client::Client;
 use harness::config::Bootstrap;
 use serde_json::{Value, json};
 
-use super::fleet::{Fleet, endpoint, endpoints, pin_endpoint, stateful_session};
+use super::fleet::{Fleet, endpoint, endpoints, pin_endpoint, route_with_retries, stateful_session};
 use crate::support::{outcome, pods};
 
 fn strict(bootstrap: Bootstrap) -> Bootstrap {
@@ -64,5 +64,31 @@ async fn a_session_that_must_not_leave_its_pod_is_answered_with_the_status_asked
         assert_eq!((new.status.as_u16(), &*outcome(&new)), (503, "assigned"));
         let count = "wasmcustom.session_affinity.service.default.outcome.rejected";
         fleet.envoy.wait_for_stat(count, |count| count >= 12, crate::ecds::SOON).await.unwrap();
+    }
+}
+
+/// Without `strict`, or with a retry policy, it is not this filter's to refuse: Envoy has answered from elsewhere.
+#[tokio::test]
+async fn where_envoy_does_not_refuse_a_session_moves_in_spite_of_reject_and_one_warning_says_so() {
+    for is_strict in [false, true] {
+        let bootstrap = |bootstrap: Bootstrap| {
+            bootstrap.http_filter(stateful_session(is_strict)).route(route_with_retries())
+        };
+        let mut pods = pods(4);
+        let fleet = Fleet::start(&endpoints(&pods), &reject(&Value::Null), bootstrap, |_| {}).await;
+        let mut sessions = fleet.begin(60).await;
+        let warnings = || {
+            let log = fleet.envoy.log();
+            let lines =
+                log.lines().filter(|line| line.contains("[warning][wasm]") && line.contains("strict"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(warnings(), [""; 0]);
+        pods.remove(0).stop();
+        sessions.assert_only_those_move(&fleet.envoy.url(), "neg-demo-0").await;
+        pods.remove(0).stop();
+        sessions.assert_only_those_move(&fleet.envoy.url(), "neg-demo-1").await;
+        let warnings = warnings();
+        assert!(warnings.len() == 1 && warnings[0].contains("REJECT"), "{is_strict}: {warnings:?}");
     }
 }
