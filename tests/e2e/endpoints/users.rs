@@ -26,7 +26,7 @@ struct User {
 /// Users who send requests until they are told to end. Each fails at once where a GET is not answered 200, where it
 /// is answered by another pod than the session's without being told, or told without a move.
 pub struct Users {
-    users: Arc<[Mutex<User>]>,
+    all: Arc<[Mutex<User>]>,
     answers: Arc<[AtomicU64]>,
     ending: Arc<AtomicBool>,
     tasks: Vec<JoinHandle<()>>,
@@ -58,7 +58,7 @@ impl Users {
                 })
             })
             .collect();
-        Self { users, answers, ending, tasks }
+        Self { all: users, answers, ending, tasks }
     }
 
     /// Lets them go on until each has been answered so many times more.
@@ -71,7 +71,7 @@ impl Users {
 
     /// Lets them go on until none of them is on this pod any more.
     pub async fn go_on_until_none_is_on(&self, pod: &str) {
-        let gone = || self.users.iter().all(|user| lock(user).session.pod != pod);
+        let gone = || self.all.iter().all(|user| lock(user).session.pod != pod);
         eventually(&format!("no user is on {pod}"), async || self.any_failed() || gone()).await;
     }
 
@@ -82,7 +82,7 @@ impl Users {
 
     /// Waits for their last answers. Those who began on this pod, and there are some, moved once; nobody else did.
     pub async fn end_after_only_those_moved_once(self, gone: &str) -> Sessions {
-        assert!(self.users.iter().any(|user| lock(user).began_on == gone), "no user was on {gone}");
+        assert!(self.all.iter().any(|user| lock(user).began_on == gone), "no user was on {gone}");
         self.end(|user| {
             let moves = usize::from(user.began_on == gone);
             assert_eq!(user.moves.len(), moves, "{gone} went, and of {user:?}");
@@ -96,7 +96,7 @@ impl Users {
         for task in self.tasks {
             task.await.unwrap();
         }
-        let users: Vec<User> = self.users.iter().map(|user| lock(user).clone()).collect();
+        let users: Vec<User> = self.all.iter().map(|user| lock(user).clone()).collect();
         users.iter().for_each(check);
         Sessions(users.into_iter().map(|user| user.session).collect())
     }
