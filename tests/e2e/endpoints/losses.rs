@@ -12,6 +12,7 @@ use serde_json::json;
 use super::fleet::{Fleet, endpoint, endpoints, pin_endpoint, route_with_retries, stateful_session};
 use super::users::Users;
 use crate::availability::load::alone;
+use crate::ecds::eventually;
 use crate::support::pods;
 use crate::workers::assert_no_vm_failed;
 
@@ -81,14 +82,15 @@ async fn under_load_the_sessions_of_a_pod_that_eds_marks_draining_move_once_and_
 async fn under_load_the_sessions_of_a_pod_that_is_killed_with_requests_in_flight_move_once_and_no_get_fails()
 {
     let _alone = alone().await;
-    // Slow enough that there is hardly a moment without a request in flight.
     let slow = |index: usize| {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        Pod::slow_at(&format!("slow-{index}"), address, Duration::from_millis(100)).unwrap()
+        Pod::slow_at(&format!("slow-{index}"), address, Duration::from_millis(300)).unwrap()
     };
     let mut pods: Vec<Pod> = (0..4).map(slow).collect();
     let fleet = Fleet::start(&endpoints(&pods), &pin_endpoint(), with_retries, |_| {}).await;
     let users = users(&fleet).await;
+    let before = pods[1].requests().len();
+    eventually("a request arrives", async || pods[1].requests().len() > before).await;
     pods.remove(1).stop();
     users.go_on_until_none_is_on("slow-1").await;
     let cut_off = "cluster.pods.upstream_cx_destroy_remote_with_active_rq";
