@@ -84,10 +84,9 @@ async fn where_envoy_does_not_refuse_a_session_moves_in_spite_of_reject_and_one_
             lines.map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(warnings(), [""; 0]);
+        // A quarter of the sessions, and yet one warning.
         pods.remove(0).stop();
         sessions.assert_only_those_move(&fleet.envoy.url(), "neg-demo-0").await;
-        pods.remove(0).stop();
-        sessions.assert_only_those_move(&fleet.envoy.url(), "neg-demo-1").await;
         let warnings = warnings();
         assert!(warnings.len() == 1 && warnings[0].contains("REJECT"), "{is_strict}: {warnings:?}");
     }
