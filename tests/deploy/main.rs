@@ -14,6 +14,7 @@ mod envoy_gateway;
 mod istio;
 mod kubernetes;
 mod manifests;
+mod migrate;
 
 mod references;
 mod schemas;
