@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use simple_dns::rdata::{A, RData};
 use simple_dns::{CLASS, Packet, PacketFlag, QTYPE, ResourceRecord, TYPE};
 
-/// How long an answer may be kept: CoreDNS in Kubernetes says 30 seconds.
+/// How long an answer may be kept: `CoreDNS` in Kubernetes says 30 seconds.
 const TTL: u32 = 30;
 
 /// It serves for as long as the process lives.

@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 const MEMBERS: &str = "cluster.neg-demo-svc.membership_total";
 
-/// `envoy.yaml` in the ConfigMap.
+/// `envoy.yaml` in the `ConfigMap`.
 fn configuration() -> String {
     let objects = load("kubernetes/ingress.yaml");
     only(&objects, "ConfigMap")["data"]["envoy.yaml"].as_str().unwrap().to_owned()

@@ -55,7 +55,7 @@ fn read(text: &str) -> Document {
                 document.parts.push(code.into_string());
             }
             Event::Code(code) if place.in_body && place.cell == 0 => {
-                document.settings.push(code.into_string())
+                document.settings.push(code.into_string());
             }
             Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language)))
                 if ["yaml", "json"].contains(&&*language) =>

@@ -32,7 +32,7 @@ pub fn spec<Spec: DeserializeOwned>(objects: &[Value], kind: &str) -> (Spec, Str
 }
 
 impl Generated {
-    /// The Gateway has one listener, the HTTPRoute one rule.
+    /// The Gateway has one listener, the `HTTPRoute` one rule.
     pub fn from(objects: &[Value], pods: &[Pod]) -> Self {
         let gateway = only(objects, "Gateway");
         let port = &gateway["spec"]["listeners"][0]["port"];
@@ -49,7 +49,7 @@ impl Generated {
     }
 }
 
-/// The filter of the EnvoyExtensionPolicy, off until a route turns it on, and its name.
+/// The filter of the `EnvoyExtensionPolicy`, off until a route turns it on, and its name.
 fn wasm_filter(objects: &[Value]) -> (Value, String) {
     let (policy, policy_name) = spec::<EnvoyExtensionPolicy>(objects, "EnvoyExtensionPolicy");
     let wasm = &policy.wasm[0];

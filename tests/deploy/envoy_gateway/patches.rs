@@ -1,4 +1,4 @@
-//! An EnvoyPatchPolicy, as Envoy Gateway applies it to the listener.
+//! An `EnvoyPatchPolicy`, as Envoy Gateway applies it to the listener.
 
 use serde_json::{Value, json};
 use serde_json_path::JsonPath;

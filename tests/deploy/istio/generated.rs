@@ -1,5 +1,5 @@
 //! What Istio makes of its own objects for a gateway, as of Istio 1.32: connection manager, routes, clusters, and the
-//! filter of a WasmPlugin.
+//! filter of a `WasmPlugin`.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub struct Generated {
     pub routes: Value,
     /// Every cluster of the routes.
     pub clusters: Vec<Value>,
-    /// The WasmPlugin's filter, which the connection manager only names.
+    /// The `WasmPlugin`'s filter, which the connection manager only names.
     pub filter: Value,
 }
 
@@ -71,7 +71,7 @@ impl Generated {
     }
 }
 
-/// With the filters that every stock Envoy has, the WasmPlugin's in the place of one without a phase.
+/// With the filters that every stock Envoy has, the `WasmPlugin`'s in the place of one without a phase.
 fn manager() -> Value {
     let filter = |name: &str, kind: &str| {
         let typed = json!({ "@type": format!("type.googleapis.com/envoy.extensions.filters.http.{kind}") });
@@ -134,14 +134,13 @@ fn route(http: &Value) -> Value {
         cluster_name(host, destination["port"]["number"].as_u64().unwrap(), subset)
     };
     let destinations: Vec<&Value> = list(&http["route"]).collect();
-    let mut action = match destinations[..] {
-        [only] => json!({ "cluster": name(&only["destination"]) }),
-        _ => {
-            let weighted = destinations.iter().map(|destination| {
-                json!({ "name": name(&destination["destination"]), "weight": destination["weight"] })
-            });
-            json!({ "weighted_clusters": { "clusters": weighted.collect::<Vec<_>>() } })
-        }
+    let mut action = if let [only] = destinations[..] {
+        json!({ "cluster": name(&only["destination"]) })
+    } else {
+        let weighted = destinations.iter().map(|destination| {
+            json!({ "name": name(&destination["destination"]), "weight": destination["weight"] })
+        });
+        json!({ "weighted_clusters": { "clusters": weighted.collect::<Vec<_>>() } })
     };
     let previous = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate";
     action["timeout"] = json!("0s");
@@ -156,7 +155,7 @@ fn route(http: &Value) -> Value {
     json!({ "name": http["name"], "match": matching, "route": action })
 }
 
-/// The filter of a WasmPlugin, its module already fetched by the agent.
+/// The filter of a `WasmPlugin`, its module already fetched by the agent.
 fn filter(plugin: &Value) -> Value {
     let name = plugin["metadata"]["name"].as_str().unwrap();
     let spec = &plugin["spec"];

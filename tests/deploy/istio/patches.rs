@@ -1,4 +1,4 @@
-//! An EnvoyFilter's patches, as Istio applies them at a gateway: those kinds of them that the files use.
+//! An `EnvoyFilter`'s patches, as Istio applies them at a gateway: those kinds of them that the files use.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::manifests::{list, only};
 
 const MANAGER: &str = "envoy.filters.network.http_connection_manager";
 
-/// Applies every patch of the EnvoyFilter, where there is one. A patch that changes nothing is a mistake.
+/// Applies every patch of the `EnvoyFilter`, where there is one. A patch that changes nothing is a mistake.
 pub fn apply(objects: &[Value], generated: &mut Generated) {
     if !objects.iter().any(|object| object["kind"] == "EnvoyFilter") {
         return;
