@@ -12,6 +12,7 @@ use harness::pod::Pod;
 use serde_json::{Value, json};
 
 use crate::manifests::load;
+use crate::safety::assert_safe;
 use crate::sessions::{self, SECRET, begin, moves, stay};
 use generated::Generated;
 
@@ -33,6 +34,9 @@ fn bootstrap(objects: &[Value], pods: &[Pod]) -> Value {
     // What comes by discovery there is inline here.
     listener["address"] = config::socket_address(SocketAddr::from(([127, 0, 0, 1], 0)));
     let manager = &mut listener["default_filter_chain"]["filters"][0]["typed_config"];
+    if objects.iter().any(|object| object["kind"] == "EnvoyPatchPolicy") {
+        assert_safe(manager, &routes);
+    }
     manager.as_object_mut().unwrap().remove("rds");
     manager["route_config"] = routes;
     json!({ "static_resources": { "listeners": [listener], "clusters": [cluster] } })

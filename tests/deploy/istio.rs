@@ -11,6 +11,7 @@ use harness::{config, xds};
 use serde_json::{Value, json};
 
 use crate::manifests::{load, name};
+use crate::safety::assert_safe;
 use crate::sessions::{self, SECRET, begin, moves, stay};
 use generated::Generated;
 
@@ -42,6 +43,9 @@ fn bootstrap(objects: &[Value], pods: &[(&Pod, &str)], directory: &Path) -> Valu
     generated.discover_from(&discovery);
     patches::apply(objects, &mut generated);
     let Generated { mut manager, routes, clusters, .. } = generated;
+    if objects.iter().any(|object| object["kind"] == "EnvoyFilter") {
+        assert_safe(&manager, &routes);
+    }
     manager["route_config"] = routes;
     json!({
         "node": { "id": "gateway", "cluster": "gateway" },

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::dns::Dns;
 use crate::manifests::{load, only};
+use crate::safety::assert_safe;
 use crate::sessions::{self, SECRET, begin, moves, stay};
 
 /// A generous limit for Envoy to ask DNS again, which it does every two seconds.
@@ -29,6 +30,9 @@ fn bootstrap(dns: &Dns, port: u16) -> Value {
     let text = configuration()
         .replace("/etc/session-affinity/plugin.wasm", module_path().unwrap().to_str().unwrap());
     let mut bootstrap: Value = serde_saphyr::from_str(&text).unwrap();
+    let manager =
+        &bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    assert_safe(manager, &manager["route_config"]);
     let any = config::socket_address(SocketAddr::from(([127, 0, 0, 1], 0)));
     bootstrap["admin"]["address"] = any.clone();
     for listener in bootstrap["static_resources"]["listeners"].as_array_mut().unwrap() {

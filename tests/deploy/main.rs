@@ -17,5 +17,6 @@ mod manifests;
 mod migrate;
 
 mod references;
+mod safety;
 mod schemas;
 mod sessions;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use harness::client::{Client, Reply};
 use harness::envoy::Envoy;
 use harness::pod::Pod;
+use http::Method;
 
 /// The secret in the environment of every Envoy here.
 pub const SECRET: &str = "c2Vzc2lvbi1hZmZpbml0eS1kZXBsb3ktdGVzdHM9PT0=";
@@ -73,11 +74,15 @@ pub async fn stay(envoy: &Envoy, sessions: &[Session]) {
     }
 }
 
-/// The session's next request is answered all the same, by another pod, where the session is from then on.
+/// The session's next request is answered all the same, whatever its method, by another pod, where the session is
+/// from then on.
 pub async fn moves(envoy: &Envoy, session: &Session) -> Session {
+    let posted = Client::http1_fresh().request(Method::POST, &envoy.url()).header("cookie", &session.cookie);
+    let posted = Reply::to(posted.body("twice?")).await.unwrap();
+    assert_eq!(posted.status, 200);
     let reply = fetch(envoy, &session.cookie).await;
     assert_eq!(reply.status, 200);
-    assert_ne!(reply.pod, session.pod);
+    assert!(posted.pod != session.pod && reply.pod != session.pod);
     let cookie = reply.cookie_pair("GCLB").expect("the client is told").to_owned();
     let moved = Session { cookie, pod: reply.pod };
     stay(envoy, std::slice::from_ref(&moved)).await;
