@@ -140,10 +140,24 @@ fn a_field_that_does_not_exist_would_be_found() {
     }
 }
 
+/// Asserts that each of these stands in the first column of a table, as a word of its own.
+fn assert_named(settings: &[&str]) {
+    let guide = guide();
+    let ends = |letter: Option<char>| letter.is_none_or(|letter| !letter.is_alphanumeric() && letter != '-');
+    for setting in settings {
+        let names = |code: &String| {
+            code.match_indices(setting).any(|(start, _)| {
+                let (before, after) = (&code[..start], &code[start + setting.len()..]);
+                ends(before.chars().next_back()) && ends(after.chars().next())
+            })
+        };
+        assert!(guide.settings.iter().any(names), "{setting}");
+    }
+}
+
 #[test]
 fn every_annotation_of_ingress_nginx_about_affinity_is_in_the_migration_guide() {
-    let guide = guide();
-    for annotation in [
+    assert_named(&[
         "affinity",
         "affinity-mode",
         "affinity-canary-behavior",
@@ -156,10 +170,82 @@ fn every_annotation_of_ingress_nginx_about_affinity_is_in_the_migration_guide() 
         "session-cookie-path",
         "session-cookie-samesite",
         "session-cookie-secure",
-    ] {
-        let is_it = |setting: &String| {
-            setting.strip_prefix(annotation).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-        };
-        assert!(guide.settings.iter().any(is_it), "{annotation}");
-    }
+    ]);
+}
+
+#[test]
+fn every_parameter_of_nginx_sticky_and_every_keyword_of_haproxy_cookie_is_in_the_migration_guide() {
+    assert_named(&[
+        "sticky cookie",
+        "expires=1h",
+        "domain=",
+        "httponly",
+        "samesite=strict",
+        "secure",
+        "path=",
+    ]);
+    assert_named(&[
+        "sticky route",
+        "sticky learn",
+        "create=",
+        "lookup=",
+        "zone=",
+        "timeout=",
+        "header",
+        "sync",
+    ]);
+    assert_named(&[
+        "cookie SRV insert",
+        "cookie SRV rewrite",
+        "cookie JSESSIONID prefix",
+        "indirect",
+        "nocache",
+    ]);
+    assert_named(&["postonly", "preserve", "domain example.com", "maxidle", "maxlife", "dynamic", "attr"]);
+}
+
+#[test]
+fn every_field_of_the_other_proxies_affinity_is_in_the_migration_guide() {
+    // Traefik's sticky cookie.
+    assert_named(&["name: lb", "httpOnly", "sameSite", "maxAge", "path: /shop", "domain: example.com"]);
+    // Caddy's policies, and what the one with a cookie takes.
+    assert_named(&["lb_policy cookie session secret", "max_age", "fallback", "client_ip_hash", "ip_hash"]);
+    assert_named(&["lb_policy header", "lb_policy query", "uri_hash"]);
+    // AWS target groups.
+    assert_named(&["stickiness.enabled", "stickiness.type", "stickiness.lb_cookie.duration_seconds"]);
+    assert_named(&["stickiness.app_cookie.cookie_name", "stickiness.app_cookie.duration_seconds"]);
+    // Istio's consistentHash.
+    assert_named(&[
+        "httpCookie",
+        "ttl",
+        "attributes",
+        "httpHeaderName",
+        "httpQueryParameterName",
+        "useSourceIp",
+    ]);
+    assert_named(&["ringHash", "maglev", "minimumRingSize"]);
+    // Envoy's hash policies and stateful_session.
+    assert_named(&[
+        "header_name",
+        "regex_rewrite",
+        "source_ip",
+        "query_parameter",
+        "filter_state",
+        "terminal",
+    ]);
+    assert_named(&["envoy.http.stateful_session.cookie", "envoy.http.stateful_session.header", "strict"]);
+    assert_named(&["envoy.http.stateful_session.envelope"]);
+    // The Gateway API's sessionPersistence.
+    assert_named(&["sessionName", "absoluteTimeout", "idleTimeout", "type: Cookie", "type: Header"]);
+    assert_named(&["cookieConfig", "lifetimeType"]);
+    // Google Cloud.
+    assert_named(&[
+        "CLIENT_IP",
+        "CLIENT_IP_PROTO",
+        "CLIENT_IP_PORT_PROTO",
+        "CLIENT_IP_NO_DESTINATION",
+        "NONE",
+    ]);
+    assert_named(&["GENERATED_COOKIE", "HTTP_COOKIE", "HEADER_FIELD", "STRONG_COOKIE_AFFINITY"]);
+    assert_named(&["affinityCookieTtlSec", "strongSessionAffinityCookie", "consistentHash"]);
 }

@@ -157,7 +157,8 @@ fn route(http: &Value) -> Value {
 
 /// The filter of a `WasmPlugin`, its module already fetched by the agent.
 fn filter(plugin: &Value) -> Value {
-    let name = plugin["metadata"]["name"].as_str().unwrap();
+    // Istio makes a TrafficExtension of it first.
+    let name = format!("{}~istio-translated-wasmplugin", plugin["metadata"]["name"].as_str().unwrap());
     let spec = &plugin["spec"];
     let mut values = Map::new();
     let mut host_keys = Vec::new();
@@ -184,7 +185,7 @@ fn filter(plugin: &Value) -> Value {
         },
     });
     json!({
-        "name": format!("extensions.istio.io/wasmplugin/{NAMESPACE}.{name}"),
+        "name": format!("extensions.istio.io/trafficextension/{NAMESPACE}.{name}"),
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
             "config": config,
