@@ -189,8 +189,8 @@ fn every_parameter_of_nginx_sticky_and_every_keyword_of_haproxy_cookie_is_in_the
         "sticky learn",
         "create=",
         "lookup=",
-        "zone=",
-        "timeout=",
+        "zone=name",
+        "timeout=10m",
         "header",
         "sync",
     ]);
