@@ -1,23 +1,25 @@
 //! Envelopes: a session and the application's own value, sealed as one.
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use session_affinity::affinity::{Facts, Verdict};
 use session_affinity::outcome::Outcome;
+use session_affinity::remembered::Remembered;
 use session_affinity::session::Session;
 use session_affinity::token::{Carrier, MAX_LEN, MAX_VALUE_LEN, NONCE_LEN, Tokens};
 
 use crate::support::{self, NOW, begin, service};
-use crate::token::{NONCE, OTHER_SECRET, SECRET, any_session, keys, session};
+use crate::token::{NONCE, OTHER_SECRET, SECRET, any_session, session, tokens, tokens_of_worker};
 
 /// What an application calls its session, one byte of it not ASCII.
 const VALUE: &[u8] = b"0f36a8a5-\xff";
 
 fn tokens_of(ids: &[(&str, &[u8])], carrier: Carrier<'_>, has_endpoint: bool) -> Tokens {
-    Tokens::new(keys(ids), "shop", carrier, has_endpoint)
+    tokens(ids, "shop", carrier, has_endpoint)
 }
 
 fn plain() -> Tokens {
@@ -72,6 +74,8 @@ fn every_other_bit_and_every_truncation_makes_an_envelope_worthless() {
     for (tokens, session) in [(plain(), session()), (sealed(), session()), (pinning(), pinned())] {
         let envelope = tokens.write_envelope(&session, VALUE, NONCE).into_bytes();
         let bytes = Base64UrlUnpadded::decode_vec(std::str::from_utf8(&envelope).unwrap()).unwrap();
+        // From here on it is remembered.
+        assert_eq!(tokens.read_envelope(&envelope), Some((session, VALUE.to_vec())));
         for place in 0..envelope.len() {
             for bit in 0..8 {
                 let mut other = envelope.clone();
@@ -97,15 +101,25 @@ fn every_other_bit_and_every_truncation_makes_an_envelope_worthless() {
 #[test]
 fn a_cookie_a_header_and_an_envelope_of_one_name_are_worth_nothing_for_each_other() {
     for ids in [&[][..], &[("k1", SECRET)]] {
+        // Services of one worker, which remembers what each of them has read.
+        let memory = Rc::new(Remembered::default());
         let carriers = [Carrier::Cookie("s"), Carrier::Header("s"), Carrier::Envelope("s")];
-        for from in carriers {
+        let services: Vec<_> = (0..)
+            .zip(carriers)
+            .map(|(owner, carrier)| {
+                tokens_of_worker(ids, (Rc::clone(&memory), owner), "shop", carrier, false)
+            })
+            .collect();
+        for (from, maker) in carriers.iter().zip(&services) {
+            // A token has no value, and so might an envelope: nothing but the carrier tells the two apart.
             for value in [b"".as_slice(), VALUE] {
-                // The value of none, as a token has it, too: nothing but the carrier tells the two apart.
-                let text = tokens_of(ids, from, false).write_envelope(&session(), value, NONCE);
-                for to in carriers.into_iter().filter(|to| *to != from) {
-                    let reader = tokens_of(ids, to, false);
-                    assert_eq!(reader.read(text.as_bytes()), None, "{from:?} as {to:?}");
-                    assert_eq!(reader.read_envelope(text.as_bytes()), None, "{from:?} as {to:?}");
+                let text = maker.write_envelope(&session(), value, NONCE);
+                for _ in 0..2 {
+                    for (to, reader) in carriers.iter().zip(&services).filter(|(to, _)| *to != from) {
+                        assert_eq!(reader.read(text.as_bytes()), None, "{from:?} as {to:?}");
+                        assert_eq!(reader.read_envelope(text.as_bytes()), None, "{from:?} as {to:?}");
+                    }
+                    let _ = (maker.read(text.as_bytes()), maker.read_envelope(text.as_bytes()));
                 }
             }
         }
@@ -117,7 +131,7 @@ fn an_envelope_is_worth_nothing_for_another_service_header_or_key() {
     let envelope = sealed().write_envelope(&session(), VALUE, NONCE);
     let here = Carrier::Envelope("mcp-session-id");
     for (other, why) in [
-        (Tokens::new(keys(&[("k1", SECRET)]), "blog", here, false), "another service"),
+        (tokens(&[("k1", SECRET)], "blog", here, false), "another service"),
         (tokens_of(&[("k1", SECRET)], Carrier::Envelope("mcp-session"), false), "another header"),
         (tokens_of(&[("k1", OTHER_SECRET)], here, false), "another secret"),
         (tokens_of(&[("k2", SECRET)], here, false), "another id"),
@@ -199,7 +213,9 @@ proptest! {
             let session = Session { endpoint, ..session };
             let envelope = tokens.write_envelope(&session, &value, nonce);
             prop_assert!(envelope.len() <= MAX_LEN + value.len().div_ceil(3) * 4);
-            prop_assert_eq!(tokens.read_envelope(envelope.as_bytes()), Some((session, value.clone())));
+            for _ in 0..2 {
+                prop_assert_eq!(tokens.read_envelope(envelope.as_bytes()), Some((session, value.clone())));
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use proptest::prelude::*;
 use session_affinity::backends::BackendId;
 use session_affinity::keys::Key;
+use session_affinity::remembered::Remembered;
 use session_affinity::session::Session;
 use session_affinity::token::{Carrier, MAX_LEN, NONCE_LEN, Tokens};
 
@@ -14,13 +15,25 @@ pub const OTHER_SECRET: &[u8] = b"Another thirty-two bytes here...";
 pub const NONCE: [u8; NONCE_LEN] =
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23];
 
-/// Keys of these ids and secrets.
-pub fn keys(keys: &[(&str, &[u8])]) -> Rc<[Key]> {
-    keys.iter().map(|(id, secret)| Key::new((*id).to_owned(), secret)).collect()
+/// The tokens of a service and carrier, with keys of these ids and secrets, in a worker that remembers none.
+pub fn tokens(ids: &[(&str, &[u8])], service: &str, carrier: Carrier<'_>, has_endpoint: bool) -> Tokens {
+    tokens_of_worker(ids, (Rc::default(), 0), service, carrier, has_endpoint)
+}
+
+/// As [`tokens`], in a worker that remembers what its services have read.
+pub fn tokens_of_worker(
+    ids: &[(&str, &[u8])],
+    remembered: (Rc<Remembered>, usize),
+    service: &str,
+    carrier: Carrier<'_>,
+    has_endpoint: bool,
+) -> Tokens {
+    let keys: Rc<[Key]> = ids.iter().map(|(id, secret)| Key::new((*id).to_owned(), secret)).collect();
+    Tokens::new(keys, remembered, service, carrier, has_endpoint)
 }
 
 fn tokens_of(ids: &[(&str, &[u8])], service: &str, cookie: &str) -> Tokens {
-    Tokens::new(keys(ids), service, Carrier::Cookie(cookie), false)
+    tokens(ids, service, Carrier::Cookie(cookie), false)
 }
 
 fn plain() -> Tokens {
