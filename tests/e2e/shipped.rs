@@ -8,5 +8,7 @@ mod header;
 mod ingress;
 mod live_update;
 mod mcp;
+mod python;
 mod smallest;
+mod socketio;
 mod websocket;
