@@ -8,6 +8,7 @@ mod header;
 mod ingress;
 mod live_update;
 mod mcp;
+mod observed;
 mod python;
 mod smallest;
 mod socketio;

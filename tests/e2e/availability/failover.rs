@@ -27,8 +27,9 @@ pub fn bootstrap(fleet: &Fleet, fields: &Value) -> Value {
 /// This one of the files.
 pub fn bootstrap_of(file: &str, fleet: &Fleet, fields: &Value) -> Value {
     let mut bootstrap = fleet.shipped().load(file).unwrap();
-    let plugin =
-        &mut manager(&mut bootstrap)["http_filters"][0]["typed_config"]["config"]["configuration"]["value"];
+    let filters = manager(&mut bootstrap)["http_filters"].as_array_mut().unwrap();
+    let ours = filters.iter_mut().find(|filter| filter["name"] == "session_affinity").unwrap();
+    let plugin = &mut ours["typed_config"]["config"]["configuration"]["value"];
     plugin["debugHeader"] = json!("x-debug");
     for (name, value) in fields.as_object().unwrap() {
         plugin[name] = value.clone();
