@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use harness::client::Client;
-use harness::envoy::Envoy;
+use harness::envoy::{Envoy, Options};
 use harness::workspace_root;
 use serde_json::Value;
 
 use crate::ecds::eventually;
-use crate::shipped_files::{File, is_served, names};
+use crate::shipped_files::{File, is_served, names, plugin};
 
 /// Envoy writes access logs every 10 seconds, unless told otherwise.
 const FLUSH: [&str; 2] = ["--file-flush-interval-msec", "20"];
 
 async fn start(file: &File) -> Envoy {
-    let options = FLUSH.into_iter().fold(file.options(), |options, argument| options.argument(argument));
-    options.start(&file.bootstrap).await.unwrap()
+    let options = FLUSH.into_iter().fold(file.options(), Options::argument);
+    file.start_with(&options, &file.bootstrap).await
 }
 
 /// The line of the access log that follows so many others.
@@ -89,9 +89,9 @@ async fn the_access_log_tells_who_moved_from_where_to_where_and_who_was_refused(
     let envoy = start(&file).await;
     let begun = Client::http1_fresh().fetch(&envoy.url(), &[]).await.unwrap();
     let cookie = begun.cookie_pair("GCLB").unwrap();
+    assert_eq!(logged(&envoy, 0).await["outcome"], "assigned");
     file.stop_pod(&begun.pod);
     let moved = Client::http1_fresh().fetch_with_cookie(&envoy.url(), cookie).await.unwrap();
-    assert_eq!(logged(&envoy, 0).await["outcome"], "assigned");
     let line = logged(&envoy, 1).await;
     let told = ["outcome", "cluster", "backend"].map(|field| line[field].as_str().unwrap());
     assert_eq!(told, ["repinned", &begun.pod, &moved.pod], "{line}");
@@ -110,10 +110,7 @@ async fn the_access_log_tells_who_moved_from_where_to_where_and_who_was_refused(
 /// The same without this backend, whose sessions are refused.
 fn refusing(bootstrap: &Value, gone: &str) -> Value {
     let mut bootstrap = bootstrap.clone();
-    let filters = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters";
-    let filters = bootstrap.pointer_mut(filters).and_then(Value::as_array_mut).unwrap();
-    let ours = filters.iter_mut().find(|filter| filter["name"] == "session_affinity").unwrap();
-    let plugin = ours.pointer_mut("/typed_config/config/configuration/value").unwrap();
+    let plugin = plugin(&mut bootstrap);
     plugin["onUnavailable"] = "REJECT".into();
     plugin["backends"].as_array_mut().unwrap().retain(|backend| backend != gone);
     bootstrap

@@ -1,4 +1,4 @@
-//! envoy/websocket.yaml, with socket.io on both sides, as PyPI has it.
+//! envoy/websocket.yaml, with socket.io on both sides, as it is published for Python.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use harness::envoy::Envoy;
 use serde_json::{Value, json};
 
 use super::python::{Packages, Servers, Talk};
-use crate::shipped_files::File;
+use crate::shipped_files::{File, plugin};
 use crate::workers::assert_no_vm_failed;
 
 const SOCKET_IO: Packages = Packages {
@@ -85,11 +85,7 @@ fn spread<'a>(users: &[&'a User]) -> BTreeMap<&'a str, u64> {
 /// The same without affinity.
 fn without_affinity(file: &File) -> Value {
     let mut bootstrap = file.bootstrap.clone();
-    let filter = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters";
-    let filters = bootstrap.pointer_mut(filter).and_then(Value::as_array_mut).unwrap();
-    let ours = filters.iter_mut().find(|filter| filter["name"] == "session_affinity").unwrap();
-    let plugin = ours.pointer_mut("/typed_config/config/configuration/value").unwrap();
-    plugin["sessionAffinity"] = json!({ "affinityType": "NONE" });
+    plugin(&mut bootstrap)["sessionAffinity"] = json!({ "affinityType": "NONE" });
     bootstrap
 }
 
