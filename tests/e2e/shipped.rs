@@ -8,5 +8,8 @@ mod header;
 mod ingress;
 mod live_update;
 mod mcp;
+mod observed;
+mod python;
 mod smallest;
+mod socketio;
 mod websocket;
