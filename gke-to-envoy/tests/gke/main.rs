@@ -1,1 +1,15 @@
-//! tests
+//! Manifests in, a running Envoy out. Every configuration that a test here gets is checked by the real Envoy.
+
+mod affinity;
+mod balancing;
+mod carried_over;
+mod command_line;
+mod endpoints;
+mod example;
+mod files;
+mod manifests;
+mod mistakes;
+mod not_carried_over;
+mod pods;
+mod routing;
+mod support;
