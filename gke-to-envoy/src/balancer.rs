@@ -66,6 +66,7 @@ impl Balancer {
         let backends: Vec<&Backend> = ingress.default.iter().chain(paths).collect();
         let pods = Pods {
             workloads: &manifests.workloads,
+            services: &manifests.services,
             endpoints: &options.endpoints,
             needs_addresses: options.eds.is_some(),
         };
@@ -79,7 +80,7 @@ impl Balancer {
                 "no request is sent anywhere; allowed: a default backend or paths",
             );
         }
-        maker.pods.refuse_unknown(&manifests.services, report);
+        maker.pods.refuse_unknown(report);
         maker.note_unused(report);
         let name_of = |backend: &Backend| maker.name_of(backend, ingress.metadata.namespace());
         let default = ingress.default.as_ref().and_then(name_of);
@@ -96,8 +97,6 @@ fn chosen<'a>(ingresses: &'a [Ingress], name: Option<&str>, report: &mut Report)
     let names = || ingresses.iter().map(full).collect::<Vec<_>>().join(", ");
     match (&*candidates, name) {
         ([ingress], _) => return Some(ingress),
-        // Mistakes in it were told before.
-        ([], None) if report.errors() > 0 => {}
         ([], None) => report.error(&Place::argument("FILE"), "no Ingress among the manifests; allowed: one"),
         ([], Some(name)) => {
             report.mistake(&Place::argument("--ingress"), "no such Ingress", &names(), name);

@@ -55,6 +55,11 @@ impl Map {
         }
     }
 
+    /// Whether there is such a field.
+    pub fn has(&self, key: &str) -> bool {
+        self.0.iter().any(|(other, _)| other == key)
+    }
+
     /// Adds the fields of another mapping.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {

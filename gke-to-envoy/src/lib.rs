@@ -27,6 +27,10 @@ use self::report::Report;
 pub fn convert(sources: &[Source], options: &Options) -> (Option<Configuration>, Report) {
     let mut report = Report::default();
     let manifests = manifest::Manifests::read(sources, &mut report);
+    // What a mistaken manifest seems to lack would only be another mistake of the same.
+    if report.errors() > 0 {
+        return (None, report);
+    }
     let balancer = balancer::Balancer::of(&manifests, options, &mut report);
     if report.errors() > 0 {
         return (None, report);

@@ -22,6 +22,8 @@ pub struct Pod {
 pub struct Pods<'a> {
     /// All workloads.
     pub workloads: &'a [Workload],
+    /// All Services.
+    pub services: &'a [Service],
     /// All addresses given.
     pub endpoints: &'a [Endpoints],
     /// Whether names will do where no address is given.
@@ -31,11 +33,7 @@ pub struct Pods<'a> {
 impl<'a> Pods<'a> {
     /// The workloads whose pods a Service sends requests to.
     pub fn selected(&self, service: &Service) -> Vec<&'a Workload> {
-        let namespace = service.metadata.namespace();
-        let selected = |workload: &&Workload| {
-            workload.metadata.namespace() == namespace && workload.is_selected_by(&service.selector)
-        };
-        self.workloads.iter().filter(selected).collect()
+        self.workloads.iter().filter(|workload| selects(service, workload)).collect()
     }
 
     /// The pods behind a Service's port.
@@ -58,9 +56,9 @@ impl<'a> Pods<'a> {
     }
 
     /// Says of addresses that they are for nobody.
-    pub fn refuse_unknown(&self, services: &[Service], report: &mut Report) {
+    pub fn refuse_unknown(&self, report: &mut Report) {
         let workloads = self.workloads.iter().map(|workload| &*workload.metadata.name);
-        let one_or_none = services.iter().filter(|service| self.selected(service).len() < 2);
+        let one_or_none = self.services.iter().filter(|service| self.selected(service).len() < 2);
         let mut names: Vec<&str> =
             workloads.chain(one_or_none.map(|service| &*service.metadata.name)).collect();
         names.sort_unstable();
@@ -125,7 +123,9 @@ impl<'a> Pods<'a> {
             if self.needs_addresses {
                 return Vec::new();
             }
-            let addresses = dns_names(service, workload, report);
+            // Services share the clusters of their pods, so there is one name for a pod.
+            let first = self.services.iter().find(|service| selects(service, workload)).unwrap_or(service);
+            let addresses = dns_names(first, workload, report);
             return named(workload, &addresses, number, port, report);
         };
         if u32::try_from(addresses.len()) != Ok(workload.replicas.value) {
@@ -135,6 +135,11 @@ impl<'a> Pods<'a> {
         }
         named(workload, addresses, number, port, report)
     }
+}
+
+fn selects(service: &Service, workload: &Workload) -> bool {
+    workload.metadata.namespace() == service.metadata.namespace()
+        && workload.is_selected_by(&service.selector)
 }
 
 /// Names that a `StatefulSet`'s pods have in DNS.

@@ -11,9 +11,24 @@ use crate::report::{Place, Report};
 
 pub(super) fn all(plan: &Plan<'_>, report: &mut Report) -> Vec<Map> {
     let services = plan.balancer.services.iter();
-    if let Some(directory) = &plan.options.eds {
-        return services.map(|service| eds_cluster(service, &directory.display().to_string())).collect();
+    let (mut clusters, what) = match &plan.options.eds {
+        Some(directory) => {
+            let directory = directory.display().to_string();
+            let clusters: Vec<Map> = services.map(|service| eds_cluster(service, &directory)).collect();
+            (clusters, "One cluster for each service.")
+        }
+        None => (pod_clusters(plan, report), "One cluster for each pod. Services may share them."),
+    };
+    let panic = "A request for a pod that is not healthy fails at once, and its session moves: by default Envoy would \
+                 send it there all the same (\"panic\").";
+    if let Some(first) = clusters.first_mut() {
+        *first = Map::new().comment(&format!("{what} {panic}")).and(first.clone());
     }
+    clusters
+}
+
+fn pod_clusters(plan: &Plan<'_>, report: &mut Report) -> Vec<Map> {
+    let services = plan.balancer.services.iter();
     let mut clusters: Vec<(&Pod, Map)> = Vec::new();
     for (service, pod) in services.flat_map(|service| service.pods.iter().map(move |pod| (service, pod))) {
         let cluster = pod_cluster(service, pod);
@@ -39,11 +54,7 @@ pub(super) fn all(plan: &Plan<'_>, report: &mut Report) -> Vec<Map> {
             None => clusters.push((pod, cluster)),
         }
     }
-    let mut clusters: Vec<Map> = clusters.into_iter().map(|(_, cluster)| cluster).collect();
-    if let Some(first) = clusters.first_mut() {
-        *first = Map::new().comment("One cluster for each pod. Services may share them.").and(first.clone());
-    }
-    clusters
+    clusters.into_iter().map(|(_, cluster)| cluster).collect()
 }
 
 fn same_address(one: &Pod, other: &Pod) -> bool {
@@ -90,6 +101,20 @@ fn eds_cluster(service: &BackendService, directory: &str) -> Map {
         )
         .with("ignore_health_on_host_removal", true)
         .with("health_checks", vec![health_check(&service.health, service.protocol)])
+        .comment("Three requests in a row that could not connect or got no answer: the pod is out for 30 seconds.")
+        .with("outlier_detection", outlier_detection())
+}
+
+fn outlier_detection() -> Map {
+    Map::new()
+        .with("split_external_local_origin_errors", true)
+        .with("consecutive_local_origin_failure", 3_u32)
+        .with("enforcing_consecutive_5xx", 0_u32)
+        .with("enforcing_consecutive_gateway_failure", 0_u32)
+        .with("enforcing_success_rate", 0_u32)
+        .with("enforcing_local_origin_success_rate", 0_u32)
+        .with("base_ejection_time", "30s")
+        .with("max_ejection_percent", 50_u32)
 }
 
 /// What all clusters have.
@@ -100,7 +125,10 @@ fn common(cluster: Map, service: &BackendService) -> Map {
         .with("max_pending_requests", 65_536_u32)
         .with("max_requests", 65_536_u32)
         .with("max_retries", 1024_u32);
-    let panic = Map::new().with("healthy_panic_threshold", Map::new().with("value", 0_u32).inline());
+    let at_once = cluster.has("eds_cluster_config").then_some("0s");
+    let panic = Map::new()
+        .with("healthy_panic_threshold", Map::new().with("value", 0_u32).inline())
+        .with_some("update_merge_window", at_once);
     let cluster = cluster
         .with("connect_timeout", "1s")
         .with("common_lb_config", panic.inline())
