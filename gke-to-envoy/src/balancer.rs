@@ -176,16 +176,15 @@ impl<'a> Maker<'a> {
         let all = self.manifests.backend_configs.iter();
         let mut here = all.filter(|config| config.metadata.namespace() == namespace);
         let found = here.clone().find(|config| config.metadata.name == name);
-        match found {
-            Some(config) => report.add(&config.remarks),
-            None => {
-                let names_here =
-                    here.by_ref().map(|config| &*config.metadata.name).collect::<Vec<_>>().join(", ");
-                let allowed =
-                    if names_here.is_empty() { "a BackendConfig among the manifests" } else { &names_here };
-                let wrong = format!("no such BackendConfig in namespace {namespace}");
-                report.mistake(&names.place, &wrong, allowed, format_args!("{name:?}"));
-            }
+        if let Some(config) = found {
+            report.add(&config.remarks);
+        } else {
+            let names_here =
+                here.by_ref().map(|config| &*config.metadata.name).collect::<Vec<_>>().join(", ");
+            let allowed =
+                if names_here.is_empty() { "a BackendConfig among the manifests" } else { &names_here };
+            let wrong = format!("no such BackendConfig in namespace {namespace}");
+            report.mistake(&names.place, &wrong, allowed, format_args!("{name:?}"));
         }
         found
     }

@@ -1,6 +1,6 @@
 //! The pods behind a Service, one for each replica.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::manifest::{PortRef, Service, ServicePort, Workload};
 use crate::options::{Address, Endpoints, Host};
@@ -64,12 +64,12 @@ impl<'a> Pods<'a> {
         names.sort_unstable();
         names.dedup();
         let place = Place::argument("--endpoints");
-        let mut seen = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         for given in self.endpoints {
             if !names.contains(&&*given.name) {
                 report.mistake(&place, "nothing of this name has pods", &names.join(", "), &given.name);
             }
-            if seen.insert(&given.name, ()).is_some() {
+            if !seen.insert(&given.name) {
                 report.mistake(&place, "given twice", "once for each name", &given.name);
             }
         }
@@ -142,7 +142,7 @@ fn selects(service: &Service, workload: &Workload) -> bool {
         && workload.is_selected_by(&service.selector)
 }
 
-/// Names that a `StatefulSet`'s pods have in DNS.
+/// Names that a StatefulSet's pods have in DNS.
 fn dns_names(service: &Service, workload: &Workload, report: &mut Report) -> Vec<Address> {
     let name = &workload.metadata.name;
     let governing = workload.service_name.as_ref().unwrap_or(&service.metadata.name);
@@ -167,7 +167,7 @@ fn dns_names(service: &Service, workload: &Workload, report: &mut Report) -> Vec
         .collect()
 }
 
-/// One pod for each address. Clusters are called as the pods of a `StatefulSet` are: an order of addresses is an order
+/// One pod for each address. Clusters are called as the pods of a StatefulSet are: an order of addresses is an order
 /// of replicas. Where it is not the port that the pods name first, it is part of the name.
 fn named(
     workload: &Workload,

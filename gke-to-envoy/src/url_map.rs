@@ -17,7 +17,7 @@ pub struct Host<T> {
 #[derive(Clone, Debug)]
 pub struct Path<T> {
     /// The path, or what stands before a `*` at its end.
-    pub path: String,
+    pub text: String,
     /// Whether it stands for everything that begins with it.
     pub is_prefix: bool,
     /// Where it leads.
@@ -50,7 +50,7 @@ pub fn hosts(ingress: &Ingress, report: &mut Report) -> Vec<Host<Backend>> {
 
 /// The order in which paths are tried: the longest first, and a path before what begins with it.
 pub fn sort<T>(paths: &mut [Path<T>]) {
-    paths.sort_by(|a, b| b.path.len().cmp(&a.path.len()).then(a.is_prefix.cmp(&b.is_prefix)));
+    paths.sort_by(|a, b| b.text.len().cmp(&a.text.len()).then(a.is_prefix.cmp(&b.is_prefix)));
 }
 
 /// What a rule stands for in a table that knows paths, and paths that end in `/*`.
@@ -69,7 +69,7 @@ fn expanded(rule: &PathRule) -> impl Iterator<Item = Path<Backend>> + '_ {
             [Some((prefix.unwrap_or(written).to_owned(), prefix.is_some())), None]
         }
     };
-    let path = |(path, is_prefix)| Path { path, is_prefix, target: rule.backend.clone() };
+    let path = |(text, is_prefix)| Path { text, is_prefix, target: rule.backend.clone() };
     paths.into_iter().flatten().map(path)
 }
 
@@ -77,7 +77,7 @@ impl<T> Host<T> {
     /// The same paths with other targets; those for which there is none are left out.
     pub fn map<U>(self, target: impl Fn(T) -> Option<U>) -> Host<U> {
         let path = |path: Path<T>| {
-            Some(Path { path: path.path, is_prefix: path.is_prefix, target: target(path.target)? })
+            Some(Path { text: path.text, is_prefix: path.is_prefix, target: target(path.target)? })
         };
         Host { name: self.name, paths: self.paths.into_iter().filter_map(path).collect() }
     }
@@ -85,12 +85,12 @@ impl<T> Host<T> {
 
 impl<T> Path<T> {
     fn is_same(&self, other: &Self) -> bool {
-        self.path == other.path && self.is_prefix == other.is_prefix
+        self.text == other.text && self.is_prefix == other.is_prefix
     }
 }
 
 impl<T> std::fmt::Display for Path<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}{}", self.path, if self.is_prefix { "*" } else { "" })
+        write!(f, "{}{}", self.text, if self.is_prefix { "*" } else { "" })
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn virtual_hosts(plan: &Plan<'_>) -> Vec<Map> {
 
 fn virtual_host(plan: &Plan<'_>, name: &str, domain: &str, mut paths: Vec<Path<String>>) -> Map {
     url_map::sort(&mut paths);
-    let takes_all = paths.iter().any(|path| path.is_prefix && path.path == "/");
+    let takes_all = paths.iter().any(|path| path.is_prefix && path.text == "/");
     let matched = merged(&paths).into_iter();
     let mut routes: Vec<Map> =
         matched.filter_map(|(matcher, name)| Some(route(plan, matcher, service(plan, name)?))).collect();
@@ -46,7 +46,7 @@ fn service<'a>(plan: &Plan<'a>, name: &str) -> Option<&'a BackendService> {
 /// where the path alone would: what begins with it and is longer comes before.
 fn merged(paths: &[Path<String>]) -> Vec<(Yaml, &str)> {
     let is_below = |path: &Path<String>, below: &Path<String>| {
-        below.is_prefix && below.path.strip_suffix('/') == Some(&*path.path) && path.target == below.target
+        below.is_prefix && below.text.strip_suffix('/') == Some(&*path.text) && path.target == below.target
     };
     let mut routes = Vec::new();
     for path in paths {
@@ -59,7 +59,7 @@ fn merged(paths: &[Path<String>]) -> Vec<(Yaml, &str)> {
             (false, true) => "path_separated_prefix",
             (false, false) => "path",
         };
-        routes.push((Map::new().with(kind, &*path.path).inline(), &*path.target));
+        routes.push((Map::new().with(kind, &*path.text).inline(), &*path.target));
     }
     routes
 }

@@ -1,7 +1,7 @@
 //! How a manifest says whether a pod is well: `healthCheck` of a BackendConfig, `readinessProbe` of a container.
 
 use super::{AppProtocol, PortRef, port_ref};
-use crate::reader::{Item, Located, Object};
+use crate::reader::{Item, Located};
 use crate::report::{Place, Report};
 
 /// A BackendConfig's `healthCheck`. What it leaves out comes from the pods' probe, or from GKE.
@@ -109,21 +109,24 @@ impl Probe {
         }
         let port = port_ref(&http.require(report, "port", "a port's number or name")?, report)?;
         let https = http.get("scheme").is_some_and(|item| item.text(report) == Some("HTTPS"));
-        let host = host_header(&http, report)?;
+        let headers = http.get("httpHeaders").map_or_else(Vec::new, |item| item.list(report));
+        let host = match &*headers {
+            [] => None,
+            [header] => Some(host_header(header, report)?),
+            _ => return None,
+        };
+        if http.get("host").is_some() {
+            return None;
+        }
         Some(Self { path, port, https, host, period, timeout, place: item.place() })
     }
 }
 
-/// The special `Host`, if any; None where the probe is not a simple one.
-fn host_header(http: &Object<'_>, report: &mut Report) -> Option<Option<String>> {
-    if http.get("host").is_some() {
-        return None;
-    }
-    let headers = http.get("httpHeaders").map_or_else(Vec::new, |item| item.list(report));
-    let [header] = &*headers else { return headers.is_empty().then_some(None) };
+/// The value of a header `Host`; None of any other.
+fn host_header(header: &Item<'_>, report: &mut Report) -> Option<String> {
     let header = header.object(report)?;
     if header.get("name")?.text(report)? != "Host" {
         return None;
     }
-    Some(Some(header.get("value")?.text(report)?.to_owned()))
+    Some(header.get("value")?.text(report)?.to_owned())
 }

@@ -105,7 +105,7 @@ impl Manifests {
         let Some(item) = object.require(report, "apiVersion", &allowed) else { return };
         match item.text(report) {
             Some(version) if versions.contains(&version) => {
-                self.add_kind(&kind.value, version, &object, report)
+                self.add_kind(&kind.value, version, &object, report);
             }
             Some(_) => item.wrong(report, "unknown version of this kind", &allowed),
             None => {}

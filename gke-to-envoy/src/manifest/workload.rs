@@ -1,4 +1,4 @@
-//! `Deployment` and `StatefulSet`: which pods there are.
+//! `Deployment` and StatefulSet: which pods there are.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use crate::report::{Place, Report};
 pub struct Workload {
     /// Its name and namespace.
     pub metadata: Metadata,
-    /// `Deployment` or `StatefulSet`.
+    /// `Deployment` or StatefulSet.
     pub kind: String,
     /// How many pods there are.
     pub replicas: Located<u32>,
     /// The number of the first pod.
     pub first_ordinal: u32,
-    /// The Service that a `StatefulSet`'s pods have their DNS names from.
+    /// The Service that a StatefulSet's pods have their DNS names from.
     pub service_name: Option<String>,
     /// The labels of its pods.
     pub labels: BTreeMap<String, String>,

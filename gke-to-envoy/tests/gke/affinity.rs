@@ -30,7 +30,7 @@ async fn each_affinity_type_and_its_ttl_are_carried_over_as_they_are() {
 #[tokio::test]
 async fn a_service_that_says_nothing_has_no_affinity() {
     let none = json!({ "affinityType": "NONE" });
-    assert_eq!(affinity(all([deployment("app", 2), service("app"), ingress_to("app")])).await, none);
+    assert_eq!(affinity(all(&[deployment("app", 2), service("app"), ingress_to("app")])).await, none);
     assert_eq!(affinity(configured("{}")).await, none);
     assert_eq!(affinity(configured("{sessionAffinity: {}}")).await, none);
     assert_eq!(affinity(configured("{sessionAffinity: {affinityType: \"\"}}")).await, none);
@@ -58,8 +58,8 @@ async fn chosen(annotations: &[&str]) -> Vec<String> {
             "{{path: /{port}, pathType: Exact, backend: {{service: {{name: app, port: {{number: {port}}}}}}}}}"
         )
     };
-    let rules = format!("{{rules: [{}]}}", rule("", [leads(80), leads(81), leads(82)]));
-    let written = convert(&all([
+    let rules = format!("{{rules: [{}]}}", rule("", &[leads(80), leads(81), leads(82)]));
+    let written = convert(&all(&[
         deployment("app", 2),
         many,
         backend_config("one", &ttl(1)),
@@ -101,16 +101,16 @@ async fn of_both_annotations_the_one_without_beta_counts() {
 async fn three_with_cookies() -> Written {
     let cookie = "{sessionAffinity: {affinityType: GENERATED_COOKIE}}";
     let rules = [
-        rule("a.example.com", [path("/", "Prefix", "a")]),
-        rule("b.example.com", [path("/", "Prefix", "b")]),
+        rule("a.example.com", &[path("/", "Prefix", "a")]),
+        rule("b.example.com", &[path("/", "Prefix", "b")]),
     ];
     let spec = format!(
         "{{rules: [{}], defaultBackend: {{service: {{name: c, port: {{number: 80}}}}}}}}",
         rules.join(", ")
     );
     let [a, b, c] = ["a", "b", "c"]
-        .map(|name| all([deployment(name, 1), service_with_config(name), backend_config(name, cookie)]));
-    convert(&all([a, b, c, ingress(&spec)])).written().await
+        .map(|name| all(&[deployment(name, 1), service_with_config(name), backend_config(name, cookie)]));
+    convert(&all(&[a, b, c, ingress(&spec)])).written().await
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ fn probed(probe: &str) -> String {
 }
 
 fn with_probe(probe: &str, spec: &str) -> String {
-    all([probed(probe), service_with_config("app"), backend_config("app", spec), ingress_to("app")])
+    all(&[probed(probe), service_with_config("app"), backend_config("app", spec), ingress_to("app")])
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn headers_are_added_for_pods_and_clients_with_the_variables_that_envoy_ha
 async fn cluster(annotation: &str, protocol: &str) -> Value {
     let named = service("app").replace("  - port: 80\n", "  - name: web\n    port: 80\n");
     let service = annotated(&named, &format!("{annotation}: '{{\"web\": \"{protocol}\"}}'"));
-    let written = convert(&all([deployment("app", 1), service, ingress_to("app")])).written().await;
+    let written = convert(&all(&[deployment("app", 1), service, ingress_to("app")])).written().await;
     written.clusters()[0].clone()
 }
 

@@ -108,9 +108,9 @@ async fn a_pod_that_is_gone_costs_no_request() {
 #[tokio::test]
 async fn services_without_a_cookie_have_endpoints_too() {
     let [a, b] = [pods(2), pods(2)];
-    let rules = rule("", [path("/ip", "Prefix", "ip"), path("/", "Prefix", "none")]);
+    let rules = rule("", &[path("/ip", "Prefix", "ip"), path("/", "Prefix", "none")]);
     let spec = "{sessionAffinity: {affinityType: CLIENT_IP}, healthCheck: {checkIntervalSec: 1}}";
-    let manifests = all([
+    let manifests = all(&[
         deployment("ip", 2),
         deployment("none", 2),
         service_with_config("ip"),

@@ -128,9 +128,9 @@ async fn the_example_in_a_real_envoy_sticks_for_50_seconds_and_then_does_not() {
     let moves = visits.join_all().await;
     let on = |pod: &str| moves.iter().filter(|(first, _)| first == pod).count();
     assert!(on("neg-demo-app-0") > 0 && on("neg-demo-app-1") > 0, "40 sessions on both pods: {moves:?}");
-    let moved = moves.iter().filter(|(first, second)| first != second).count();
+    let changed = moves.iter().filter(|(first, second)| first != second).count();
     // A coin for each of 40: all alike once in 10^12 runs.
-    assert!(moved > 0 && moved < 40, "{moved} of 40 have another pod now");
+    assert!(changed > 0 && changed < 40, "{changed} of 40 have another pod now");
     let counter = "wasmcustom.session_affinity.service.neg-demo-svc.outcome.expired";
     envoy.wait_for_stat(counter, |count| count == 40, Duration::from_secs(10)).await.unwrap();
 }

@@ -15,7 +15,7 @@ fn parts() -> [String; 4] {
 
 /// The same manifests in one file of several documents.
 async fn wanted() -> Value {
-    convert(&all(parts())).written().await.value
+    convert(&all(&parts())).written().await.value
 }
 
 async fn is_the_same(written: Written) {
@@ -25,7 +25,7 @@ async fn is_the_same(written: Written) {
 #[tokio::test]
 async fn manifests_may_come_in_any_files_and_any_order() {
     let [deployment, service, config, ingress] = parts();
-    let rest = all([config, service, deployment]);
+    let rest = all(&[config, service, deployment]);
     is_the_same(convert_files(&[("a.yaml", &ingress), ("b.yaml", &rest)], &[]).written().await).await;
     let with_empty_documents = format!("---\n# nothing\n---\n{ingress}---\n{rest}...\n---\n");
     is_the_same(convert(&with_empty_documents).written().await).await;
@@ -42,11 +42,8 @@ async fn what_kubectl_prints_is_a_list_with_fields_of_the_server() {
                 1,
             );
             let served = format!("{served}status: {{observed: true}}\n");
-            served
-                .lines()
-                .enumerate()
-                .map(|(index, line)| format!("{} {line}\n", if index == 0 { "-" } else { " " }))
-                .collect()
+            // An item of a list.
+            format!("- {}\n", served.trim_end().replace('\n', "\n  "))
         })
         .collect();
     let list = format!(
@@ -76,7 +73,7 @@ async fn json_is_yaml_too() {
 async fn a_dash_is_standard_input() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("input");
-    File::create(&path).unwrap().write_all(all(parts()).as_bytes()).unwrap();
+    File::create(&path).unwrap().write_all(all(&parts()).as_bytes()).unwrap();
     let input = File::open(&path).unwrap();
     is_the_same(run(directory, &["-"], input.into()).written().await).await;
 }
@@ -90,7 +87,7 @@ async fn anchors_and_merge_keys_are_resolved() {
 
 #[test]
 fn a_mistake_in_a_later_document_is_told_with_the_line_of_the_file() {
-    let manifests = all(parts()).replace("affinityCookieTtlSec: 50", "affinityCookieTtlSec: -1");
+    let manifests = all(&parts()).replace("affinityCookieTtlSec: 50", "affinityCookieTtlSec: -1");
     let line = manifests.lines().position(|line| line.contains("-1}")).unwrap() + 1;
     let wanted = format!(
         "all.yaml:{line}: spec.sessionAffinity.affinityCookieTtlSec: error: out of range; \

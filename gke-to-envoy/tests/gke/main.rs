@@ -1,7 +1,14 @@
 //! Manifests in, a running Envoy out. Every configuration that a test here gets is checked by the real Envoy.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests may panic"
+)]
+
 mod affinity;
-mod balancing;
 mod carried_over;
 mod command_line;
 mod endpoints;

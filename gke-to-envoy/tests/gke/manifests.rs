@@ -1,7 +1,7 @@
 //! Manifests to make examples of.
 
 /// Documents of one file.
-pub fn all<const N: usize>(documents: [String; N]) -> String {
+pub fn all(documents: &[String]) -> String {
     documents.join("---\n")
 }
 
@@ -94,12 +94,12 @@ pub fn path(path: &str, path_type: &str, service: &str) -> String {
 }
 
 /// A rule of an Ingress; without a host where that is empty.
-pub fn rule<const N: usize>(host: &str, paths: [String; N]) -> String {
+pub fn rule(host: &str, paths: &[String]) -> String {
     let host = if host.is_empty() { String::new() } else { format!("host: \"{host}\", ") };
     format!("{{{host}http: {{paths: [{}]}}}}", paths.join(", "))
 }
 
 /// A Deployment, a Service, a BackendConfig of this specification, and an Ingress that leads there.
 pub fn configured(spec: &str) -> String {
-    all([deployment("app", 2), service_with_config("app"), backend_config("app", spec), ingress_to("app")])
+    all(&[deployment("app", 2), service_with_config("app"), backend_config("app", spec), ingress_to("app")])
 }

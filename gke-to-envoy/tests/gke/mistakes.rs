@@ -122,7 +122,7 @@ fn an_unknown_kind_or_version_is_a_mistake() {
 #[test]
 fn what_is_referred_to_must_be_there() {
     let base = [deployment("app", 1), service("app")];
-    let with = |document: String| mistake(&all([base[0].clone(), base[1].clone(), document]));
+    let with = |document: String| mistake(&all(&[base[0].clone(), base[1].clone(), document]));
     assert_eq!(
         with(ingress_to("other")),
         "spec.defaultBackend.service.name: error: no such Service in namespace default; \
@@ -138,22 +138,22 @@ fn what_is_referred_to_must_be_there() {
     );
     let annotation = "cloud.google.com/backend-config: '{\"default\": \"app\"}'";
     assert_eq!(
-        mistake(&all([deployment("app", 1), annotated(&service("app"), annotation), ingress_to("app")])),
+        mistake(&all(&[deployment("app", 1), annotated(&service("app"), annotation), ingress_to("app")])),
         "metadata.annotations[cloud.google.com/backend-config]: error: no such BackendConfig in namespace default; \
          allowed: a BackendConfig among the manifests; given: \"app\""
     );
     assert_eq!(
-        mistake(&all([service("app"), ingress_to("app")])),
+        mistake(&all(&[service("app"), ingress_to("app")])),
         "spec.selector: error: no manifest has its pods; allowed: a Deployment or StatefulSet with these labels, or \
          --endpoints app=ADDRESS,…; given: {app: app}"
     );
     assert_eq!(
-        mistake(&all([deployment("app", 1), service("app").replace("8080", "admin"), ingress_to("app")])),
+        mistake(&all(&[deployment("app", 1), service("app").replace("8080", "admin"), ingress_to("app")])),
         "spec.ports[0]: error: its pods have no such port; allowed: the name of one of its pods' ports, a number, or \
          addresses with ports in --endpoints; given: targetPort admin"
     );
     assert_eq!(
-        mistake(&all([deployment("app", 0), service("app"), ingress_to("app")])),
+        mistake(&all(&[deployment("app", 0), service("app"), ingress_to("app")])),
         "spec.replicas: error: there is no pod to send requests to; \
          allowed: an integer from 1, or --endpoints app=ADDRESS,…; given: 0"
     );
@@ -162,7 +162,7 @@ fn what_is_referred_to_must_be_there() {
 #[test]
 fn objects_of_another_namespace_are_not_there() {
     let elsewhere = service("app").replace("  name: app\n", "  name: app\n  namespace: other\n");
-    assert!(mistake(&all([deployment("app", 1), elsewhere, ingress_to("app")])).starts_with(
+    assert!(mistake(&all(&[deployment("app", 1), elsewhere, ingress_to("app")])).starts_with(
         "spec.defaultBackend.service.name: error: no such Service in namespace default; \
              allowed: a Service among the manifests"
     ));
@@ -171,7 +171,7 @@ fn objects_of_another_namespace_are_not_there() {
 #[test]
 fn an_annotation_that_gke_cannot_read_is_a_mistake() {
     let told = |annotation: &str| {
-        mistake(&all([deployment("app", 1), annotated(&service("app"), annotation), ingress_to("app")]))
+        mistake(&all(&[deployment("app", 1), annotated(&service("app"), annotation), ingress_to("app")]))
     };
     let allowed = r#"allowed: {"default": "NAME", "ports": {"PORT": "NAME"}}, at least one name"#;
     let field = "metadata.annotations[cloud.google.com/backend-config]";
@@ -200,7 +200,7 @@ fn an_annotation_that_gke_cannot_read_is_a_mistake() {
 #[test]
 fn a_host_or_path_that_kubernetes_or_gke_would_refuse_is_a_mistake() {
     let told = |rules: String| {
-        mistake(&all([deployment("app", 1), service("app"), ingress(&format!("{{rules: [{rules}]}}"))]))
+        mistake(&all(&[deployment("app", 1), service("app"), ingress(&format!("{{rules: [{rules}]}}"))]))
     };
     for host in [
         "192.0.2.1",
@@ -211,7 +211,7 @@ fn a_host_or_path_that_kubernetes_or_gke_would_refuse_is_a_mistake() {
         "under_score.example",
         "-a.example",
     ] {
-        let mistake = told(rule(host, [path("/", "Prefix", "app")]));
+        let mistake = told(rule(host, &[path("/", "Prefix", "app")]));
         assert!(mistake.starts_with("spec.rules[0].host: error: not a host; allowed: "), "{host}: {mistake}");
     }
     for (path_type, wrong) in [
@@ -220,18 +220,18 @@ fn a_host_or_path_that_kubernetes_or_gke_would_refuse_is_a_mistake() {
         ("ImplementationSpecific", vec!["no-slash", "/star*", "/*/star", "/a?b", "/a#b"]),
     ] {
         for wrong in wrong {
-            let mistake = told(rule("", [path(wrong, path_type, "app")]));
+            let mistake = told(rule("", &[path(wrong, path_type, "app")]));
             let wanted = "spec.rules[0].http.paths[0].path: error: not a path of this type; allowed: ";
             assert!(mistake.starts_with(wanted), "{path_type} {wrong}: {mistake}");
         }
     }
-    let untyped = rule("", [path("/", "Prefix", "app").replace("pathType: Prefix, ", "")]);
+    let untyped = rule("", &[path("/", "Prefix", "app").replace("pathType: Prefix, ", "")]);
     assert_eq!(
         told(untyped),
         "spec.rules[0].http.paths[0].pathType: error: missing; allowed: Exact, Prefix, ImplementationSpecific"
     );
     assert_eq!(
-        told(rule("", [path("/", "prefix", "app")])),
+        told(rule("", &[path("/", "prefix", "app")])),
         "spec.rules[0].http.paths[0].pathType: error: unknown value; \
          allowed: Exact, Prefix, ImplementationSpecific; given: \"prefix\""
     );
@@ -239,7 +239,7 @@ fn a_host_or_path_that_kubernetes_or_gke_would_refuse_is_a_mistake() {
 
 #[test]
 fn an_ingress_that_is_not_gkes_or_leads_to_no_service_is_a_mistake() {
-    let with = |ingress: String| mistake(&all([deployment("app", 1), service("app"), ingress]));
+    let with = |ingress: String| mistake(&all(&[deployment("app", 1), service("app"), ingress]));
     assert_eq!(
         with(annotated(
             &ingress_to("app").replace("spec: ", "spec:\n  "),
@@ -265,7 +265,7 @@ fn an_ingress_that_is_not_gkes_or_leads_to_no_service_is_a_mistake() {
 
 #[test]
 fn two_manifests_of_one_name_are_a_mistake() {
-    let twice = all([configured("{}"), backend_config("app", "{}")]);
+    let twice = all(&[configured("{}"), backend_config("app", "{}")]);
     assert!(
         mistake(&twice).starts_with(
             "metadata.name: error: a second BackendConfig of this name; the first is at all.yaml:"
@@ -275,7 +275,7 @@ fn two_manifests_of_one_name_are_a_mistake() {
 
 #[test]
 fn of_several_ingresses_one_must_be_chosen() {
-    let two = all([configured("{}"), ingress_to("app").replace("name: main", "name: other")]);
+    let two = all(&[configured("{}"), ingress_to("app").replace("name: main", "name: other")]);
     assert_eq!(
         mistake(&two),
         "metadata.name: error: a second Ingress, which has a balancer of its own in GKE; \
@@ -287,6 +287,6 @@ fn of_several_ingresses_one_must_be_chosen() {
         convert_with(&two, &["--ingress", "third"]).mistakes(),
         ["--ingress: error: no such Ingress; allowed: default/main, default/other; given: third"]
     );
-    let none = all([deployment("app", 1), service("app")]);
+    let none = all(&[deployment("app", 1), service("app")]);
     assert_eq!(convert(&none).mistakes(), ["FILE: error: no Ingress among the manifests; allowed: one"]);
 }

@@ -109,7 +109,7 @@ async fn certificates_and_addresses_of_an_ingress_are_named() {
         ("spec.tls[0]", spec),
         ("spec.tls[1]", spec),
     ]);
-    assert_eq!(told(&all([deployment("app", 1), service("app"), ingress])).await, wanted);
+    assert_eq!(told(&all(&[deployment("app", 1), service("app"), ingress])).await, wanted);
 }
 
 #[tokio::test]
@@ -117,14 +117,14 @@ async fn annotations_of_a_service_without_an_equal_are_named() {
     let annotation = "networking.gke.io/max-rate-per-endpoint: \"10\"";
     let service = annotated(&service("app"), annotation);
     let field = "metadata.annotations[networking.gke.io/max-rate-per-endpoint]";
-    let manifests = all([deployment("app", 1), service, ingress_to("app")]);
+    let manifests = all(&[deployment("app", 1), service, ingress_to("app")]);
     assert_eq!(told(&manifests).await, pairs([(field, annotation)]));
 }
 
 #[tokio::test]
 async fn kubernetes_own_affinity_is_told_apart_from_that_of_the_ingress() {
     let service = service("app").replace("spec:\n", "spec:\n  sessionAffinity: ClientIP\n");
-    let manifests = all([deployment("app", 1), service, ingress_to("app")]);
+    let manifests = all(&[deployment("app", 1), service, ingress_to("app")]);
     let written = convert(&manifests).written().await;
     let note =
         written.notes().into_iter().find(|note| note.contains("a GKE Ingress does not heed it")).unwrap();
@@ -135,7 +135,7 @@ async fn kubernetes_own_affinity_is_told_apart_from_that_of_the_ingress() {
 
 #[tokio::test]
 async fn manifests_that_nothing_leads_to_are_named() {
-    let other = all([
+    let other = all(&[
         deployment("other", 1),
         service("other"),
         crate::manifests::backend_config("other", "{cdn: {enabled: true}}"),

@@ -23,14 +23,14 @@ async fn with_endpoints(endpoints: &[&str]) -> Written {
 async fn without_addresses_pods_are_called_as_those_of_a_stateful_set() {
     let written = convert(&configured("{}")).written().await;
     assert_eq!(written.pods(), pods([("app-0", "app-0.app:8080"), ("app-1", "app-1.app:8080")]));
-    let one = all([deployment("app", 1).replace("  replicas: 1\n", ""), service("app"), ingress_to("app")]);
+    let one = all(&[deployment("app", 1).replace("  replicas: 1\n", ""), service("app"), ingress_to("app")]);
     assert_eq!(convert(&one).written().await.pods(), pods([("app-0", "app-0.app:8080")]));
 }
 
 #[tokio::test]
 async fn the_pods_of_a_stateful_set_have_the_names_of_its_governing_service_and_first_ordinal() {
     let spec = "  serviceName: pods\n  ordinals: {start: 5}\n";
-    let manifests = all([stateful(spec), service("app"), ingress_to("app")]);
+    let manifests = all(&[stateful(spec), service("app"), ingress_to("app")]);
     let written = convert(&manifests).written().await;
     assert_eq!(written.pods(), pods([("app-5", "app-5.pods:8080"), ("app-6", "app-6.pods:8080")]));
     assert_eq!(written.notes(), [""; 0], "these names exist");
@@ -65,7 +65,7 @@ async fn addresses_take_the_place_of_names_in_the_order_of_the_replicas() {
 async fn a_service_of_several_workloads_has_the_pods_of_all() {
     let [stable, canary] = ["stable", "canary"]
         .map(|name| deployment(name, 1).replace(&format!("labels: {{app: {name}}}"), "labels: {app: app}"));
-    let manifests = all([stable, canary, service("app"), ingress_to("app")]);
+    let manifests = all(&[stable, canary, service("app"), ingress_to("app")]);
     let written = convert_with(&manifests, &["--endpoints", "canary=10.0.0.9"]).written().await;
     let wanted = [("stable-0", "stable-0.app:8080"), ("canary-0", "10.0.0.9:8080")];
     assert_eq!(written.pods(), pods(wanted));
@@ -76,7 +76,7 @@ async fn a_service_of_several_workloads_has_the_pods_of_all() {
 
 #[tokio::test]
 async fn a_service_whose_pods_no_manifest_has_gets_them_from_its_addresses() {
-    let manifests = all([service("app"), ingress_to("app")]);
+    let manifests = all(&[service("app"), ingress_to("app")]);
     let written = convert_with(&manifests, &["--endpoints", "app=10.0.0.1,10.0.0.2"]).written().await;
     assert_eq!(written.pods(), pods([("app-0", "10.0.0.1:8080"), ("app-1", "10.0.0.2:8080")]));
 }
@@ -84,9 +84,9 @@ async fn a_service_whose_pods_no_manifest_has_gets_them_from_its_addresses() {
 #[tokio::test]
 async fn services_of_the_same_pods_share_their_clusters() {
     let second = service("second").replace("selector: {app: second}", "selector: {app: app}");
-    let rules = rule("", [path("/a", "Prefix", "app"), path("/b", "Prefix", "second")]);
+    let rules = rule("", &[path("/a", "Prefix", "app"), path("/b", "Prefix", "second")]);
     let manifests =
-        all([deployment("app", 2), service("app"), second, ingress(&format!("{{rules: [{rules}]}}"))]);
+        all(&[deployment("app", 2), service("app"), second, ingress(&format!("{{rules: [{rules}]}}"))]);
     let written = convert(&manifests).written().await;
     assert_eq!(written.pods(), pods([("app-0", "app-0.app:8080"), ("app-1", "app-1.app:8080")]));
     let backends: Vec<_> = written.services().iter().map(|service| &service["backends"]).collect();
@@ -99,8 +99,8 @@ async fn pods_of_another_port_are_clusters_of_their_own() {
         "  - {name: web, port: 80, targetPort: http}\n  - {name: admin, port: 81, targetPort: 9090}\n";
     let two = service("app").replace("  - port: 80\n    targetPort: 8080\n", ports);
     let admin = path("/admin", "Prefix", "app").replace("number: 80", "name: admin");
-    let rules = rule("", [admin, path("/", "Prefix", "app")]);
-    let manifests = all([deployment("app", 1), two, ingress(&format!("{{rules: [{rules}]}}"))]);
+    let rules = rule("", &[admin, path("/", "Prefix", "app")]);
+    let manifests = all(&[deployment("app", 1), two, ingress(&format!("{{rules: [{rules}]}}"))]);
     let written = convert_with(&manifests, &["--endpoints", "app=10.0.0.1"]).written().await;
     assert_eq!(written.pods(), pods([("app-0-9090", "10.0.0.1:9090"), ("app-0", "10.0.0.1:8080")]));
     let names: Vec<_> = written.services().iter().map(|service| service["name"].as_str().unwrap()).collect();
@@ -117,7 +117,7 @@ async fn names_do_not_depend_on_what_else_an_ingress_leads_to() {
         "  - {name: web, port: 80, targetPort: http}\n  - {name: admin, port: 81, targetPort: 9090}\n";
     let two = service("app").replace("  - port: 80\n    targetPort: 8080\n", ports);
     let alone = ingress_to("app").replace("number: 80", "number: 81");
-    let written = convert(&all([deployment("app", 1), two, alone])).written().await;
+    let written = convert(&all(&[deployment("app", 1), two, alone])).written().await;
     assert_eq!(written.service()["name"], "app_81");
     assert_eq!(written.pods(), pods([("app-0-9090", "app-0.app:9090")]));
 }
