@@ -34,6 +34,8 @@ pub struct Balancer {
 pub struct BackendService {
     /// The filter's name for it, and that of its routes.
     pub name: String,
+    /// Where the Service's port stands.
+    pub place: Place,
     /// What ties a request to a pod.
     pub affinity_type: AffinityType,
     /// The life of a session, where it is written.
@@ -217,6 +219,7 @@ impl<'a> Maker<'a> {
             response_headers: config
                 .map_or_else(Vec::new, |config| headers::translated(&config.response_headers, report)),
             logging: config.and_then(|config| config.logging),
+            place: port.place.clone(),
             name,
         }
     }
@@ -276,5 +279,10 @@ impl<'a> Maker<'a> {
 fn name(service: &Service, port: &ServicePort) -> String {
     let name = &service.metadata.name;
     let is_first = service.ports.first().is_some_and(|first| first.number == port.number);
-    if is_first { name.clone() } else { format!("{name}_{}", port.number) }
+    if is_first {
+        return name.clone();
+    }
+    // The filter takes names of at most 64 bytes, Kubernetes Services of at most 63, in ASCII.
+    let suffix = format!("_{}", port.number);
+    name.chars().take(64 - suffix.len()).chain(suffix.chars()).collect()
 }

@@ -203,9 +203,10 @@ impl<T: Serialize> Serialize for Items<'_, T> {
     }
 }
 
-/// Lines of comment, each already as long as it should be.
+/// Comments above a document: paragraphs, and between them lines that begin with a space and stay as they are.
 pub fn heading(lines: &[String]) -> String {
-    let comment = |line: &String| if line.is_empty() { "#\n".to_owned() } else { format!("# {line}\n") };
+    let comment =
+        |line: &String| if line.starts_with(' ') { format!("# {line}\n") } else { wrapped(line, 0) };
     lines.iter().map(comment).collect()
 }
 

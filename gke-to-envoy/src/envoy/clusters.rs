@@ -7,7 +7,7 @@ use crate::health::Health;
 use crate::manifest::{AffinityType, AppProtocol};
 use crate::options::Host;
 use crate::pods::Pod;
-use crate::report::{Place, Report};
+use crate::report::Report;
 
 pub(super) fn all(plan: &Plan<'_>, report: &mut Report) -> Vec<Map> {
     let services = plan.balancer.services.iter();
@@ -32,7 +32,6 @@ fn pod_clusters(plan: &Plan<'_>, report: &mut Report) -> Vec<Map> {
     let mut clusters: Vec<(&Pod, Map)> = Vec::new();
     for (service, pod) in services.flat_map(|service| service.pods.iter().map(move |pod| (service, pod))) {
         let cluster = pod_cluster(service, pod);
-        let place = Place::argument("output");
         match clusters.iter().find(|(other, _)| other.cluster == pod.cluster || same_address(other, pod)) {
             Some((_, other)) if *other == cluster => {}
             Some((other, _)) if other.cluster == pod.cluster => {
@@ -41,7 +40,7 @@ fn pod_clusters(plan: &Plan<'_>, report: &mut Report) -> Vec<Map> {
                      health check or address",
                     pod.cluster
                 );
-                report.error(&place, text);
+                report.error(&service.place, text);
             }
             Some((other, _)) => {
                 let text = format!(
@@ -49,7 +48,7 @@ fn pod_clusters(plan: &Plan<'_>, report: &mut Report) -> Vec<Map> {
                      lead to different ones",
                     other.cluster, pod.cluster, pod.host, pod.port
                 );
-                report.error(&place, text);
+                report.error(&service.place, text);
             }
             None => clusters.push((pod, cluster)),
         }

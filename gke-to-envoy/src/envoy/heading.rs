@@ -9,15 +9,16 @@ pub(super) fn lines(plan: &Plan<'_>) -> Vec<String> {
     let files: Vec<_> = plan.options.files.iter().map(|file| file.display().to_string()).collect();
     let mut lines = vec![
         format!(
-            "The GKE Ingress {} as an Envoy configuration, made by gke-to-envoy from",
-            plan.balancer.name
+            "The GKE Ingress {} as an Envoy configuration, made by gke-to-envoy from {}.",
+            plan.balancer.name,
+            files.join(", ")
         ),
-        format!("{}.", files.join(", ")),
         String::new(),
     ];
     lines.extend(table(&rows(plan)));
     lines.push(String::new());
-    lines.extend(plan.balancer.services.iter().map(|service| affinity(plan, service)));
+    let services = plan.balancer.services.iter();
+    lines.extend(table(&services.map(|service| affinity(plan, service)).collect::<Vec<_>>()));
     lines.push(String::new());
     match plan.key_env() {
         Some(variable) => lines.extend([
@@ -30,9 +31,9 @@ pub(super) fn lines(plan: &Plan<'_>) -> Vec<String> {
     if plan.key_env().is_none() && plan.balancer.services.iter().any(|service| service.cookie.is_some()) {
         lines.extend([
             String::new(),
-            "Without keys nothing authenticates the cookies: a client can make one up and so choose its pod."
+            "Without keys nothing authenticates the cookies: a client can make one up and so choose its pod. With \
+             --key-env SESSION_AFFINITY_KEY they are encrypted and authenticated."
                 .to_owned(),
-            "With --key-env SESSION_AFFINITY_KEY they are encrypted and authenticated.".to_owned(),
         ]);
     }
     lines
@@ -58,7 +59,8 @@ fn table(rows: &[(String, String)]) -> Vec<String> {
     rows.iter().map(|(what, service)| format!("  {what:width$}   {service}")).collect()
 }
 
-fn affinity(plan: &Plan<'_>, service: &BackendService) -> String {
+/// A service, what ties requests to its pods, and where those are.
+fn affinity(plan: &Plan<'_>, service: &BackendService) -> (String, String) {
     let life = match service.cookie_ttl_sec {
         Some(seconds) if seconds > 0 => format!("{seconds} seconds"),
         _ => "until the browser closes".to_owned(),
@@ -72,5 +74,5 @@ fn affinity(plan: &Plan<'_>, service: &BackendService) -> String {
         Some(directory) => super::endpoints::path(directory, service).display().to_string(),
         None => pods.join(", "),
     };
-    format!("{}: {affinity}; {pods}", service.name)
+    (service.name.clone(), format!("{affinity}   {pods}"))
 }

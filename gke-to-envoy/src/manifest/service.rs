@@ -105,6 +105,15 @@ impl Service {
         spec.ignore(&["internalTrafficPolicy", "healthCheckNodePort", "ipFamilies", "ipFamilyPolicy"]);
         spec.ignore(&["publishNotReadyAddresses", "allocateLoadBalancerNodePorts", "trafficDistribution"]);
         spec.ignore(&["sessionAffinity", "sessionAffinityConfig"]);
+        if metadata.name.len() > 63 || metadata.name.contains('.') {
+            let allowed = "lower-case letters, digits and `-`, at most 63";
+            report.mistake(
+                &metadata.place,
+                "not a Service's name",
+                allowed,
+                format_args!("{:?}", metadata.name),
+            );
+        }
         let kind = spec.get("type").map_or(Some("ClusterIP"), |item| service_type(&item, report));
         if kind == Some("ClusterIP")
             && let Some(neg) = metadata.annotation(NEG)

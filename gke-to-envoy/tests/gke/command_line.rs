@@ -98,10 +98,9 @@ fn a_secret_has_no_place_on_the_command_line() {
 async fn what_is_written_is_for_people() {
     let spec = "{sessionAffinity: {affinityType: GENERATED_COOKIE, affinityCookieTtlSec: 50}}";
     let written = convert_with(&configured(spec), &[]).written().await;
-    let heading =
-        "# The GKE Ingress main as an Envoy configuration, made by gke-to-envoy from\n# all.yaml.\n";
+    let heading = "# The GKE Ingress main as an Envoy configuration, made by gke-to-envoy from all.yaml.\n";
     assert!(written.text.starts_with(heading), "{}", written.text);
-    assert!(written.text.contains("# app: cookie GCLB, 50 seconds; app-0, app-1\n"), "{}", written.text);
+    assert!(written.text.contains("#   app   cookie GCLB, 50 seconds   app-0, app-1\n"), "{}", written.text);
     assert!(written.text.contains("Without keys nothing authenticates the cookies"));
     for line in written.text.lines() {
         let is_long_by_itself = line.contains("@type") || line.contains("healthCheck");

@@ -106,8 +106,11 @@ async fn pods_of_another_port_are_clusters_of_their_own() {
     let names: Vec<_> = written.services().iter().map(|service| service["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["app_81", "app"]);
     let mistakes = convert_with(&manifests, &["--endpoints", "app=10.0.0.1:8080"]).mistakes();
-    let wanted = "output: error: app-0-9090 and app-0 would be at one address, 10.0.0.1:8080: give addresses without \
-                  ports, where a Service's ports lead to different ones";
+    let line = manifests.lines().position(|line| line.contains("name: web,")).unwrap() + 1;
+    let wanted = format!(
+        "all.yaml:{line}: spec.ports[0]: error: app-0-9090 and app-0 would be at one address, 10.0.0.1:8080: give \
+         addresses without ports, where a Service's ports lead to different ones"
+    );
     assert_eq!(mistakes, [wanted]);
 }
 
@@ -120,6 +123,17 @@ async fn names_do_not_depend_on_what_else_an_ingress_leads_to() {
     let written = convert(&all(&[deployment("app", 1), two, alone])).written().await;
     assert_eq!(written.service()["name"], "app_81");
     assert_eq!(written.pods(), pods([("app-0-9090", "app-0.app:9090")]));
+}
+
+#[tokio::test]
+async fn the_longest_name_of_a_service_fits() {
+    let name = "n".repeat(63);
+    let ports =
+        "  - {name: web, port: 80, targetPort: http}\n  - {name: admin, port: 65535, targetPort: 9090}\n";
+    let two = service(&name).replace("  - port: 80\n    targetPort: 8080\n", ports);
+    let leads = ingress_to(&name).replace("number: 80", "number: 65535");
+    let written = convert(&all(&[deployment(&name, 1), two, leads])).written().await;
+    assert_eq!(written.service()["name"], format!("{}_65535", "n".repeat(58)));
 }
 
 #[test]
