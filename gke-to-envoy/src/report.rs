@@ -1,6 +1,6 @@
 //! What there is to say about manifests: mistakes, and what has no equal in Envoy.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 /// A place in a manifest, or an argument of the command line.
@@ -73,7 +73,15 @@ impl fmt::Display for Remark {
             Level::NotCarriedOver => "not carried over",
             Level::Note => "note",
         };
-        write!(f, "{}: {level}: {}", self.place, self.text)
+        // One line on a terminal, whatever a manifest holds.
+        let line = format!("{}: {level}: {}", self.place, self.text);
+        line.chars().try_for_each(|character| {
+            if character.is_control() {
+                write!(f, "{}", character.escape_default())
+            } else {
+                f.write_char(character)
+            }
+        })
     }
 }
 

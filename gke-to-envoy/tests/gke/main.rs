@@ -17,6 +17,7 @@ mod files;
 mod manifests;
 mod mistakes;
 mod not_carried_over;
+mod odd_manifests;
 mod pods;
 mod routing;
 mod support;

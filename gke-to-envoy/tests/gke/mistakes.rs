@@ -99,6 +99,12 @@ fn what_is_not_yaml_is_told_with_its_line() {
 }
 
 #[test]
+fn a_mistake_is_one_line_whatever_a_manifest_holds() {
+    let told = config("{\"\\e[31mred\\nblue\": 1}");
+    assert!(told.starts_with("spec.\\u{1b}[31mred\\nblue: error: unknown field; allowed: "), "{told}");
+}
+
+#[test]
 fn an_unknown_kind_or_version_is_a_mistake() {
     assert_eq!(
         mistake(&(configured("{}") + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n")),
