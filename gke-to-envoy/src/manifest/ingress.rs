@@ -136,8 +136,12 @@ fn rule(item: &Item<'_>, is_v1: bool, report: &mut Report) -> Option<Rule> {
     let host = rule.get("host").and_then(|item| host(&item, report));
     let http = rule.get("http");
     rule.refuse_others(report);
-    // As GKE does: a rule without paths is no rule, and its host's requests go where others do.
-    let http = http?.object(report)?;
+    let Some(http) = http else {
+        let text = "a rule without paths: as in GKE it counts for nothing, and its host is like any other";
+        report.note(&item.place(), text);
+        return None;
+    };
+    let http = http.object(report)?;
     let paths = http.require(report, "paths", "a list of paths");
     http.refuse_others(report);
     let paths = paths?.list(report);

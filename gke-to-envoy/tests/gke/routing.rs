@@ -255,6 +255,8 @@ async fn a_rule_without_paths_is_none() {
     let rules = ["{host: empty.example}".to_owned(), rule("", &[path("/", "Prefix", "a")])];
     let balancer = Balancer::of(&ingress(&format!("{{rules: [{}]}}", rules.join(", "))), &["a"]).await;
     balancer.sends(&[("empty.example", "/", "a")]).await;
+    let told = balancer.written.notes();
+    assert!(told.iter().any(|note| note.contains(": spec.rules[0]: note: a rule without paths")), "{told:?}");
 }
 
 #[tokio::test]
