@@ -2,8 +2,11 @@
 
 mod bench;
 mod build;
+mod compose;
 mod demo;
 mod lint;
+mod packages;
+mod screen;
 mod shell;
 mod strip;
 mod test;

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use console::style;
 use harness::envoy_binary;
 
-use crate::{build, shell};
+use crate::{build, compose, shell};
 
 /// What to test.
 #[derive(clap::Args)]
@@ -19,6 +19,9 @@ pub struct Test {
     /// Also the tests that go on for a minute or more, under load
     #[arg(long)]
     soak: bool,
+    /// In place of these tests, the Compose files on a Docker engine; starts one where none runs
+    #[arg(long, conflicts_with_all = ["matrix", "soak", "filter"])]
+    compose: bool,
     /// Only tests whose name contains this
     #[arg(long, value_name = "NAME")]
     filter: Option<String>,
@@ -47,6 +50,9 @@ struct Outcome {
 impl Test {
     /// Builds the module, gets Envoy, and runs the tests.
     pub fn run(&self) -> Result<()> {
+        if self.compose {
+            return compose::run();
+        }
         let trap = build::trap_for_tests()?;
         let modules = Modules { filter: build::run()?, trap };
         let envoy = envoy_binary::locate()?;
