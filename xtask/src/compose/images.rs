@@ -16,7 +16,7 @@ use super::docker::Docker;
 use crate::shell;
 
 /// The label of images that stand in for public ones.
-pub const STAND_IN: &str = "session-affinity.stand-in";
+const STAND_IN: &str = "session-affinity.stand-in";
 
 /// How long a registry may take to say the first word. Where there is none, that is not to hold anybody up.
 const FIRST_WORD: Duration = Duration::from_secs(10);
@@ -41,6 +41,7 @@ impl<'a> Images<'a> {
                 continue;
             }
             self.added.borrow_mut().push(image.clone());
+            self.remove_one(image).await?;
             if self.pull(image).await? {
                 continue;
             }
@@ -53,12 +54,33 @@ impl<'a> Images<'a> {
 
     /// Removes what was not here before.
     pub async fn remove(&self) -> Result<()> {
-        for image in self.added.take() {
-            if self.docker.run(&["image", "inspect", &image]).await.is_ok() {
-                self.docker.run(&["image", "rm", "--force", &image]).await?;
-            }
+        let added = self.added.borrow().clone();
+        for image in added {
+            self.remove_one(&image).await?;
         }
         Ok(())
+    }
+
+    /// What was not here before and is here now.
+    pub async fn left(&self) -> Vec<String> {
+        let mut left = self.added.borrow().clone();
+        for index in (0..left.len()).rev() {
+            if !self.exists(&left[index]).await {
+                left.remove(index);
+            }
+        }
+        left
+    }
+
+    async fn remove_one(&self, image: &str) -> Result<()> {
+        if self.exists(image).await {
+            self.docker.run(&["image", "rm", "--force", image]).await?;
+        }
+        Ok(())
+    }
+
+    async fn exists(&self, image: &str) -> bool {
+        self.docker.run(&["image", "inspect", image]).await.is_ok()
     }
 
     async fn is_here(&self, image: &str) -> bool {

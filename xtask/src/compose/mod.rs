@@ -8,9 +8,9 @@ mod project;
 mod scaling;
 mod visitor;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use console::style;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::docker::Docker;
 use self::images::Images;
@@ -26,6 +26,8 @@ const FILES: [&str; 2] = ["docker-compose.yml", "docker-compose.scale.yml"];
 pub fn run() -> Result<()> {
     build::run()?;
     tokio::runtime::Runtime::new()?.block_on(async {
+        // From here on a signal no longer ends this program before it has taken everything down.
+        let mut signals = Signals::listen()?;
         let docker = Docker::find().await?;
         let images = Images::new(&docker);
         let [pods, scaled] = FILES.map(|file| Project::new(&docker, file));
@@ -33,14 +35,14 @@ pub fn run() -> Result<()> {
         let screen = Screen::default();
         let tested = tokio::select! {
             tested = test(&images, &pods, &scaled, &screen) => tested,
-            signal = interrupted() => Err(signal),
+            () = signals.any() => Err(anyhow!("interrupted")),
         };
         let mut ends = vec![tested];
         // In this order: a project holds its images, and the engine holds all.
         ends.push(pods.down().await);
         ends.push(scaled.down().await);
         ends.push(images.remove().await);
-        ends.push(left_behind(&docker, &[&pods, &scaled], &screen).await);
+        ends.push(left_behind(&docker, &images, &[&pods, &scaled], &screen).await);
         drop((pods, scaled, images));
         ends.push(docker.end().await);
         let mut errors = ends.into_iter().filter_map(Result::err);
@@ -72,7 +74,12 @@ async fn with_log(project: &Project<'_>, walked: Result<()>) -> Result<()> {
     }
 }
 
-async fn left_behind(docker: &Docker, projects: &[&Project<'_>], screen: &Screen) -> Result<()> {
+async fn left_behind(
+    docker: &Docker,
+    images: &Images<'_>,
+    projects: &[&Project<'_>],
+    screen: &Screen,
+) -> Result<()> {
     screen.step("Nothing is left behind");
     let mut left = Vec::new();
     for project in projects {
@@ -84,27 +91,28 @@ async fn left_behind(docker: &Docker, projects: &[&Project<'_>], screen: &Screen
             left.extend(found.lines().map(|id| format!("{} {id}", list[0])));
         }
     }
-    let made = format!("label={}", images::STAND_IN);
-    let found = docker.run(&["image", "ls", "--quiet", "--filter", &made]).await?;
-    left.extend(found.lines().map(|id| format!("image {id}")));
+    left.extend(images.left().await.into_iter().map(|image| format!("image {image}")));
     screen.check(left.is_empty(), "no container, no network, no volume, no image of ours");
     if left.is_empty() { Ok(()) } else { bail!("left behind: {}", left.join(", ")) }
 }
 
-/// Ends when somebody wants this program to end.
-async fn interrupted() -> anyhow::Error {
-    let interrupted = async {
-        let (mut interrupt, mut terminate) =
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+/// What tells this program to end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).context("listening for signals");
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn any(&mut self) {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
         eprintln!("\ninterrupted: taking everything down");
-        Ok::<_, std::io::Error>(())
-    };
-    match interrupted.await.context("listening for signals") {
-        Ok(()) => anyhow::anyhow!("interrupted"),
-        Err(error) => error,
     }
 }
