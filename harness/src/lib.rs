@@ -15,6 +15,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod browser;
 pub mod client;
 pub mod config;
 pub mod envoy;
