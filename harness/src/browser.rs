@@ -33,8 +33,8 @@ const ARGUMENTS: [&str; 9] = [
     "--host-resolver-rules=MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ];
 
-/// How long the browser may take to end. A limit, not a time that is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the browser may take for anything. A limit, not a time that is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A browser with an empty profile, in which `anything.test` is 127.0.0.1. It ends when this is dropped.
 #[derive(Debug)]
@@ -62,7 +62,8 @@ impl Browser {
             capabilities.add_arg(argument)?;
         }
         let chromedriver = Chromedriver::start(chromedriver)?;
-        let driver = WebDriver::new(chromedriver.url(), capabilities).await.context("starting Chromium")?;
+        let driver = WebDriver::builder(chromedriver.url(), capabilities).request_timeout(PATIENCE);
+        let driver = driver.connect().await.context("starting Chromium")?;
         Ok(Self { driver, chromedriver, _profile: profile })
     }
 
