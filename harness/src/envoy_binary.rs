@@ -75,7 +75,9 @@ pub fn version_of(binary: &Path) -> Result<String> {
     Ok(version.with_context(|| format!("{} is no Envoy: {said}", binary.display()))?.to_owned())
 }
 
-pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+/// The first program of this name on the `PATH`.
+#[must_use]
+pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|directory| directory.join(program)).find(|file| is_executable(file))
 }

@@ -15,7 +15,6 @@
 //! # Ok(()) }
 //! ```
 
-pub mod browser;
 pub mod client;
 pub mod config;
 pub mod envoy;

@@ -1,6 +1,6 @@
 //! The demo page, as a person uses it.
 
-use harness::browser::By;
+use harness_browser::By;
 use serde_json::{Value, json};
 
 use crate::site::{Site, eventually};

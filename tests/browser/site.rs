@@ -4,10 +4,10 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding as _};
-use harness::browser::Browser;
 use harness::envoy::Envoy;
 use harness::pod::Pod;
 use harness::shipped::Shipped;
+use harness_browser::Browser;
 use rcgen::{CertifiedKey, KeyPair, PublicKeyData as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};

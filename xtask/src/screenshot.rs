@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use harness::browser::{Browser, By, PACKAGES};
 use harness::envoy_binary;
 use harness::pod::Pod;
+use harness_browser::{Browser, By, PACKAGES};
 
 use crate::demo::Demonstration;
 use crate::{build, packages};
@@ -66,10 +66,10 @@ impl Screenshot {
 
 /// A browser and its driver, installed where that is allowed.
 pub fn see_to_browser() -> Result<()> {
-    if harness::browser::locate().is_err() && packages::can_install() {
+    if harness_browser::locate().is_err() && packages::can_install() {
         packages::install(&PACKAGES)?;
     }
-    harness::browser::locate().map(drop)
+    harness_browser::locate().map(drop)
 }
 
 /// Stays for some requests, drops the cookie until a session begins on another pod, and talks to the WebSocket.

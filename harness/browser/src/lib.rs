@@ -1,4 +1,6 @@
 //! A real browser: headless Chromium, driven over WebDriver.
+//!
+//! A crate of its own, since `thirtyfour` has `String + …` mean more than one thing wherever it is used.
 
 use std::env;
 use std::io::{BufRead as _, BufReader};
@@ -13,7 +15,7 @@ use thirtyfour::{ChromiumLikeCapabilities as _, DesiredCapabilities};
 
 pub use thirtyfour::{By, WebDriver};
 
-use crate::envoy_binary::on_path;
+use harness::envoy_binary::on_path;
 
 /// The packages that bring the browser and its driver, as Debian calls them.
 pub const PACKAGES: [&str; 2] = ["chromium", "chromium-driver"];
