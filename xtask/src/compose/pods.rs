@@ -110,7 +110,7 @@ async fn replicas(project: &Project<'_>, screen: &Screen) -> Result<()> {
     screen.step(&format!("A backend gets more containers, and less: --scale {pod}=3, 0 and 1"));
     let mut visitor = session_on(project, pod).await?;
     let scaled = async |count: usize| {
-        project.up(&["--scale", &format!("{pod}={count}"), "--no-recreate"]).await?;
+        project.up(&["--scale", &format!("{pod}={count}")]).await?;
         if count > 0 { project.wait_for_addresses(pod, pod).await } else { Ok(()) }
     };
     scaled(3).await?;

@@ -48,7 +48,7 @@ pub async fn walk(project: &Project<'_>, screen: &Screen) -> Result<()> {
 
     screen.step("Envoy restarts");
     project.shown(&["restart", "envoy"]).await?;
-    project.up(&["--scale", "app=2", "--no-recreate"]).await?;
+    project.up(&["--scale", "app=2"]).await?;
     screen.check(all_stay(&mut visitors).await?, "all sessions go on where they were");
     screen.step("Down");
     project.shown(&["down"]).await
@@ -56,7 +56,7 @@ pub async fn walk(project: &Project<'_>, screen: &Screen) -> Result<()> {
 
 async fn scale(project: &Project<'_>, screen: &Screen, count: usize) -> Result<()> {
     screen.step(&format!("--scale {SERVICE}={count}"));
-    project.up(&["--scale", &format!("{SERVICE}={count}"), "--no-recreate"]).await?;
+    project.up(&["--scale", &format!("{SERVICE}={count}")]).await?;
     project.wait_for_addresses(SERVICE, SERVICE).await
 }
 
