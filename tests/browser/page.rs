@@ -31,6 +31,8 @@ async fn the_page_stays_on_its_pod_across_reloads_tabs_and_a_websocket() {
     message.send_keys("hello").await.unwrap();
     site.browser.click("#send").await.unwrap();
     site.shown("#log", |log| log.contains(&format!("{pod}: hello"))).await;
+    // The page, its WebSocket and its requests: at least three for each time it was opened.
+    eventually("all are counted", async || site.outcome("pinned").await, |count| *count >= 3 * 13).await;
     assert_eq!(site.outcome("invalid").await + site.outcome("repinned").await, 0);
 }
 

@@ -98,9 +98,8 @@ impl Site {
         cookies.pop()
     }
 
-    /// How often the filter counted this outcome.
+    /// How often the filter counted this outcome. It lags by up to a second: wait for the count of what came last.
     pub async fn outcome(&self, outcome: &str) -> u64 {
-        // Counters lag by up to a second; so does whoever asks.
         let name = format!("wasmcustom.session_affinity.service.default.outcome.{outcome}");
         self.envoy.stat(&name).await.unwrap()
     }
