@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 
 /// `dockerd` with all it has in a directory of its own. It changes neither the machine's firewall nor its
-/// forwarding, and makes no network but those of the projects. Dropping it kills it.
+/// forwarding, and makes no network but those of the projects. It ends when this is dropped, but [`Engine::stop`] says what goes wrong.
 pub struct Engine {
     child: Child,
     directory: TempDir,
@@ -71,8 +71,7 @@ impl Engine {
     /// Ends it, and removes all it had.
     pub async fn stop(mut self) -> Result<()> {
         let progress = Progress::start("ending the Docker engine");
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM).context("asking dockerd to end")?;
+        self.ask_to_end().context("asking dockerd to end")?;
         let deadline = Instant::now() + PATIENCE;
         while self.child.try_wait()?.is_none() {
             if Instant::now() > deadline {
@@ -104,6 +103,10 @@ impl Engine {
         }
     }
 
+    fn ask_to_end(&self) -> Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::TERM)?)
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(log_path(self.directory.path())).unwrap_or_default()
     }
@@ -111,7 +114,14 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // Both fail only where the engine has ended, as it should have.
+        // Where it was not stopped, something went wrong: a killed dockerd would leave its containerd behind.
+        if matches!(self.child.try_wait(), Ok(None)) && self.ask_to_end().is_ok() {
+            let deadline = Instant::now() + PATIENCE;
+            while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+                std::thread::sleep(POLL);
+            }
+        }
+        // Both fail only where it has ended, as it should have.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
