@@ -25,7 +25,7 @@ pub struct Screenshot {
     #[arg(long, default_value_t = 1000)]
     width: u32,
     /// The height of the window
-    #[arg(long, default_value_t = 880)]
+    #[arg(long, default_value_t = 900)]
     height: u32,
     /// In dark colours
     #[arg(long)]
