@@ -42,7 +42,8 @@ impl Call<'_, '_> {
             "proxy_get_property" => {
                 format!("{short} {}", String::from_utf8(self.bytes(0)).unwrap().replace('\0', "."))
             }
-            "proxy_replace_header_map_value"
+            "proxy_get_header_map_value"
+            | "proxy_replace_header_map_value"
             | "proxy_add_header_map_value"
             | "proxy_remove_header_map_value" => {
                 format!("{short} {}", String::from_utf8(self.bytes(1)).unwrap())
@@ -147,6 +148,13 @@ impl Call<'_, '_> {
                     None => encode(self.headers()),
                 };
                 self.hand_over(&pairs, 1)
+            }
+            "proxy_get_header_map_value" => {
+                let name = self.bytes(1);
+                match self.headers().iter().find(|(other, _)| *other == name).cloned() {
+                    Some((_, value)) => self.hand_over(&value, 3),
+                    None => NOT_FOUND,
+                }
             }
             "proxy_replace_header_map_value" => {
                 let (name, value) = (self.bytes(1), self.bytes(3));
