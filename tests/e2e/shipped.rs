@@ -2,6 +2,7 @@
 
 mod canary;
 mod canary_endpoints;
+mod dns;
 mod endpoints;
 mod every;
 mod header;
