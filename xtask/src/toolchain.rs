@@ -170,12 +170,13 @@ fn distribution_has_clippy() -> bool {
 }
 
 /// Whether packages can be installed: as root, where there is apt-get.
-fn can_install() -> bool {
+pub fn can_install() -> bool {
     shell::run_quietly(Command::new("id").arg("-u")).is_ok_and(|id| id == "0")
         && Path::new(BIN).join("apt-get").is_file()
 }
 
-fn install(packages: &[&str]) -> Result<()> {
+/// Installs packages of the distribution.
+pub fn install(packages: &[&str]) -> Result<()> {
     let progress = Progress::start(format!("apt-get install {}", packages.join(" ")));
     let apt_get = || {
         let mut command = Command::new("apt-get");
