@@ -13,6 +13,7 @@ use harness::envoy::{Envoy, Options};
 /// An Envoy that runs under callgrind, with one worker.
 pub struct Instrumented {
     envoy: Envoy,
+    /// Where callgrind writes. Gone with this.
     directory: tempfile::TempDir,
 }
 
@@ -53,7 +54,7 @@ impl Instrumented {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status()
-            .context("callgrind_control; is valgrind installed?")?;
+            .context("callgrind_control")?;
         if !status.success() {
             bail!("callgrind_control {arguments:?} failed");
         }

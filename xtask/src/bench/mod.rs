@@ -1,119 +1,171 @@
-//! `cargo xtask bench`: what a request costs, in instructions of the whole Envoy.
+//! `cargo xtask bench`: what a request costs, beside what Envoy's own filters cost in the same run.
 
+mod backends;
+mod bounds;
 mod callgrind;
+mod crossings;
+mod h2load;
+mod instructions;
+mod leaks;
+mod load;
+mod machine;
+mod memory;
+mod plots;
+mod process;
+mod progress;
 mod report;
+mod results;
+mod scale;
+mod simulation;
+mod starting;
 mod subjects;
+mod tables;
+mod tools;
 
-use std::time::Duration;
+use std::fs;
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, ensure};
-use harness::client::Client;
-use harness::pod::Pod;
-use harness::progress::Progress;
+use anyhow::{Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::build;
-use callgrind::Instrumented;
-use subjects::Subject;
+use backends::Backends;
+use instructions::Effort;
+use results::Results;
+use subjects::{NO_FILTER, REFERENCE, Subject};
 
 /// How much to measure.
 #[derive(clap::Args)]
 pub struct Bench {
-    /// One run of each instead of three
+    /// The most telling figures only, in less than three minutes, to target/bench
     #[arg(long)]
     quick: bool,
     /// Only subjects whose name contains this, beside the two that costs are compared with; writes no result
     #[arg(long, value_name = "NAME")]
     filter: Option<String>,
+    /// Only this measurement (may be given several times); writes to target/bench
+    #[arg(long, value_enum, value_name = "MEASUREMENT")]
+    only: Vec<Measurement>,
+    /// Fresh processes for each count of instructions; 3 by default, 1 with --quick
+    #[arg(long)]
+    runs: Option<usize>,
 }
 
-/// Cookies that every request carries beside the session's.
-const OTHER_COOKIES: &str = "theme=dark; consent=2026-01-01.all; _ga=GA1.1.1234567890.1234567890";
-/// Requests before counting starts: code is compiled and connections are made.
-const WARM_UP: u32 = 3_000;
-/// Requests that are counted.
-const COUNTED: u32 = 500;
-/// For how long what Envoy does by itself is counted, to be taken off.
-const IDLE: Duration = Duration::from_secs(2);
-
-/// What one subject costs: instructions per request, one figure for each run.
-pub struct Cost {
-    /// The subject.
-    pub name: &'static str,
-    /// Ascending.
-    pub runs: Vec<f64>,
-}
-
-impl Cost {
-    /// The middle one.
-    pub fn median(&self) -> f64 {
-        self.runs[self.runs.len() / 2]
-    }
-
-    /// From the least to the most, in per cent of the median.
-    pub fn spread(&self) -> f64 {
-        (self.runs[self.runs.len() - 1] - self.runs[0]) / self.median() * 100.0
-    }
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Measurement {
+    /// Instructions per request
+    Instructions,
+    /// Calls between Envoy and the filter
+    Calls,
+    /// Instructions with more backends, services, cookies
+    Scale,
+    /// CPU time and latency
+    Load,
+    /// Module size, time to load
+    Start,
+    /// Memory per worker
+    Memory,
+    /// Memory after many aborted streams
+    Leaks,
+    /// A fleet, simulated
+    Fleet,
 }
 
 impl Bench {
-    /// Measures, prints the table, and leaves `bench/results.md` and `bench/cost.svg`.
+    /// Measures, prints the tables, and leaves `bench/results.md` and its plots.
     pub fn run(&self) -> Result<()> {
+        for (tool, measurements) in [
+            (tools::VALGRIND, &[Measurement::Instructions, Measurement::Scale][..]),
+            (tools::H2LOAD, &[Measurement::Load, Measurement::Calls][..]),
+        ] {
+            if measurements.iter().any(|measurement| self.wants(*measurement)) {
+                tool.need()?;
+            }
+        }
         build::run()?;
-        let costs = tokio::runtime::Runtime::new()?.block_on(self.measure())?;
-        match &self.filter {
-            Some(_) => report::print(&costs),
-            None => report::write(&costs),
+        let results = tokio::runtime::Runtime::new()?.block_on(async {
+            // Whoever stops it leaves no Envoy behind.
+            let mut terminated = signal(SignalKind::terminate())?;
+            tokio::select! {
+                results = self.measure() => results,
+                _ = tokio::signal::ctrl_c() => bail!("stopped"),
+                _ = terminated.recv() => bail!("stopped"),
+            }
+        })?;
+        report::print(&results);
+        if let Some(directory) = self.directory() {
+            report::write(&results, &directory)?;
+            let shown = directory.strip_prefix(harness::workspace_root()).unwrap_or(&directory);
+            eprintln!("{}/results.md", shown.display());
+        }
+        Ok(())
+    }
+
+    /// Where results go: what is not complete must not replace what is committed.
+    fn directory(&self) -> Option<PathBuf> {
+        let complete = !self.quick && self.only.is_empty() && self.runs.is_none();
+        let name = if complete { "bench" } else { "target/bench" };
+        self.filter.is_none().then(|| harness::workspace_root().join(name))
+    }
+
+    fn wants(&self, measurement: Measurement) -> bool {
+        let filtered = matches!(measurement, Measurement::Instructions | Measurement::Calls);
+        if self.only.is_empty() {
+            self.filter.is_none() || filtered
+        } else {
+            self.only.contains(&measurement)
         }
     }
 
-    async fn measure(&self) -> Result<Vec<Cost>> {
-        let pods = (0..3).map(|index| Pod::start(&format!("neg-demo-{index}")));
-        let pods = pods.collect::<Result<Vec<_>>>()?;
-        let runs = if self.quick { 1 } else { 3 };
-        let mut costs = Vec::new();
-        for (index, subject) in subjects::all(&pods).into_iter().enumerate() {
-            if index >= 2 && self.filter.as_ref().is_some_and(|part| !subject.name.contains(part.as_str())) {
-                continue;
-            }
-            let progress = Progress::start(subject.name);
-            let mut cost = Cost { name: subject.name, runs: Vec::new() };
-            for _ in 0..runs {
-                cost.runs.push(instructions(&subject).await.with_context(|| subject.name)?);
-            }
-            cost.runs.sort_by(f64::total_cmp);
-            progress.finish(&format!("{:.0} instructions per request", cost.median()));
-            costs.push(cost);
-        }
-        Ok(costs)
+    fn pick<T>(&self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
     }
-}
 
-/// Instructions per request, without what Envoy does by itself meanwhile.
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-async fn instructions(subject: &Subject) -> Result<f64> {
-    let envoy = Instrumented::start(&subject.config).await?;
-    let url = envoy.url();
-    let client = Client::http1();
-    let first = client.fetch_with_cookie(&url, OTHER_COOKIES).await?;
-    let cookies = match first.cookie_pair("GCLB").filter(|_| subject.pinned) {
-        Some(session) => format!("{OTHER_COOKIES}; {session}"),
-        None => OTHER_COOKIES.to_owned(),
-    };
-    let mut pods = std::collections::HashSet::new();
-    for _ in 0..WARM_UP {
-        let reply = client.fetch_with_cookie(&url, &cookies).await?;
-        ensure!(reply.status == 200, "status {}", reply.status);
-        pods.insert(reply.pod);
+    async fn measure(&self) -> Result<Results> {
+        let backends = Backends::start().await?;
+        let subjects = self.chosen(subjects::all(&backends)?);
+        let mut effort = self.pick(Effort::FULL, Effort::QUICK);
+        effort.runs = self.runs.unwrap_or(effort.runs).max(1);
+        let mut results =
+            Results { module: fs::metadata(harness::module_path()?)?.len(), ..Results::default() };
+        // What depends on the machine's mood comes first, while it is cool.
+        if self.wants(Measurement::Load) {
+            let effort = load::Effort { rounds: self.pick(10, 3), seconds: self.pick(3, 1) };
+            results.load = Some(load::measure(&subjects, effort).await?);
+        }
+        if self.wants(Measurement::Start) {
+            results.starts = starting::measure(&backends, self.pick(5, 1)).await?;
+        }
+        if self.wants(Measurement::Memory) {
+            results.memory = Some(memory::measure(&backends, self.pick(3, 1)).await?);
+        }
+        if self.wants(Measurement::Calls) {
+            results.crossings = crossings::measure(&subjects).await?;
+        }
+        if self.wants(Measurement::Instructions) {
+            results.costs = instructions::measure("instructions", subjects, effort).await?;
+        }
+        if self.wants(Measurement::Scale) {
+            let amounts = self.pick(scale::Amounts::FULL, scale::Amounts::QUICK);
+            results.scale = scale::measure(&backends, &amounts, effort).await?;
+        }
+        if self.wants(Measurement::Leaks) {
+            results.leaks = leaks::measure(self.pick(200_000, 20_000)).await?;
+        }
+        if self.wants(Measurement::Fleet) {
+            results.churn = simulation::run(self.pick(1_000_000, 20_000)).await?;
+        }
+        Ok(results)
     }
-    ensure!(!subject.pinned || pods.len() == 1, "the session did not stick: {pods:?}");
-    let since = envoy.count()?;
-    tokio::time::sleep(IDLE).await;
-    let (idle, idle_time) = envoy.stop_counting(since)?;
-    let since = envoy.count()?;
-    for _ in 0..COUNTED {
-        client.fetch_with_cookie(&url, &cookies).await?;
+
+    fn chosen(&self, subjects: Vec<Subject>) -> Vec<Subject> {
+        let always = [NO_FILTER, REFERENCE];
+        let mut subjects = subjects;
+        subjects.retain(|subject| match &self.filter {
+            Some(part) => always.contains(&subject.name.as_str()) || subject.name.contains(part.as_str()),
+            None => !self.quick || subject.quick,
+        });
+        subjects
     }
-    let (total, time) = envoy.stop_counting(since)?;
-    let by_itself = idle as f64 * time.as_secs_f64() / idle_time.as_secs_f64();
-    Ok((total as f64 - by_itself) / f64::from(COUNTED))
 }
