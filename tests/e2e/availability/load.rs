@@ -144,9 +144,10 @@ impl Sender {
             request = request.body("four");
         }
         let (user, round, began) = (self.index, self.round, self.began);
+        let with = self.user.cookie.clone();
         async move {
             let sent = began.elapsed();
-            let mut answer = Answer { user, round, post, sent, ..Answer::default() };
+            let mut answer = Answer { user, round, post, sent, with, ..Answer::default() };
             let mut cookie = None;
             match request.send().await {
                 Ok(response) => {
@@ -160,7 +161,7 @@ impl Sender {
                 }
                 Err(error) => answer.broken = Some(format!("{error:?}")),
             }
-            answer.told = cookie.is_some();
+            answer.told.clone_from(&cookie);
             answer.done = began.elapsed();
             (answer, cookie)
         }
