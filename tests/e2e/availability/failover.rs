@@ -7,6 +7,7 @@ use harness::chi_squared;
 use harness::client::Client;
 use harness::envoy::Envoy;
 use harness::envoy_binary;
+use harness::shipped::Shipped;
 use serde_json::{Value, json};
 
 use super::fleet::{Fleet, SECOND};
@@ -24,19 +25,26 @@ pub fn bootstrap(fleet: &Fleet, fields: &Value) -> Value {
     bootstrap_of(files().last().unwrap(), fleet, fields)
 }
 
-/// This one of the files.
+/// This one of the files. A field that is null is left out.
 pub fn bootstrap_of(file: &str, fleet: &Fleet, fields: &Value) -> Value {
-    let mut bootstrap = fleet.shipped().load(file).unwrap();
+    adapted(&fleet.shipped(), file, fields)
+}
+
+/// This one of the files, with pods at these addresses.
+pub fn adapted(shipped: &Shipped, file: &str, fields: &Value) -> Value {
+    let mut bootstrap = shipped.load(file).unwrap();
     let plugin =
         &mut manager(&mut bootstrap)["http_filters"][0]["typed_config"]["config"]["configuration"]["value"];
     plugin["debugHeader"] = json!("x-debug");
     for (name, value) in fields.as_object().unwrap() {
         plugin[name] = value.clone();
     }
+    plugin.as_object_mut().unwrap().retain(|_, value| !value.is_null());
     bootstrap
 }
 
-fn manager(bootstrap: &mut Value) -> &mut Value {
+/// The connection manager of one of the files.
+pub fn manager(bootstrap: &mut Value) -> &mut Value {
     bootstrap.pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config").unwrap()
 }
 
@@ -56,7 +64,7 @@ pub fn files() -> &'static [&'static str] {
 
 /// What `die` does to one of four backends, and `revive` undoes. Returns the whole record, when it died, and when
 /// the filter said so.
-async fn death_and_return(
+pub async fn death_and_return(
     fleet: &mut Fleet,
     envoy: &Envoy,
     die: impl Fn(&mut Fleet),
@@ -71,7 +79,7 @@ async fn death_and_return(
         if ["app-1 ejected for", "app-1 fails its"].iter().any(|line| envoy.log().contains(line)) {
             break load.now();
         }
-        assert!(load.now() < death + SECOND * 10, "nobody noticed");
+        assert!(load.now() < death + SECOND * 15, "nobody noticed");
     };
     // Until POSTs that it still got have timed out, and all sessions have settled.
     load.go_on_for(2).await;
@@ -81,7 +89,7 @@ async fn death_and_return(
     let back = Instant::now();
     let client = Client::http1();
     while client.fetch(&envoy.url(), &[]).await.unwrap().pod != "app-1" {
-        assert!(back.elapsed() < SECOND * 10, "nobody begins a session there");
+        assert!(back.elapsed() < SECOND * 15, "nobody begins a session there");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     eprintln!("noticed after {:?}, back after {:?}", noticed.saturating_sub(death), back.elapsed());
@@ -91,11 +99,14 @@ async fn death_and_return(
 }
 
 /// The sessions of `app-1` moved once, or, by requests sent before they had `settled`, twice; spread over the others;
-/// for good. No other session moved, and none was answered by another backend than its own.
-fn assert_moved_once(record: &Record, death: Duration, settled: Duration) {
+/// for good. No other session moved or was answered by another backend than its own.
+pub fn assert_moved_once(record: &Record, death: Duration, settled: Duration) {
     let homes = record.until(death).homes();
     assert_eq!(homes.len(), USERS);
-    assert!(record.strayed().is_empty(), "{:#?}", record.strayed());
+    // Under load the filter does not ask who gave each answer, until it knows of failures.
+    for answer in record.strayed() {
+        assert!(homes[&answer.user] == "app-1" && answer.sent < settled, "{answer:#?}");
+    }
     let mut moved_to: BTreeMap<&str, u64> = ["app-0", "app-2", "app-3"].map(|pod| (pod, 0)).into();
     let mut in_two_steps = 0;
     let moves = record.moves();
@@ -111,7 +122,10 @@ fn assert_moved_once(record: &Record, death: Duration, settled: Duration) {
         in_two_steps += usize::from(moves.len() == 2);
     }
     let counts: Vec<u64> = moved_to.into_values().collect();
-    eprintln!("{} requests; {counts:?} moved, {in_two_steps} in two steps", record.answers().len());
+    let (requests, strayed) = (record.answers().len(), record.strayed().len());
+    eprintln!(
+        "{requests} requests; {counts:?} moved, {in_two_steps} in two steps; {strayed} did not at once"
+    );
     assert!(chi_squared(&counts, &[1.0, 1.0, 1.0]) > UNLIKELY, "{counts:?}");
 }
 

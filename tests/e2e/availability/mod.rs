@@ -9,5 +9,7 @@ mod outages;
 mod passive;
 mod record;
 mod rolling;
+mod silence;
+mod stopped;
 mod updates;
 mod vm_loss;
