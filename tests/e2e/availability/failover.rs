@@ -11,7 +11,7 @@ use harness::shipped::Shipped;
 use serde_json::{Value, json};
 
 use super::fleet::{Fleet, SECOND};
-use super::load::{Load, alone, users};
+use super::load::{Load, PATIENCE, alone, users};
 use super::record::{Move, Record};
 use crate::workers::assert_no_vm_failed;
 
@@ -48,10 +48,10 @@ pub fn manager(bootstrap: &mut Value) -> &mut Value {
     bootstrap.pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config").unwrap()
 }
 
-/// Health checks with this interval and timeout.
+/// Health checks with this interval and timeout. Three in a row must fail, lest a busy machine take a backend out.
 pub fn checks(seconds: u32) -> Value {
     json!({
-        "checkIntervalSec": seconds, "timeoutSec": seconds, "healthyThreshold": 1, "unhealthyThreshold": 2
+        "checkIntervalSec": seconds, "timeoutSec": seconds, "healthyThreshold": 1, "unhealthyThreshold": 3
     })
 }
 
@@ -79,17 +79,18 @@ pub async fn death_and_return(
         if ["app-1 ejected for", "app-1 fails its"].iter().any(|line| envoy.log().contains(line)) {
             break load.now();
         }
-        assert!(load.now() < death + SECOND * 15, "nobody noticed");
+        assert!(load.now() < death + PATIENCE, "nobody noticed");
     };
     // Until POSTs that it still got have timed out, and all sessions have settled.
     load.go_on_for(2).await;
     tokio::time::sleep((noticed + SECOND).saturating_sub(load.now())).await;
     load.go_on_for(1).await;
+    envoy.wait_for_log("app-1 fails its", PATIENCE).await.unwrap();
     revive(fleet);
     let back = Instant::now();
     let client = Client::http1();
     while client.fetch(&envoy.url(), &[]).await.unwrap().pod != "app-1" {
-        assert!(back.elapsed() < SECOND * 15, "nobody begins a session there");
+        assert!(back.elapsed() < PATIENCE, "nobody begins a session there");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     eprintln!("noticed after {:?}, back after {:?}", noticed.saturating_sub(death), back.elapsed());
