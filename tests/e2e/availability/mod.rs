@@ -9,6 +9,7 @@ mod outages;
 mod passive;
 mod record;
 mod rolling;
+mod services;
 mod silence;
 mod stopped;
 mod updates;
