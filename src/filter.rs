@@ -5,9 +5,6 @@ mod response;
 
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
-
 use crate::affinity::Part;
 use crate::backends::BackendId;
 use crate::health::View;
@@ -15,6 +12,16 @@ use crate::host;
 use crate::outcome::Outcome;
 use crate::plugin::Plugin;
 use crate::token::NONCE_LEN;
+
+/// How a stream goes on after a callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Action {
+    /// To the next filter.
+    Continue = 0,
+    /// Not: its answer is under way.
+    Pause = 1,
+}
 
 /// One request and its response.
 pub struct Filter {
@@ -50,24 +57,12 @@ struct Envelope {
 impl Filter {
     /// For a new stream.
     #[must_use]
-    pub fn new(plugin: Rc<Plugin>) -> Self {
+    pub const fn new(plugin: Rc<Plugin>) -> Self {
         Self { plugin, served: None }
     }
-}
 
-impl Context for Filter {}
-
-/// A request that nobody answered counts too.
-impl Drop for Filter {
-    fn drop(&mut self) {
-        if let Some(served) = &self.served {
-            self.plugin.count(served.service, served.outcome);
-        }
-    }
-}
-
-impl HttpContext for Filter {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+    /// The request's headers are there.
+    pub fn on_request_headers(&mut self) -> Action {
         #[cfg(feature = "trap-for-tests")]
         if host::header(host::Headers::Request, "x-trap").is_some() {
             std::process::abort();
@@ -88,7 +83,8 @@ impl HttpContext for Filter {
         Action::Continue
     }
 
-    fn on_http_response_headers(&mut self, count: usize, _end_of_stream: bool) -> Action {
+    /// The response's headers are there, so many of them.
+    pub fn on_response_headers(&mut self, count: usize) {
         if let Some(served) = self.served.take()
             && let Some(service) = self.plugin.services.all().get(served.service)
         {
@@ -96,6 +92,14 @@ impl HttpContext for Filter {
         } else {
             response::hide_endpoint(&self.plugin);
         }
-        Action::Continue
+    }
+}
+
+/// A request that nobody answered counts too.
+impl Drop for Filter {
+    fn drop(&mut self) {
+        if let Some(served) = &self.served {
+            self.plugin.count(served.service, served.outcome);
+        }
     }
 }

@@ -1,12 +1,10 @@
 //! The calls made to Envoy (proxy-wasm ABI 0.2.1 and two of WASI), none of which can panic: any status but Ok is
-//! "no answer". The SDK's own wrappers panic on bytes that are not UTF-8 and on statuses they do not know.
+//! "no answer". An SDK's wrappers panic on bytes that are not UTF-8 and on statuses they do not know.
 
 #![allow(unsafe_code, reason = "the ABI is C functions and pointers into our own memory")]
 
-use std::ptr::{null_mut, slice_from_raw_parts_mut};
+use std::ptr::{null, null_mut, slice_from_raw_parts_mut};
 use std::time::Duration;
-
-use proxy_wasm::hostcalls;
 
 /// A header map of the current stream.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +70,18 @@ mod abi {
             headers_size: usize,
             grpc_status: i32,
         ) -> u32;
+        pub fn proxy_http_call(
+            cluster: *const u8,
+            cluster_size: usize,
+            headers: *const u8,
+            headers_size: usize,
+            body: *const u8,
+            body_size: usize,
+            trailers: *const u8,
+            trailers_size: usize,
+            timeout_milliseconds: u32,
+            token: *mut u32,
+        ) -> u32;
         pub fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
         pub fn proxy_increment_metric(id: u32, offset: i64) -> u32;
         pub fn proxy_get_shared_data(
@@ -103,7 +113,7 @@ fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> 
     if data.is_null() {
         return Some(Vec::new());
     }
-    // SAFETY: the SDK's `malloc` made this block with exactly this size, for us to own.
+    // SAFETY: our `malloc` made this block with exactly this size, for us to own.
     Some(unsafe { Box::from_raw(slice_from_raw_parts_mut(data, size)) }.into_vec())
 }
 
@@ -225,7 +235,7 @@ pub fn remove_header(map: Headers, name: &str) {
 #[must_use]
 pub fn send_local_response(status: u32, details: &str, body: &str) -> bool {
     const NO_GRPC_STATUS: i32 = -1;
-    let no_headers = 0_u32.to_le_bytes();
+    let no_headers = encode(&[]);
     // SAFETY: the host reads details, body and the encoded empty header map.
     let answered = unsafe {
         abi::proxy_send_local_response(
@@ -298,19 +308,48 @@ impl Counter {
     }
 }
 
-/// Sends a GET to a cluster. The answer comes to the root context's `on_http_call_response` under the token.
-/// `None` where the cluster is unknown or has no host to ask. This is the SDK's own call, since its dispatcher
-/// takes answers only to calls that went through it; it knows each status that Envoy gives here.
+/// Sends a GET to a cluster. The answer comes to the plugin under the token, a failure too. `None` where the cluster
+/// is unknown or has no host to ask.
 #[must_use]
 pub fn get(cluster: &str, path: &str, timeout: Duration) -> Option<u32> {
-    let headers = vec![
+    let headers = encode(&[
         (":method", "GET"),
         (":scheme", "http"),
         (":authority", cluster),
         (":path", path),
         ("user-agent", "session-affinity-health-check"),
-    ];
-    hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
+    ]);
+    let trailers = encode(&[]);
+    let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    let mut token = 0;
+    // SAFETY: the host reads name, headers, the empty body and trailers, and writes the token.
+    let status = unsafe {
+        abi::proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            null(),
+            0,
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout,
+            &raw mut token,
+        )
+    };
+    (status == OK).then_some(token)
+}
+
+/// A header map as [`HeaderPairs`] reads it.
+fn encode(pairs: &[(&str, &str)]) -> Vec<u8> {
+    let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+    let sizes = pairs.iter().flat_map(|(name, value)| [number(name.len()), number(value.len())].concat());
+    let mut bytes: Vec<u8> = number(pairs.len()).into_iter().chain(sizes).collect();
+    for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
+        bytes.extend(text.bytes());
+        bytes.push(0);
+    }
+    bytes
 }
 
 /// A value that all VMs of this `vm_id` share, and its version.

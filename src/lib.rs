@@ -2,8 +2,9 @@
 //! request header which the route's `cluster_header` names, so that Envoy itself sends every request of a
 //! session to the same backend.
 //!
-//! Three modules touch the host: [`plugin`] (configuration in, services out), [`filter`] (one HTTP stream) and
-//! [`host`] (the calls made to Envoy). All others take plain values and know no host, clock or randomness.
+//! The edge: `exports` is what Envoy calls, [`host`] what Envoy is asked; between them stand [`plugin`] (configuration
+//! in, services out) and [`filter`] (one HTTP stream). All other modules take plain values and know no host, clock or
+//! randomness.
 
 pub mod affinity;
 pub mod announcement;
@@ -14,6 +15,8 @@ pub mod config;
 pub mod cookie;
 pub mod endpoint;
 pub mod evidence;
+#[cfg(target_arch = "wasm32")]
+mod exports;
 pub mod filter;
 pub mod hash;
 pub mod health;
@@ -26,10 +29,3 @@ pub mod service;
 pub mod session;
 pub mod token;
 pub mod watch;
-
-mod start {
-    proxy_wasm::main! {{
-        crate::host::start_logging();
-        proxy_wasm::set_root_context(|_| crate::plugin::root_context());
-    }}
-}

@@ -5,11 +5,7 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
-
 use crate::config::Config;
-use crate::filter::Filter;
 use crate::hash::{hash, mix};
 use crate::health::{Board, Recorded, Testimony};
 use crate::host::{self, Counter, Headers, Version};
@@ -26,25 +22,10 @@ const PROBER_GONE: Millis = 1_500;
 /// So often a worker tries to change the shared board before another's change.
 const MAX_TRIES: usize = 16;
 
-/// The root context for Envoy's plugin.
-#[must_use]
-pub fn root_context() -> Box<dyn RootContext> {
-    Box::new(Root { plugin: Rc::new(Plugin::new(None)), prober: Prober::default() })
-}
-
-struct Root {
+/// One plugin of Envoy's on one worker: what it is configured to do, and its part in probing.
+pub struct Root {
     plugin: Rc<Plugin>,
     prober: Prober,
-}
-
-impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, _headers: usize, _body: usize, _trailers: usize) {
-        if let Some(target) = self.prober.target_of(token) {
-            let passed =
-                host::header(Headers::CallResponse, ":status").is_some_and(|status| status == b"200");
-            self.note_probe(target, passed);
-        }
-    }
 }
 
 /// Envoy deletes the context when an update replaces the plugin: what was counted since the last tick counts.
@@ -54,8 +35,27 @@ impl Drop for Root {
     }
 }
 
-impl RootContext for Root {
-    fn on_configure(&mut self, _size: usize) -> bool {
+impl Default for Root {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Root {
+    /// Before its configuration comes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { plugin: Rc::new(Plugin::new(None)), prober: Prober::default() }
+    }
+
+    /// What a new stream works with.
+    #[must_use]
+    pub fn plugin(&self) -> Rc<Plugin> {
+        Rc::clone(&self.plugin)
+    }
+
+    /// Reads the configuration. Returns whether it is taken.
+    pub fn configure(&mut self) -> bool {
         host::follow_log_level();
         let bytes = host::plugin_configuration();
         match Config::parse(&bytes, &host::environment_variable) {
@@ -75,7 +75,8 @@ impl RootContext for Root {
         }
     }
 
-    fn on_tick(&mut self) {
+    /// Some time has passed.
+    pub fn tick(&mut self) {
         host::follow_log_level();
         self.plugin.read_clock();
         self.plugin.flush_counters();
@@ -85,16 +86,15 @@ impl RootContext for Root {
         }
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Filter::new(Rc::clone(&self.plugin))))
+    /// A call of our own was answered, or failed.
+    pub fn take_call_response(&mut self, token: u32) {
+        if let Some(target) = self.prober.target_of(token) {
+            let passed =
+                host::header(Headers::CallResponse, ":status").is_some_and(|status| status == b"200");
+            self.note_probe(target, passed);
+        }
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-}
-
-impl Root {
     fn probe(&mut self) {
         let plugin = Rc::clone(&self.plugin);
         for probe in self.prober.due(&plugin.services, plugin.now()) {
