@@ -11,6 +11,8 @@
 mod calls;
 mod host;
 mod imports;
+mod looks;
 mod odd_answers;
 mod streams;
 mod support;
+mod workers;
