@@ -14,3 +14,4 @@ mod silence;
 mod stopped;
 mod updates;
 mod vm_loss;
+mod words;
