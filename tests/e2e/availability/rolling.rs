@@ -65,8 +65,9 @@ async fn rolling_restarts_cost_no_get_and_move_a_session_only_when_its_backend_g
             tokio::time::sleep(SECOND).await;
             fleet.up(index);
             downs.push(Down { name: fleet.name(index).to_owned(), from, until: load.now() });
-            // As Kubernetes does, which waits until a new pod is ready: the next one waits for this one.
-            tokio::time::sleep(SECOND / 2).await;
+            // As Kubernetes does, which waits until a new pod is ready: the next one waits for this one, and until
+            // no request is left that met it.
+            load.go_on_for(1).await;
         }
     }
     load.go_on_for(1).await;
