@@ -20,14 +20,14 @@ fn checked(count: usize, health_check: &Value) -> Services {
 }
 
 /// How often each backend is probed from now until then.
-fn probes(prober: &mut Prober, services: &Services, from: Millis, until: Millis) -> BTreeMap<String, usize> {
-    let mut probes = BTreeMap::new();
+fn counts(prober: &mut Prober, services: &Services, from: Millis, until: Millis) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
     for now in (from..until).step_by(200) {
         for probe in prober.due(services, now) {
-            *probes.entry(probe.cluster.to_owned()).or_insert(0) += 1;
+            *counts.entry(probe.cluster.to_owned()).or_insert(0) += 1;
         }
     }
-    probes
+    counts
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn first_probes_are_spread_over_one_interval() {
 fn each_backend_is_probed_once_in_an_interval() {
     let services = checked(7, &json!({ "checkIntervalSec": 2 }));
     let mut prober = Prober::new(&services, NOW);
-    let counts = probes(&mut prober, &services, NOW, NOW + 60_000);
+    let counts = counts(&mut prober, &services, NOW, NOW + 60_000);
     assert_eq!(counts.len(), 7);
     assert!(counts.values().all(|count| (29..=31).contains(count)), "{counts:?}");
 }
@@ -75,7 +75,7 @@ fn of_many_backends_none_is_left_out() {
     const MANY: usize = 6_000;
     let services = checked(MANY, &json!({ "checkIntervalSec": 1 }));
     let mut prober = Prober::new(&services, NOW);
-    let counts = probes(&mut prober, &services, NOW, NOW + 30_000);
+    let counts = counts(&mut prober, &services, NOW, NOW + 30_000);
     assert_eq!(counts.len(), MANY, "some are never probed");
     let (least, most) = (counts.values().min().unwrap(), counts.values().max().unwrap());
     assert!(most - least <= 2, "some are probed {least} times, others {most} times");
@@ -85,7 +85,7 @@ fn of_many_backends_none_is_left_out() {
 fn a_tick_that_comes_late_does_not_make_up_for_those_before() {
     let services = checked(3, &json!({ "checkIntervalSec": 1 }));
     let mut prober = Prober::new(&services, NOW);
-    probes(&mut prober, &services, NOW, NOW + 5_000);
+    counts(&mut prober, &services, NOW, NOW + 5_000);
     assert_eq!(prober.due(&services, NOW + 60_000).len(), 3);
     assert_eq!(prober.due(&services, NOW + 60_200).len(), 0);
 }
@@ -94,9 +94,9 @@ fn a_tick_that_comes_late_does_not_make_up_for_those_before() {
 fn a_clock_that_is_set_back_does_not_stop_the_probes() {
     let services = checked(3, &json!({ "checkIntervalSec": 5 }));
     let mut prober = Prober::new(&services, NOW);
-    probes(&mut prober, &services, NOW, NOW + 10_000);
+    counts(&mut prober, &services, NOW, NOW + 10_000);
     let back = NOW - 3_600_000;
-    let counts = probes(&mut prober, &services, back, back + 10_000);
+    let counts = counts(&mut prober, &services, back, back + 10_000);
     assert!(counts.values().all(|count| (1..=3).contains(count)), "{counts:?}");
     assert_eq!(counts.len(), 3);
 }
