@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use session_affinity::backends::BackendId;
+use session_affinity::backends::{Backend, BackendId};
 use session_affinity::evidence::Evidence;
-use session_affinity::health::{Board, Recorded, Slot, Testimony, View};
+use session_affinity::health::{Board, Health, Recorded, Slot, Slots, Testimony, View};
 use session_affinity::session::Millis;
 
 use crate::support::{NOW, One, service};
@@ -43,14 +43,30 @@ impl Known {
 
     /// Requests fail to reach it, three at the most. (One that was out goes on with the row that it had.)
     fn eject(&mut self, index: usize) -> Recorded {
-        let mut fails = || self.record(index, Evidence::LocalOriginFailure);
+        let mut fails = || self.record(index, Evidence::NotConnected);
         let ejected = (0..3).map(|_| fails()).find(|recorded| matches!(recorded, Recorded::Ejected(_)));
         ejected.unwrap_or(Recorded::Nothing)
     }
 
+    /// What checks found. Returns whether that was news.
+    fn check(&mut self, index: usize, health: Health) -> bool {
+        let is_news = self.board.is_new_health(&self.service, id(index), health, self.now);
+        let changed = self.board.set_health(&self.service, id(index), health, self.now);
+        assert_eq!(is_news, changed);
+        changed
+    }
+
+    /// What other workers are told.
+    fn bytes(&mut self) -> Vec<u8> {
+        self.board.prune(self.now);
+        self.board.to_bytes()
+    }
+
     fn view(&self) -> View {
-        let view = self.board.view(&self.service, self.now);
-        view.unwrap_or_else(|| View::healthy(&self.service.backends))
+        let ids = self.service.backends.iter().map(Backend::id);
+        let slots: Slots = ids.map(|id| (Slot::of(&self.service.name, id), id)).collect();
+        let healthy = View::healthy(&self.service.backends);
+        self.board.view(&self.service, &slots, &healthy, self.now).unwrap_or(healthy)
     }
 
     fn is_out(&self, index: usize) -> bool {
@@ -87,8 +103,8 @@ fn a_backend_of_one_service_is_not_that_of_another_whatever_their_names() {
 #[test]
 fn three_failures_in_a_row_eject_and_an_answer_ends_the_row() {
     let mut known = Known::nothing(3, &json!({}));
-    assert_eq!(known.record(1, Evidence::LocalOriginFailure), Recorded::Noted);
-    assert_eq!(known.record(1, Evidence::LocalOriginFailure), Recorded::Noted);
+    assert_eq!(known.record(1, Evidence::NotConnected), Recorded::Noted);
+    assert_eq!(known.record(1, Evidence::NotConnected), Recorded::Noted);
     assert_eq!(known.record(1, Evidence::Answered), Recorded::Noted);
     assert_eq!(known.record(1, Evidence::Answered), Recorded::Nothing);
     assert_eq!(known.record(1, Evidence::Nothing), Recorded::Nothing);
@@ -104,15 +120,29 @@ fn three_failures_in_a_row_eject_and_an_answer_ends_the_row() {
 fn a_failure_of_the_one_kind_says_nothing_where_only_the_other_counts() {
     let mut known = Known::nothing(2, &json!({}));
     for _ in 0..10 {
-        assert_eq!(known.record(0, Evidence::GatewayError), Recorded::Nothing);
+        assert_eq!(known.record(0, Evidence::Failed), Recorded::Nothing);
     }
     let only = json!({ "consecutiveLocalOriginFailure": 0, "consecutiveGatewayErrors": 2 });
     let mut known = Known::nothing(2, &only);
     for _ in 0..10 {
-        assert_eq!(known.record(0, Evidence::LocalOriginFailure), Recorded::Nothing);
+        assert_eq!(known.record(0, Evidence::NotConnected), Recorded::Nothing);
     }
-    assert_eq!(known.record(0, Evidence::GatewayError), Recorded::Noted);
-    assert_eq!(known.record(0, Evidence::GatewayError), Recorded::Ejected(30 * SECOND));
+    assert_eq!(known.record(0, Evidence::Failed), Recorded::Noted);
+    assert_eq!(known.record(0, Evidence::Failed), Recorded::Ejected(30 * SECOND));
+}
+
+/// A row is of failures to make a connection: one that was made ends it, and time that runs out says nothing.
+#[test]
+fn a_failure_on_a_connection_ends_a_row_and_a_timeout_does_not() {
+    let mut known = Known::nothing(3, &json!({}));
+    for (between, ejects) in [(Evidence::TimedOut, true), (Evidence::Failed, false)] {
+        known.record(1, Evidence::NotConnected);
+        known.record(1, Evidence::NoHost);
+        known.record(1, between);
+        let third = known.record(1, Evidence::NotConnected);
+        assert_eq!(third == Recorded::Ejected(30 * SECOND), ejects, "{between:?}");
+        known = Known::nothing(3, &json!({}));
+    }
 }
 
 #[test]
@@ -183,31 +213,68 @@ fn no_more_are_ejected_than_their_share_of_the_service() {
         assert_eq!(ejected, allowed, "{percent} %");
         // A place that is free again is taken.
         known.pass(30 * SECOND);
-        assert_eq!(
-            known.record(3, Evidence::LocalOriginFailure) != Recorded::Noted,
-            allowed > 0,
-            "{percent} %"
-        );
+        assert_eq!(known.record(3, Evidence::NotConnected) != Recorded::Noted, allowed > 0, "{percent} %");
     }
 }
 
 #[test]
 fn what_fails_its_checks_is_out_until_it_passes() {
     let mut known = Known::with(3, json!({ "healthCheck": {} }));
-    assert!(known.board.set_unhealthy(&known.service, id(2), true, known.now));
-    assert!(!known.board.set_unhealthy(&known.service, id(2), true, known.now), "that is known");
+    assert!(known.check(2, Health::Fails));
+    assert!(!known.check(2, Health::Fails), "that is known");
     assert_eq!(known.unavailable(), [2]);
     known.pass(600 * SECOND - 1);
     assert_eq!(known.unavailable(), [2], "however long it takes");
-    assert!(known.board.is_new_health(&known.service, id(2), true, known.now), "lest it be forgotten");
-    assert!(known.board.set_unhealthy(&known.service, id(2), false, known.now));
+    assert!(known.check(2, Health::Fails), "said again, lest it be forgotten");
+    assert!(known.check(2, Health::Passes { since: known.now }));
+    assert!(!known.check(2, Health::Passes { since: known.now }));
     assert_eq!(known.unavailable(), [0; 0]);
+}
+
+#[test]
+fn checks_that_pass_end_an_ejection_that_began_before_the_first_of_them() {
+    let mut known = Known::with(3, json!({ "healthCheck": {} }));
+    let before = known.now;
+    known.pass(SECOND);
+    known.eject(1);
+    known.pass(SECOND);
+    assert!(!known.check(1, Health::Passes { since: before }), "that one was asked before");
+    assert_eq!(known.unavailable(), [1]);
+    assert!(known.check(1, Health::Passes { since: known.now }));
+    assert_eq!(known.unavailable(), [0; 0]);
+    assert_eq!(known.eject(1), Recorded::Ejected(60 * SECOND), "its second in a row");
+}
+
+#[test]
+fn checks_that_passed_before_an_ejection_end_a_failure_of_checks_alone() {
+    let mut known = Known::with(3, json!({ "healthCheck": {} }));
+    known.check(1, Health::Fails);
+    let before = known.now;
+    known.pass(SECOND);
+    known.eject(1);
+    assert!(known.check(1, Health::Passes { since: before }));
+    assert_eq!(known.unavailable(), [1], "it is still ejected");
+    known.pass(30 * SECOND);
+    assert_eq!(known.unavailable(), [0; 0]);
+}
+
+#[test]
+fn when_all_are_out_the_first_that_passes_its_checks_brings_back_all() {
+    let mut known = Known::with(3, json!({ "healthCheck": {} }));
+    known.check(0, Health::Fails);
+    known.eject(1);
+    known.check(2, Health::Fails);
+    known.pass(SECOND);
+    assert!(known.check(2, Health::Passes { since: known.now }));
+    assert!((0..3).all(|index| !known.is_out(index)));
+    known.check(0, Health::Fails);
+    assert_eq!(known.unavailable(), [0], "what still fails is out again");
 }
 
 #[test]
 fn where_nobody_checks_any_more_what_checks_found_is_void() {
     let mut known = Known::with(2, json!({ "healthCheck": {} }));
-    known.board.set_unhealthy(&known.service, id(0), true, known.now);
+    known.check(0, Health::Fails);
     known.service = service(&json!({ "backends": ["app-0", "app-1"] }));
     assert_eq!(known.unavailable(), [0; 0]);
     known.eject(0);
@@ -220,21 +287,21 @@ fn where_nobody_checks_any_more_what_checks_found_is_void() {
 fn what_nobody_has_spoken_of_for_ten_minutes_is_forgotten() {
     let mut known = Known::nothing(3, &json!({}));
     known.eject(0);
-    let one = known.board.to_bytes().len();
+    let one = known.bytes().len();
     known.pass(600 * SECOND - 1);
     known.eject(1);
-    assert_eq!(known.board.to_bytes().len(), 2 * one);
+    assert_eq!(known.bytes().len(), 2 * one);
     known.pass(1);
-    known.record(2, Evidence::LocalOriginFailure);
-    assert_eq!(known.board.to_bytes().len(), 2 * one, "of the first, nothing");
+    known.record(2, Evidence::NotConnected);
+    assert_eq!(known.bytes().len(), 2 * one, "of the first, nothing");
 }
 
 #[test]
 fn a_backend_with_nothing_to_say_of_it_takes_no_place() {
     let mut known = Known::nothing(3, &json!({}));
-    known.record(0, Evidence::LocalOriginFailure);
+    known.record(0, Evidence::NotConnected);
     known.record(0, Evidence::Answered);
-    assert_eq!(known.board.to_bytes(), [0; 0]);
+    assert_eq!(known.bytes(), [0; 0]);
 }
 
 #[test]
@@ -252,8 +319,8 @@ fn after_a_clock_is_set_back_no_ejection_lasts_longer_than_any_can() {
 fn what_one_worker_writes_another_reads() {
     let mut known = Known::with(4, json!({ "healthCheck": {} }));
     known.eject(0);
-    known.record(1, Evidence::LocalOriginFailure);
-    known.board.set_unhealthy(&known.service, id(2), true, known.now);
+    known.record(1, Evidence::NotConnected);
+    known.check(2, Health::Fails);
     let read = Board::from_bytes(&known.board.to_bytes());
     assert_eq!(read, known.board);
     let before = known.view();
@@ -274,10 +341,11 @@ proptest! {
         let again = Board::from_bytes(&known.board.to_bytes());
         prop_assert_eq!(&again, &known.board);
         for index in 0..3 {
-            known.record(index, Evidence::GatewayError);
+            known.record(index, Evidence::Failed);
             known.eject(index);
             known.record(index, Evidence::Answered);
-            known.board.set_unhealthy(&known.service, id(index), true, known.now);
+            known.check(index, Health::Fails);
+            known.check(index, Health::Passes { since: known.now });
         }
         known.view();
     }

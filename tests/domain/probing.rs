@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use session_affinity::backends::BackendId;
-use session_affinity::probing::{Finding, Prober};
+use session_affinity::health::Health;
+use session_affinity::probing::Prober;
 use session_affinity::service::Services;
 use session_affinity::session::Millis;
 
@@ -101,32 +102,40 @@ fn a_clock_that_is_set_back_does_not_stop_the_probes() {
     assert_eq!(counts.len(), 3);
 }
 
-/// The findings of these results, one after another, of the one backend.
-fn findings(check: &Value, results: &[bool]) -> Vec<Option<bool>> {
-    let services = checked(1, check);
+/// What is found, one after another, when probes of the one backend are answered so, one in a second.
+fn findings(check: Value, results: &[bool]) -> Vec<Option<Health>> {
+    let mut check = check;
+    check["checkIntervalSec"] = json!(1);
+    let services = checked(1, &check);
     let mut prober = Prober::new(&services, NOW);
-    let target = prober.due(&services, NOW)[0].target;
-    let mut unhealthy = |passed: &bool| {
+    let mut answer = |(second, passed): (Millis, &bool)| {
+        let target = prober.due(&services, NOW + second * 1_000)[0].target;
         let finding = prober.answered(&services, target, *passed)?;
-        let backend = BackendId::of("neg-0");
-        assert_eq!(finding, Finding { service: 0, backend, unhealthy: !passed });
-        Some(finding.unhealthy)
+        assert_eq!((finding.service, finding.backend), (0, BackendId::of("neg-0")));
+        Some(finding.health)
     };
-    results.iter().map(&mut unhealthy).collect()
+    (0..).zip(results).map(&mut answer).collect()
+}
+
+/// Found, where the first of the probes that say so was sent so many seconds after the beginning.
+fn passes(second: Millis) -> Option<Health> {
+    Some(Health::Passes { since: NOW + second * 1_000 })
 }
 
 #[test]
-fn so_many_results_in_a_row_as_configured_make_a_finding() {
+fn so_many_results_in_a_row_as_configured_make_a_finding_and_tell_since_when() {
     let check = json!({ "healthyThreshold": 2, "unhealthyThreshold": 3 });
-    let found = findings(&check, &[false, false, false, false, true, true, true]);
-    let (sick, well) = (Some(true), Some(false));
-    assert_eq!(found, [None, None, sick, sick, None, well, well], "said again as long as it is so");
+    let found = findings(check, &[false, false, false, false, true, true, true]);
+    let sick = Some(Health::Fails);
+    assert_eq!(found, [None, None, sick, sick, None, passes(4), passes(5)], "said again as long as it is so");
 }
 
 #[test]
 fn a_result_of_the_other_kind_ends_a_row() {
     let check = json!({ "healthyThreshold": 3, "unhealthyThreshold": 2 });
-    assert_eq!(findings(&check, &[false, true, false, true, true, false, false])[..6], [None; 6]);
+    let found = findings(check, &[false, true, false, true, true, false, true, true, true]);
+    assert_eq!(found[..8], [None; 8]);
+    assert_eq!(found[8], passes(6));
 }
 
 #[test]

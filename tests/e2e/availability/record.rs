@@ -1,11 +1,11 @@
 //! What users were answered, and what follows from it about their sessions.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 use std::time::Duration;
 
 use session_affinity::backends::BackendId;
-use session_affinity::token::{Carrier, Tokens};
+use session_affinity::config::Config;
+use session_affinity::service::{Service, Services};
 
 /// One request and what came of it. Times are since the beginning of the load.
 #[derive(Clone, Debug, Default)]
@@ -75,10 +75,13 @@ pub struct Move {
 impl Record {
     /// Of these answers.
     pub fn new(mut answers: Vec<Answer>) -> Self {
-        let tokens = Tokens::new(Rc::from([]), "default", Carrier::Cookie("GCLB"), false);
+        let config = r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"backends":["app-0"]}"#;
+        let config = Config::parse(config.as_bytes(), &|_| None).unwrap();
+        let services = Services::new(config.services, config.keys);
+        let service = &services.all()[0];
         for answer in &mut answers {
             for cookie in [&mut answer.with, &mut answer.told] {
-                *cookie = cookie.as_ref().map(|cookie| backend_of(&tokens, cookie));
+                *cookie = cookie.as_ref().map(|cookie| backend_of(service, cookie));
             }
         }
         answers.sort_by_key(|answer| answer.done);
@@ -160,9 +163,14 @@ fn moves_in(round: &[&Answer]) -> Vec<Move> {
 }
 
 /// The backend, `app-0` or another, that a session without keys is tied to.
-fn backend_of(tokens: &Tokens, cookie: &str) -> String {
+fn backend_of(service: &Service, cookie: &str) -> String {
     let token = cookie.strip_prefix("GCLB=").unwrap();
-    let session = tokens.read(token.as_bytes()).unwrap_or_else(|| panic!("no token: {cookie}"));
+    let session = service
+        .tokens
+        .as_ref()
+        .unwrap()
+        .read(token.as_bytes())
+        .unwrap_or_else(|| panic!("no token: {cookie}"));
     let mut names = (0..10).map(|index| format!("app-{index}"));
     names.find(|name| BackendId::of(name) == session.backend).expect("a backend of the fleet")
 }

@@ -52,7 +52,7 @@ fn route(name: &str, action: Value) -> Value {
 
 #[tokio::test]
 async fn what_this_envoy_says_of_a_failure_is_understood() {
-    use Evidence::{Answered, GatewayError, LocalOriginFailure, Nothing};
+    use Evidence::{Answered, Failed, NoHost, NotConnected, Nothing, TimedOut};
     let pod = Pod::start("pod").unwrap();
     let frozen = Pod::start("frozen").unwrap();
     frozen.freeze();
@@ -88,16 +88,16 @@ async fn what_this_envoy_says_of_a_failure_is_understood() {
         .cluster_json(full);
     let expected = [
         ("answered", json!({}), Answered),
-        ("refused", json!({}), LocalOriginFailure),
-        ("lost", json!({}), LocalOriginFailure),
-        ("unhealthy", json!({}), LocalOriginFailure),
-        ("empty", json!({}), LocalOriginFailure),
-        ("unknown", unknown, LocalOriginFailure),
-        ("closed", json!({}), GatewayError),
-        ("garbage", json!({}), GatewayError),
-        ("slow", impatient, GatewayError),
-        ("slow-try", per_try, GatewayError),
-        ("reset-stream", json!({}), GatewayError),
+        ("refused", json!({}), NotConnected),
+        ("lost", json!({}), NotConnected),
+        ("unhealthy", json!({}), NoHost),
+        ("empty", json!({}), NoHost),
+        ("unknown", unknown, NoHost),
+        ("closed", json!({}), Failed),
+        ("garbage", json!({}), Failed),
+        ("slow", impatient, TimedOut),
+        ("slow-try", per_try, TimedOut),
+        ("reset-stream", json!({}), Failed),
         // It asks for no more than to be tried again.
         ("refused-stream", json!({}), Nothing),
         // Envoy's own limit.
