@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::backends::{Backend, BackendId};
 use crate::client_ip;
 use crate::config::{Affinity, OnUnavailable};
-use crate::cookie::{self, Cookie};
+use crate::cookie::Cookie;
 use crate::hash::{hash, mix};
 use crate::health::View;
 use crate::outcome::Outcome;
@@ -82,7 +82,7 @@ pub struct Forward<'a> {
 pub enum Part {
     /// Part of none.
     None,
-    /// The first of one. Its true start, and whether it began over https, are for the filter to fill in.
+    /// The first of one. Whether it began over https is for the filter to fill in.
     First(Session),
     /// One that is known, and of which the client need not be told.
     Known(Session),
@@ -93,6 +93,12 @@ pub enum Part {
 }
 
 impl Part {
+    /// Whether something begins with it that the client is to keep.
+    #[must_use]
+    pub const fn begins(&self) -> bool {
+        matches!(self, Self::First(_) | Self::FirstKey(_))
+    }
+
     /// The session, if it is part of one.
     #[must_use]
     pub const fn session(&self) -> Option<&Session> {
@@ -131,7 +137,7 @@ impl Service {
             Affinity::HttpCookie { cookie, ttl_sec } => self.by_cookie(cookie, *ttl_sec, facts, view),
             Affinity::GeneratedCookie { cookie, life } => {
                 if cookie.covers_everything() || cookie.covers(facts.path) {
-                    self.by_session(facts, view, *life, cookie::values(facts.cookies, &cookie.name))
+                    self.by_session(facts, view, *life, self.cookies(facts))
                 } else {
                     self.by_weight(facts, view)
                 }
@@ -171,7 +177,7 @@ impl Service {
         facts: &Facts<'_>,
         view: &'a View,
     ) -> Decision<'a> {
-        let value = cookie::values(facts.cookies, &cookie.name).find(|value| !value.is_empty());
+        let value = self.cookies(facts).find(|value| !value.is_empty());
         let covered = cookie.covers_everything() || cookie.covers(facts.path);
         if value.is_none() && ttl_sec > 0 && covered {
             let key = mix(facts.random);
@@ -182,6 +188,12 @@ impl Service {
             };
         }
         self.by_hash(value.map(hash), facts, view)
+    }
+
+    /// The values of our cookie.
+    fn cookies<'a>(&'a self, facts: &Facts<'a>) -> impl Iterator<Item = &'a [u8]> {
+        let cookies = facts.cookies;
+        self.cookie.iter().flat_map(move |cookie| cookie.values(cookies))
     }
 
     /// By the first of several tokens that holds a living session.

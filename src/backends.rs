@@ -95,7 +95,8 @@ impl Backend {
 pub struct Backends {
     weighted: Vec<(Backend, u32)>,
     by_id: HashMap<BackendId, Backend, BuildHasherDefault<IdHasher>>,
-    all: Choice,
+    draining: BackendSet,
+    all: Rc<Choice>,
 }
 
 impl Backends {
@@ -107,7 +108,12 @@ impl Backends {
             backends.into_iter().map(|(cluster, weight)| (Backend::new(&cluster), weight)).collect();
         Self {
             by_id: weighted.iter().map(|(backend, _)| (backend.id, backend.clone())).collect(),
-            all: Choice::among(weighted.iter()),
+            draining: weighted
+                .iter()
+                .filter(|(_, weight)| *weight == 0)
+                .map(|(backend, _)| backend.id)
+                .collect(),
+            all: Rc::new(Choice::among(weighted.iter())),
             weighted,
         }
     }
@@ -126,8 +132,20 @@ impl Backends {
 
     /// The choice among all of them, whatever their health.
     #[must_use]
-    pub const fn all(&self) -> &Choice {
+    pub fn all(&self) -> &Choice {
         &self.all
+    }
+
+    /// The same, for a view that keeps it.
+    #[must_use]
+    pub fn shared(&self) -> Rc<Choice> {
+        Rc::clone(&self.all)
+    }
+
+    /// Whether a backend drains: it has weight 0.
+    #[must_use]
+    pub fn drains(&self, id: BackendId) -> bool {
+        self.draining.contains(&id)
     }
 
     /// The choice among those that are not in `out`.

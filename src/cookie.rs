@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use memchr::{memchr, memmem};
+
 /// When our cookie is marked `Secure`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Secure {
@@ -114,21 +116,31 @@ impl Cookie {
     }
 }
 
-/// The values of all cookies of a name, in the order in which they came. `header` is the value of one `Cookie`
-/// header. Quotes around a value are taken off.
-pub fn values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    header.split(|byte| *byte == b';').filter_map(move |pair| value_if_named(pair, name))
-}
+/// Finds the cookies of one name.
+#[derive(Debug)]
+pub struct Finder(memmem::Finder<'static>);
 
-/// Whether `Cookie` headers joined by commas, as Envoy hands them over, leave open what belongs to a cookie of a
-/// name: a comma beside it may end a line, or stand in the value of another cookie.
-#[must_use]
-pub fn is_ambiguous(joined: &[u8], name: &str) -> bool {
-    joined.contains(&b',')
-        && joined.split(|byte| *byte == b';').any(|part| {
-            let mut pieces = part.split(|byte| *byte == b',');
-            part.contains(&b',') && pieces.any(|piece| value_if_named(piece, name).is_some())
+impl Finder {
+    /// For the cookies of this name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(memmem::Finder::new(name).into_owned())
+    }
+
+    /// Their values, in the order in which they came. `header` is the value of one `Cookie` header. Quotes around a
+    /// value are taken off. Browsers send what they have for the whole site, so what stands between our cookies is
+    /// passed over many bytes at a time.
+    pub fn values<'a>(&'a self, header: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.0.find_iter(header).filter_map(|start| {
+            let (before, rest) = header.split_at_checked(start)?;
+            if before.trim_ascii_end().last().is_some_and(|byte| *byte != b';') {
+                return None;
+            }
+            let rest = rest.get(self.0.needle().len()..)?.trim_ascii_start().strip_prefix(b"=")?;
+            let end = memchr(b';', rest).unwrap_or(rest.len());
+            Some(unquoted(rest.get(..end)?.trim_ascii()))
         })
+    }
 }
 
 /// What is left of `Cookie` header lines without the cookies of a name: one line, `None` where nothing is left.
@@ -152,6 +164,9 @@ pub fn sets(set_cookie: &[u8], name: &str) -> bool {
 
 fn value_if_named<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let rest = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
-    let value = rest.trim_ascii_start().strip_prefix(b"=")?.trim_ascii();
-    Some(value.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(value))
+    Some(unquoted(rest.trim_ascii_start().strip_prefix(b"=")?.trim_ascii()))
+}
+
+fn unquoted(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(value)
 }

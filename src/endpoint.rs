@@ -15,5 +15,11 @@ pub fn to_header(endpoint: SocketAddr) -> String {
 #[must_use]
 pub fn from_header(value: &[u8]) -> Option<SocketAddr> {
     let text = Base64::decode_vec(std::str::from_utf8(value).ok()?).ok()?;
-    std::str::from_utf8(&text).ok()?.parse().ok()
+    from_text(&text)
+}
+
+/// The endpoint in Envoy's own words, `IP:port`; `None` for any bytes that name none.
+#[must_use]
+pub fn from_text(text: &[u8]) -> Option<SocketAddr> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }

@@ -1,14 +1,21 @@
 //! What one response says of the backend it was meant for.
 
+use crate::session::Millis;
+
 /// The result of looking at a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {
     /// The application answered.
     Answered,
-    /// The request never reached it: connection refused or timed out, no healthy host, unknown cluster.
-    LocalOriginFailure,
-    /// It was reached and failed: reset or timeout after the request was sent, or 502, 503, 504 of its own.
-    GatewayError,
+    /// The endpoint that was chosen could not be reached: connection refused or timed out. A local origin failure.
+    NotConnected,
+    /// There was no endpoint to choose: none is healthy, or the cluster is unknown. A local origin failure.
+    NoHost,
+    /// It was reached and failed: reset after the request was sent, or 502, 503, 504 of its own. A gateway error.
+    Failed,
+    /// The time ran out. A gateway error where a connection had been made, which the details do not tell; see
+    /// [`of_timeout`].
+    TimedOut,
     /// Nothing: another filter's answer, a circuit breaker's, a route's own.
     Nothing,
 }
@@ -28,12 +35,12 @@ pub fn from_details(details: &[u8]) -> Evidence {
         return from_reset(reason);
     }
     if begins_with_any(details, &["no_healthy_upstream", "cluster_not_found"]) {
-        Evidence::LocalOriginFailure
+        Evidence::NoHost
     } else if begins_with_any(
         details,
         &["response_timeout", "upstream_per_try_timeout", "upstream_per_try_idle_timeout"],
     ) {
-        Evidence::GatewayError
+        Evidence::TimedOut
     } else {
         Evidence::Nothing
     }
@@ -46,12 +53,29 @@ fn from_reset(reason: &[u8]) -> Evidence {
     const FAILED: [&str; 4] =
         ["connection_termination", "remote_reset", "protocol_error", "http1_premature_upstream_half_close"];
     if begins_with_any(reason, &NOT_CONNECTED) {
-        Evidence::LocalOriginFailure
+        Evidence::NotConnected
     } else if begins_with_any(reason, &FAILED) {
-        Evidence::GatewayError
+        Evidence::Failed
     } else {
         Evidence::Nothing
     }
+}
+
+/// What a timeout says, given whether a connection had been made: a request's time may run out before that of the
+/// connection it waits for.
+#[must_use]
+pub const fn of_timeout(connected: bool) -> Evidence {
+    if connected { Evidence::TimedOut } else { Evidence::NotConnected }
+}
+
+/// An answer that came from elsewhere sooner than this did so because the backend could not be reached.
+const SOON: Millis = 2_500;
+
+/// What an answer from elsewhere says of the backend that was chosen: Envoy does not tell why it went on. One that
+/// came late did so because the first try ran out of time, as a slow answer does too.
+#[must_use]
+pub const fn of_answer_from_elsewhere(after: Millis) -> Evidence {
+    if after < SOON { Evidence::NotConnected } else { Evidence::TimedOut }
 }
 
 fn begins_with_any(text: &[u8], words: &[&str]) -> bool {

@@ -1,7 +1,9 @@
 //! One HTTP stream: gather the facts, ask, apply the answer.
 
+mod learning;
 mod request;
 mod response;
+mod telling;
 
 use std::rc::Rc;
 
@@ -11,6 +13,7 @@ use crate::health::View;
 use crate::host;
 use crate::outcome::Outcome;
 use crate::plugin::Plugin;
+use crate::session::Millis;
 use crate::token::NONCE_LEN;
 
 /// How a stream goes on after a callback.
@@ -34,6 +37,8 @@ pub struct Filter {
 struct Served {
     service: usize,
     outcome: Outcome,
+    /// When it came.
+    at: Millis,
     /// Where the request went; `None` where it was rejected, or where the route names the cluster.
     backend: Option<BackendId>,
     /// What was known of backends then.

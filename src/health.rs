@@ -1,9 +1,13 @@
 //! What is known of the health of backends, and what follows from it. The [`Board`] is what all workers of an
 //! Envoy share; a [`View`] is what one service makes of it.
 
-use crate::backends::{Backend, BackendId, BackendSet, Backends, Choice};
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::rc::Rc;
+
+use crate::backends::{Backend, BackendId, BackendSet, Backends, Choice, IdHasher};
 use crate::evidence::Evidence;
-use crate::hash::hash;
+use crate::hash::{hash, mix};
 use crate::service::Service;
 use crate::session::Millis;
 
@@ -13,16 +17,20 @@ const MAX_EJECTION: Millis = 300_000;
 const FORGOTTEN: Millis = 600_000;
 
 /// One backend of one service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(u64);
 
 impl Slot {
     /// The slot of a backend in the service of this name.
     #[must_use]
     pub fn of(service: &str, backend: BackendId) -> Self {
-        Self(hash(service.as_bytes()) ^ backend.to_bits())
+        // A service may have the name of its backend.
+        Self(mix(hash(service.as_bytes()).wrapping_add(mix(backend.to_bits()))))
     }
 }
+
+/// The backends of one service by their slots.
+pub type Slots = HashMap<Slot, BackendId, BuildHasherDefault<IdHasher>>;
 
 /// What is known of one backend, where there is anything to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +43,9 @@ struct Entry {
     ejections: u16,
     /// Whether active checks hold it for unhealthy.
     unhealthy: bool,
-    /// When the last ejection ends; 0 = never ejected.
+    /// When the last ejection began; 0 = never ejected.
+    ejected_at: Millis,
+    /// When it ends.
     ejected_until: Millis,
     /// When this entry last changed.
     changed: Millis,
@@ -83,15 +93,27 @@ pub enum Recorded {
     Returned,
 }
 
-/// What all workers of one Envoy know of all backends. Its size is bounded by the number of backends: what has
-/// nothing to say, or has not changed for ten minutes, is dropped.
+/// What active checks make certain of a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// So many failed in a row.
+    Fails,
+    /// So many passed in a row, the first of them sent at this time.
+    Passes {
+        /// When the first of them was sent.
+        since: Millis,
+    },
+}
+
+/// What all workers of one Envoy know of all backends. Its size is bounded by the number of backends:
+/// [`prune`](Self::prune) drops what has nothing to say, or has not changed for ten minutes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Board {
     /// In the order of their slots.
     entries: Vec<(Slot, Entry)>,
 }
 
-const ENTRY_LEN: usize = 31;
+const ENTRY_LEN: usize = 39;
 
 /// What one response says of one backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,10 +160,13 @@ impl Board {
                     entry.has_failures()
                 }
             }
-            Evidence::LocalOriginFailure => !ejected && settings.consecutive_local_origin_failure > 0,
-            Evidence::GatewayError => {
+            Evidence::NotConnected | Evidence::NoHost => {
+                !ejected && settings.consecutive_local_origin_failure > 0
+            }
+            Evidence::Failed => {
                 !ejected && (settings.consecutive_gateway_errors > 0 || entry.local_origin_failures > 0)
             }
+            Evidence::TimedOut => !ejected && settings.consecutive_gateway_errors > 0,
         }
     }
 
@@ -155,17 +180,19 @@ impl Board {
         let failed = match testimony.evidence {
             Evidence::Nothing => return Recorded::Nothing,
             Evidence::Answered => return self.record_answer(service, testimony.backend, now),
-            Evidence::LocalOriginFailure => {
+            Evidence::NotConnected | Evidence::NoHost => {
                 let local_origin_failures = entry.local_origin_failures.saturating_add(1);
                 Entry { local_origin_failures, ..entry }
             }
-            // A connection was made, which ends a row of failures to make one.
-            Evidence::GatewayError if settings.consecutive_gateway_errors == 0 => {
-                Entry { local_origin_failures: 0, ..entry }
-            }
-            Evidence::GatewayError => {
-                let gateway_errors = entry.gateway_errors.saturating_add(1);
-                Entry { local_origin_failures: 0, gateway_errors, ..entry }
+            Evidence::Failed | Evidence::TimedOut => {
+                let failed = testimony.evidence == Evidence::Failed;
+                let counted = u16::from(settings.consecutive_gateway_errors > 0);
+                Entry {
+                    // A connection was made, which ends a row of failures to make one.
+                    local_origin_failures: if failed { 0 } else { entry.local_origin_failures },
+                    gateway_errors: entry.gateway_errors.saturating_add(counted),
+                    ..entry
+                }
             }
         };
         let reached = reaches(failed.local_origin_failures, settings.consecutive_local_origin_failure)
@@ -194,12 +221,12 @@ impl Board {
 
     fn eject(&mut self, service: &Service, backend: BackendId, now: Millis) -> Recorded {
         let mut entry = self.entry(service, backend);
-        let base = Millis::from(service.outlier_detection.base_ejection_time_sec).saturating_mul(1000);
         // One that stayed in for as long as it was out begins anew.
-        let last = base.saturating_mul(entry.ejections.into()).min(MAX_EJECTION);
+        let last = ejection_length(service, entry.ejections);
         let relapsed = entry.ejected_until.saturating_add(last) > now;
         entry.ejections = if relapsed { entry.ejections.saturating_add(1) } else { 1 };
-        let length = base.saturating_mul(entry.ejections.into()).min(MAX_EJECTION);
+        let length = ejection_length(service, entry.ejections);
+        entry.ejected_at = now;
         entry.ejected_until = now.saturating_add(length);
         self.put(service, backend, entry, now);
         if self.is_panic(service, now) {
@@ -220,35 +247,36 @@ impl Board {
         }
     }
 
-    /// Whether [`set_unhealthy`](Self::set_unhealthy) would change anything.
+    /// Whether [`set_health`](Self::set_health) would change anything.
     #[must_use]
-    pub fn is_new_health(&self, service: &Service, backend: BackendId, unhealthy: bool, now: Millis) -> bool {
+    pub fn is_new_health(&self, service: &Service, backend: BackendId, health: Health, now: Millis) -> bool {
         let known = self.entry(service, backend);
-        // Said again now and then, lest it be forgotten.
-        let old = unhealthy && known.changed.saturating_add(FORGOTTEN / 2) <= now;
-        known.unhealthy != unhealthy || old
+        match health {
+            // Said again now and then, lest it be forgotten.
+            Health::Fails => !known.unhealthy || known.changed.saturating_add(FORGOTTEN / 2) <= now,
+            Health::Passes { since } => {
+                known.unhealthy || (known.is_ejected(now) && since >= known.ejected_at)
+            }
+        }
     }
 
     /// Notes what active checks found of a backend of `service`. Returns whether that is news.
-    pub fn set_unhealthy(
-        &mut self,
-        service: &Service,
-        backend: BackendId,
-        unhealthy: bool,
-        now: Millis,
-    ) -> bool {
-        if !self.is_new_health(service, backend, unhealthy, now) {
+    pub fn set_health(&mut self, service: &Service, backend: BackendId, health: Health, now: Millis) -> bool {
+        if !self.is_new_health(service, backend, health, now) {
             return false;
         }
         let known = self.entry(service, backend);
-        if unhealthy {
-            self.put(service, backend, Entry { unhealthy, ..known }, now);
-        } else if self.is_panic(service, now) {
+        match health {
+            Health::Fails => self.put(service, backend, Entry { unhealthy: true, ..known }, now),
             // As in `record_answer`. Those that are still down fail their next check.
-            self.readmit_all(service, now, |entry| entry.passed(now));
-        } else {
-            // Checks that pass end an ejection too: they asked just now.
-            self.put(service, backend, known.passed(now), now);
+            Health::Passes { .. } if self.is_panic(service, now) => {
+                self.readmit_all(service, now, |entry| entry.passed(now));
+            }
+            // Checks that pass end an ejection too: they asked since.
+            Health::Passes { since } if since >= known.ejected_at => {
+                self.put(service, backend, known.passed(now), now);
+            }
+            Health::Passes { .. } => self.put(service, backend, Entry { unhealthy: false, ..known }, now),
         }
         true
     }
@@ -288,6 +316,10 @@ impl Board {
             }
             Err(index) => self.entries.insert(index, (slot, entry)),
         }
+    }
+
+    /// Drops what has nothing to say, or has not changed for long.
+    pub fn prune(&mut self, now: Millis) {
         self.entries.retain(|(_, entry)| {
             let fresh = entry.changed.saturating_add(FORGOTTEN) > now;
             (entry.has_failures() || entry.ejections > 0 || entry.unhealthy) && fresh
@@ -302,39 +334,44 @@ impl Board {
         ejected.saturating_add(1).saturating_mul(100) <= service.backends.iter().len().saturating_mul(share)
     }
 
-    /// What a service makes of it now; `None` where there is nothing to say of its backends.
+    /// What a service makes of it now; `None` where there is nothing to say of its backends. `slots` are those of its
+    /// backends, and `last` is what it made of it before.
     #[must_use]
-    pub fn view(&self, service: &Service, now: Millis) -> Option<View> {
-        if self.entries.is_empty() {
-            return None;
-        }
-        let backends = &service.backends;
-        let mut view = View::healthy(backends);
+    pub fn view(&self, service: &Service, slots: &Slots, last: &View, now: Millis) -> Option<View> {
+        let known = self.entries.iter().filter_map(|(slot, entry)| Some((*slots.get(slot)?, entry)));
+        let mut view = View { changes_at: Millis::MAX, ..View::healthy(&service.backends) };
         let mut out = BackendSet::default();
-        let mut known = false;
-        for backend in backends.iter() {
-            let Some(entry) = self.get(Slot::of(&service.name, backend.id())) else {
-                continue;
-            };
-            known = true;
+        let mut is_known = false;
+        for (backend, entry) in known {
+            is_known = true;
             if entry.is_out(service, now) {
-                out.insert(backend.id());
+                out.insert(backend);
             }
             if entry.is_ejected(now) {
                 view.changes_at = view.changes_at.min(entry.ejected_until);
             }
             if entry.has_failures() || entry.is_ejected(now) {
-                view.suspects.insert(backend.id());
+                view.suspects.insert(backend);
             }
         }
         // Where all are out, none is: somebody has to answer, if only with Envoy's own error.
-        view.is_panic = out.len() >= backends.iter().len();
+        view.is_panic = out.len() >= service.backends.iter().len();
         if !out.is_empty() && !view.is_panic {
-            view.choice = backends.without(&out);
+            view.choice = if out == last.out {
+                Rc::clone(&last.choice)
+            } else {
+                Rc::new(service.backends.without(&out))
+            };
             view.out = out;
         }
-        known.then_some(view)
+        is_known.then_some(view)
     }
+}
+
+/// How long an ejection lasts that is the n-th in a row.
+fn ejection_length(service: &Service, ejections: u16) -> Millis {
+    let base = Millis::from(service.outlier_detection.base_ejection_time_sec).saturating_mul(1000);
+    base.saturating_mul(ejections.into()).min(MAX_EJECTION)
 }
 
 fn reaches(failures: u16, threshold: u32) -> bool {
@@ -349,7 +386,7 @@ pub struct View {
     /// Backends whose every answer matters, since they failed lately.
     suspects: BackendSet,
     /// The choice among those that are left.
-    choice: Choice,
+    choice: Rc<Choice>,
     /// When the view changes by itself.
     changes_at: Millis,
     is_panic: bool,
@@ -362,7 +399,7 @@ impl View {
         Self {
             out: BackendSet::default(),
             suspects: BackendSet::default(),
-            choice: backends.all().clone(),
+            choice: backends.shared(),
             changes_at: Millis::MAX,
             is_panic: false,
         }
@@ -388,7 +425,7 @@ impl View {
 
     /// The choice among the available backends.
     #[must_use]
-    pub const fn choice(&self) -> &Choice {
+    pub fn choice(&self) -> &Choice {
         &self.choice
     }
 
@@ -399,12 +436,13 @@ impl View {
     }
 }
 
-/// Big-endian: slot, local origin failures, gateway errors, ejections, unhealthy, ejected until, changed.
+/// Big-endian: slot, local origin failures, gateway errors, ejections, unhealthy, ejected at, ejected until, changed.
 fn encode(slot: Slot, entry: &Entry) -> Vec<u8> {
     let counts = [entry.local_origin_failures, entry.gateway_errors, entry.ejections];
     let mut bytes = slot.0.to_be_bytes().to_vec();
     bytes.extend(counts.into_iter().flat_map(u16::to_be_bytes));
     bytes.push(u8::from(entry.unhealthy));
+    bytes.extend(entry.ejected_at.to_be_bytes());
     bytes.extend(entry.ejected_until.to_be_bytes());
     bytes.extend(entry.changed.to_be_bytes());
     bytes
@@ -416,12 +454,14 @@ fn decode(bytes: &[u8; ENTRY_LEN]) -> Option<(Slot, Entry)> {
     let (gateway_errors, rest) = rest.split_first_chunk()?;
     let (ejections, rest) = rest.split_first_chunk()?;
     let (&[unhealthy], rest) = rest.split_first_chunk()?;
+    let (ejected_at, rest) = rest.split_first_chunk()?;
     let (ejected_until, changed) = rest.split_first_chunk()?;
     let entry = Entry {
         local_origin_failures: u16::from_be_bytes(*local_origin_failures),
         gateway_errors: u16::from_be_bytes(*gateway_errors),
         ejections: u16::from_be_bytes(*ejections),
         unhealthy: unhealthy != 0,
+        ejected_at: u64::from_be_bytes(*ejected_at),
         ejected_until: u64::from_be_bytes(*ejected_until),
         changed: u64::from_be_bytes(changed.try_into().ok()?),
     };

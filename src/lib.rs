@@ -25,6 +25,7 @@ pub mod keys;
 pub mod outcome;
 pub mod plugin;
 pub mod probing;
+pub mod remembered;
 pub mod service;
 pub mod session;
 pub mod token;

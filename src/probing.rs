@@ -1,8 +1,11 @@
 //! Active health checks: which backend is probed when, and what the answers make of it. One worker of an Envoy
 //! does this for all.
 
+use std::collections::VecDeque;
+
 use crate::backends::BackendId;
 use crate::config::HealthCheck;
+use crate::health::Health;
 use crate::service::Services;
 use crate::session::Millis;
 
@@ -15,9 +18,12 @@ struct Target {
     service: usize,
     backend: BackendId,
     due: Millis,
-    /// Results in a row, and whether they were successes.
-    row: u32,
-    passing: bool,
+    /// When the probe under way, or the last one, was sent.
+    sent_at: Millis,
+    /// Failures in a row.
+    failures: u32,
+    /// When those were sent that passed, in a row: as many as it takes.
+    passes: VecDeque<Millis>,
 }
 
 /// A probe to send: a GET of `path` to `cluster`, which fails after `timeout_sec`.
@@ -40,14 +46,16 @@ pub struct Finding {
     pub service: usize,
     /// The backend.
     pub backend: BackendId,
-    /// Whether it failed its checks.
-    pub unhealthy: bool,
+    /// What they say of it.
+    pub health: Health,
 }
 
 /// All targets of a configuration.
 #[derive(Debug, Default)]
 pub struct Prober {
     targets: Vec<Target>,
+    /// Where the search for those that are due begins, so that none starves behind others.
+    begin: usize,
     in_flight: Vec<(u32, usize)>,
 }
 
@@ -67,10 +75,17 @@ impl Prober {
             for (index, backend) in (0..).zip(backends.iter()) {
                 let delay = interval.saturating_mul(index).checked_div(count).unwrap_or(0);
                 let due = now.saturating_add(delay);
-                targets.push(Target { service, backend: backend.id(), due, row: 0, passing: true });
+                targets.push(Target {
+                    service,
+                    backend: backend.id(),
+                    due,
+                    sent_at: now,
+                    failures: 0,
+                    passes: VecDeque::new(),
+                });
             }
         }
-        Self { targets, in_flight: Vec::new() }
+        Self { targets, begin: 0, in_flight: Vec::new() }
     }
 
     /// Whether there is anything to probe.
@@ -82,8 +97,12 @@ impl Prober {
     /// The probes that are due. Each is to be answered by [`sent`](Self::sent) or [`answered`](Self::answered).
     pub fn due<'s>(&mut self, services: &'s Services, now: Millis) -> Vec<Probe<'s>> {
         let mut probes = Vec::new();
-        for (index, target) in self.targets.iter_mut().enumerate() {
+        let begin = std::mem::take(&mut self.begin).min(self.targets.len());
+        let (first, last) = self.targets.split_at_mut(begin);
+        let in_turn = (begin..).zip(last).chain((0..).zip(first));
+        for (index, target) in in_turn {
             if probes.len() >= MAX_PER_TICK {
+                self.begin = index;
                 break;
             }
             let Some(service) = services.all().get(target.service) else {
@@ -98,6 +117,7 @@ impl Prober {
                 continue;
             }
             target.due = now.saturating_add(interval(check));
+            target.sent_at = now;
             probes.push(Probe {
                 target: index,
                 cluster: backend.cluster(),
@@ -124,11 +144,22 @@ impl Prober {
     pub fn answered(&mut self, services: &Services, target: usize, passed: bool) -> Option<Finding> {
         let target = self.targets.get_mut(target)?;
         let check = services.all().get(target.service)?.health_check.as_ref()?;
-        target.row = if target.passing == passed { target.row.saturating_add(1) } else { 1 };
-        target.passing = passed;
-        let threshold = if passed { check.healthy_threshold } else { check.unhealthy_threshold };
-        let settled = target.row >= threshold;
-        settled.then_some(Finding { service: target.service, backend: target.backend, unhealthy: !passed })
+        let Target { sent_at, failures, passes, .. } = target;
+        let health = if passed {
+            *failures = 0;
+            passes.push_back(*sent_at);
+            let threshold = usize::try_from(check.healthy_threshold).unwrap_or(usize::MAX);
+            while passes.len() > threshold {
+                passes.pop_front();
+            }
+            let since = passes.front().copied().filter(|_| passes.len() == threshold);
+            since.map(|since| Health::Passes { since })
+        } else {
+            passes.clear();
+            *failures = failures.saturating_add(1);
+            (*failures >= check.unhealthy_threshold).then_some(Health::Fails)
+        };
+        Some(Finding { service: target.service, backend: target.backend, health: health? })
     }
 }
 

@@ -8,7 +8,9 @@ use fnv::FnvBuildHasher;
 
 use crate::backends::Backends;
 use crate::config::{self, Affinity, HealthCheck, OnUnavailable, OutlierDetection, Pin};
+use crate::cookie;
 use crate::keys::Key;
+use crate::remembered::Remembered;
 use crate::token::{Carrier, Tokens};
 
 /// A service, ready to decide.
@@ -18,6 +20,8 @@ pub struct Service {
     pub name: String,
     /// What ties a request to a backend.
     pub affinity: Affinity,
+    /// Finds its cookie, where it has one.
+    pub cookie: Option<cookie::Finder>,
     /// What a session is tied to.
     pub pin: Pin,
     /// Where requests can go; none where endpoints alone are pinned.
@@ -33,18 +37,21 @@ pub struct Service {
 }
 
 impl Service {
-    fn new(config: config::Service, keys: &Rc<[Key]>) -> Self {
+    fn new(config: config::Service, keys: &Rc<[Key]>, memory: (Rc<Remembered>, usize)) -> Self {
         let carrier = match &config.affinity {
             Affinity::GeneratedCookie { cookie, .. } => Some(Carrier::Cookie(&cookie.name)),
             Affinity::GeneratedHeader { name, .. } => Some(Carrier::Header(name)),
             Affinity::HeaderEnvelope { name, .. } => Some(Carrier::Envelope(name)),
             _ => None,
         };
-        let tokens = carrier
-            .map(|carrier| Tokens::new(Rc::clone(keys), &config.name, carrier, config.pin.has_endpoint()));
+        let tokens = carrier.map(|carrier| {
+            Tokens::new(Rc::clone(keys), memory, &config.name, carrier, config.pin.has_endpoint())
+        });
+        let cookie = config.affinity.cookie().map(|cookie| cookie::Finder::new(&cookie.name));
         Self {
             backends: Backends::new(config.backends),
             name: config.name,
+            cookie,
             affinity: config.affinity,
             pin: config.pin,
             tokens,
@@ -68,6 +75,7 @@ impl Services {
     #[must_use]
     pub fn new(services: Vec<config::Service>, keys: Vec<Key>) -> Self {
         let keys: Rc<[Key]> = keys.into();
+        let remembered = Rc::new(Remembered::default());
         let mut built = Self::default();
         for (index, mut config) in services.into_iter().enumerate() {
             match config.routes.take() {
@@ -76,7 +84,7 @@ impl Services {
                 }
                 None => built.default = Some(index),
             }
-            built.all.push(Service::new(config, &keys));
+            built.all.push(Service::new(config, &keys, (Rc::clone(&remembered), index)));
         }
         built
     }

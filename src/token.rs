@@ -29,6 +29,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use crate::backends::BackendId;
 use crate::hash::hash;
 use crate::keys::Key;
+use crate::remembered::Remembered;
 use crate::session::Session;
 
 /// No token is longer, in bytes of text. An envelope adds the application's value.
@@ -66,6 +67,9 @@ pub enum Carrier<'a> {
 #[derive(Debug)]
 pub struct Tokens {
     keys: Rc<[Key]>,
+    remembered: Rc<Remembered>,
+    /// Its name towards `remembered`: the place of its service.
+    owner: usize,
     /// Service, carrier and its name: what a token is bound to.
     binding: Vec<u8>,
     envelope: bool,
@@ -76,8 +80,16 @@ pub struct Tokens {
 impl Tokens {
     /// For a service and carrier. The first key makes tokens, every key reads them; without keys tokens are
     /// neither encrypted nor authenticated.
+    ///
+    /// `remembered` is shared by all services of a worker, among which `owner` is this one's number.
     #[must_use]
-    pub fn new(keys: Rc<[Key]>, service: &str, carrier: Carrier<'_>, has_endpoint: bool) -> Self {
+    pub fn new(
+        keys: Rc<[Key]>,
+        (remembered, owner): (Rc<Remembered>, usize),
+        service: &str,
+        carrier: Carrier<'_>,
+        has_endpoint: bool,
+    ) -> Self {
         let (kind, name) = match carrier {
             Carrier::Cookie(name) => ("cookie", name),
             Carrier::Header(name) => ("header", name),
@@ -86,7 +98,7 @@ impl Tokens {
         // NUL separates: it stands in no service's, no cookie's and no header's name.
         let binding = [service.as_bytes(), kind.as_bytes(), name.as_bytes()].join(&0);
         let envelope = matches!(carrier, Carrier::Envelope(_));
-        Self { keys, binding, envelope, has_endpoint }
+        Self { keys, remembered, owner, binding, envelope, has_endpoint }
     }
 
     /// The token of a session. `nonce` is fresh randomness for each token.
@@ -127,22 +139,33 @@ impl Tokens {
     /// The session of a token; `None` for any bytes that are no valid token of this service and carrier.
     #[must_use]
     pub fn read(&self, text: &[u8]) -> Option<Session> {
+        if let Some((session, _)) = self.remembered.recall(self.owner, text) {
+            return Some(session);
+        }
         let mut buffer = [0; MAX_LEN / 4 * 3];
         let payload = self.open(Base64UrlUnpadded::decode(text, &mut buffer).ok()?)?;
         let (session, value) = decode(&payload)?;
-        value.is_empty().then_some(session)
+        value.is_empty().then_some(())?;
+        self.remembered.note(self.owner, text, session, value);
+        Some(session)
     }
 
     /// The session and the application's value of an envelope; `None` for any bytes that are no valid envelope of
-    /// this service and header.
+    /// this service and header, or hold what is no value of a header's (RFC 9110, section 5.5).
     #[must_use]
     pub fn read_envelope(&self, text: &[u8]) -> Option<(Session, Vec<u8>)> {
+        if let Some(opened) = self.remembered.recall(self.owner, text) {
+            return Some(opened);
+        }
         if text.len() > MAX_ENVELOPE_LEN {
             return None;
         }
         let mut buffer = vec![0; text.len()];
         let payload = self.open(Base64UrlUnpadded::decode(text, &mut buffer).ok()?)?;
         let (session, value) = decode(&payload)?;
+        let is_value = value.iter().all(|byte| *byte == b'\t' || !byte.is_ascii_control());
+        (is_value && !value.is_empty()).then_some(())?;
+        self.remembered.note(self.owner, text, session, value);
         Some((session, value.to_vec()))
     }
 

@@ -73,6 +73,15 @@ impl Affinity {
         self.affinity_type().has_token()
     }
 
+    /// The cookie that it goes by, if it goes by one.
+    #[must_use]
+    pub const fn cookie(&self) -> Option<&Cookie> {
+        match self {
+            Self::GeneratedCookie { cookie, .. } | Self::HttpCookie { cookie, .. } => Some(cookie),
+            _ => None,
+        }
+    }
+
     /// The cookie that the filter makes, if it makes one.
     #[must_use]
     pub const fn generated_cookie(&self) -> Option<&Cookie> {

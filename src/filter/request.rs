@@ -1,5 +1,6 @@
 //! The request: facts in, decision out, headers for Envoy.
 
+use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -10,7 +11,7 @@ use crate::config::Affinity;
 use crate::cookie::{self, Cookie, Secure};
 use crate::endpoint;
 use crate::health::View;
-use crate::host::{self, Headers};
+use crate::host::{self, HeaderPairs, Headers};
 use crate::outcome::Outcome;
 use crate::plugin::Plugin;
 use crate::service::Service;
@@ -19,7 +20,9 @@ use crate::session::Session;
 /// Decides where a request of `service` goes, and tells Envoy.
 pub fn serve(plugin: &Plugin, index: usize, service: &Service, view: &Rc<View>) -> (Served, Action) {
     let mut facts = Facts { now: plugin.now(), random: plugin.random(), ..Facts::default() };
-    let (address, cookies, path, header);
+    let all = AllHeaders::default();
+    let (address, cookies, path, header, every_line);
+    let mut came_with_cookies = false;
     match service.needs() {
         Needs::Nothing => {}
         Needs::ClientAddress => {
@@ -27,14 +30,17 @@ pub fn serve(plugin: &Plugin, index: usize, service: &Service, view: &Rc<View>) 
             facts.client_address = &address;
         }
         Needs::Cookies(cookie) => {
-            cookies = cookie_header(cookie);
-            facts.cookies = &cookies;
-            if !cookie.covers_everything() {
-                path = host::property("request\0path").unwrap_or_default();
-                facts.path = &path;
-            }
             if cookie.hide_from_upstream {
-                hide(cookie, &cookies);
+                cookies = Some(all.cookies());
+                hide(service, cookie, &all);
+            } else {
+                cookies = host::header(Headers::Request, "cookie");
+            }
+            came_with_cookies = cookies.is_some();
+            facts.cookies = cookies.as_deref().unwrap_or_default();
+            if !cookie.covers_everything() {
+                path = host::header(Headers::Request, ":path").unwrap_or_default();
+                facts.path = &path;
             }
         }
         Needs::Header(name) => {
@@ -43,34 +49,75 @@ pub fn serve(plugin: &Plugin, index: usize, service: &Service, view: &Rc<View>) 
         }
     }
     let mut decision = service.decide(&facts, view);
+    if came_with_cookies && may_be_on_another_line(service, &decision) {
+        every_line = all.cookies();
+        if every_line.len() > facts.cookies.len() {
+            facts.cookies = &every_line;
+            decision = service.decide(&facts, view);
+        }
+    }
     let mut nonce = None;
     if let Verdict::Forward(to) = &mut decision.verdict {
         match &mut to.part {
-            Part::First(session) => {
-                nonce = host::random();
-                session.start = plugin.read_clock();
+            Part::First(_) => {
+                nonce = plugin.nonce();
                 if nonce.is_none() {
                     // No randomness, no token, no session: it goes where it goes, by weight.
                     to.part = Part::None;
                     decision.outcome = Outcome::None;
                 }
             }
-            Part::Changed(_) => nonce = host::random(),
+            Part::Changed(_) => nonce = plugin.nonce(),
             Part::None | Part::Known(_) | Part::FirstKey(_) => {}
         }
     }
+    let begins = matches!(&decision.verdict, Verdict::Forward(to) if to.part.begins());
     let mut served = Served {
         service: index,
         outcome: decision.outcome,
+        at: facts.now,
         backend: None,
         view: Rc::clone(view),
         part: Part::None,
         nonce,
-        https: false,
+        https: begins && is_https(service, &all),
         envelope: None,
     };
     let action = apply(plugin, service, decision, &facts, &mut served);
     (served, action)
+}
+
+/// The first `Cookie` line nearly always is the only one. It must be the only one to say that no session came.
+const fn may_be_on_another_line(service: &Service, decision: &Decision<'_>) -> bool {
+    match decision.outcome {
+        Outcome::Assigned | Outcome::Expired | Outcome::Invalid => true,
+        Outcome::None => matches!(service.affinity, Affinity::HttpCookie { .. }),
+        Outcome::Hashed | Outcome::Pinned | Outcome::Repinned | Outcome::Rejected => false,
+    }
+}
+
+/// All headers of the request, once somebody asks for them.
+#[derive(Default)]
+struct AllHeaders(OnceCell<HeaderPairs>);
+
+impl AllHeaders {
+    fn values(&self, name: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let pairs = self.0.get_or_init(|| host::headers(Headers::Request)).iter();
+        pairs.filter(move |(other, _)| *other == name).map(|(_, value)| value)
+    }
+
+    /// All `Cookie` lines as one.
+    fn cookies(&self) -> Vec<u8> {
+        self.values(b"cookie").collect::<Vec<_>>().join(b"; ".as_slice())
+    }
+
+    /// Its scheme; costs no call where they are known already.
+    fn is_https(&self) -> bool {
+        if self.0.get().is_some() {
+            return self.values(b":scheme").next() == Some(b"https");
+        }
+        host::header(Headers::Request, ":scheme").is_some_and(|scheme| scheme == b"https")
+    }
 }
 
 fn apply(
@@ -101,9 +148,6 @@ fn apply(
     };
     let cluster = to.backend.map_or("the route's cluster", Backend::cluster);
     log::debug!("session-affinity: service {}: {outcome} to {cluster}", service.name);
-    if matches!(to.part, Part::First(_) | Part::FirstKey(_)) {
-        served.https = is_https(service);
-    }
     name_cluster(plugin, to.backend);
     name_endpoint(plugin, to.endpoint);
     if let (Affinity::HeaderEnvelope { name, .. }, Some(value), Some(text)) =
@@ -141,39 +185,22 @@ pub fn name_endpoint(plugin: &Plugin, endpoint: Option<SocketAddr>) {
     }
 }
 
-/// The `Cookie` header; several lines as one.
-fn cookie_header(cookie: &Cookie) -> Vec<u8> {
-    let joined = host::property("request\0headers\0cookie").unwrap_or_default();
-    if cookie::is_ambiguous(&joined, &cookie.name) {
-        let headers = host::headers(Headers::Request);
-        let lines = headers.iter().filter(|(name, _)| *name == b"cookie").map(|(_, line)| line);
-        return lines.collect::<Vec<_>>().join(b"; ".as_slice());
-    }
-    joined
-}
-
 /// Takes our cookie out of what the application sees.
-fn hide(cookie: &Cookie, joined: &[u8]) {
-    if cookie::values(joined, &cookie.name).next().is_none() {
+fn hide(service: &Service, cookie: &Cookie, all: &AllHeaders) {
+    let lines: Vec<&[u8]> = all.values(b"cookie").collect();
+    let is_ours =
+        |line: &&[u8]| service.cookie.as_ref().is_some_and(|ours| ours.values(line).next().is_some());
+    if !lines.iter().any(is_ours) {
         return;
     }
-    // A comma may stand within a cookie or between two joined lines: then only the lines themselves can tell.
-    let kept = if joined.contains(&b',') {
-        let headers = host::headers(Headers::Request);
-        let lines: Vec<&[u8]> =
-            headers.iter().filter(|(name, _)| *name == b"cookie").map(|(_, line)| line).collect();
-        cookie::without(&lines, &cookie.name)
-    } else {
-        cookie::without(&[joined], &cookie.name)
-    };
-    match kept {
+    match cookie::without(&lines, &cookie.name) {
         Some(line) => host::set_header(Headers::Request, "cookie", &line),
         None => host::remove_header(Headers::Request, "cookie"),
     }
 }
 
 /// Whether the request came over https, where that makes a difference.
-fn is_https(service: &Service) -> bool {
+fn is_https(service: &Service, all: &AllHeaders) -> bool {
     let matters = service.affinity.generated_cookie().is_some_and(|cookie| cookie.secure == Secure::Auto);
-    matters && host::property("request\0scheme").is_some_and(|scheme| scheme == b"https")
+    matters && all.is_https()
 }

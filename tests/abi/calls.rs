@@ -1,10 +1,12 @@
 //! What is asked of the host for each outcome, call by call. Each of them crosses into Envoy and back, which is
 //! most of what the filter costs: one more is a decision to be made here.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::host::Vm;
-use crate::support::{counters, exchange, generated_cookie, plugin, request, response};
+use crate::support::{counters, exchange, generated_cookie, plugin, request, response, response_with};
 
 /// The calls of a request, and those of its response.
 fn calls(vm: &mut Vm, root: u32, cookie: Option<&str>) -> (Vec<String>, Vec<String>) {
@@ -19,7 +21,7 @@ fn calls(vm: &mut Vm, root: u32, cookie: Option<&str>) -> (Vec<String>, Vec<Stri
 }
 
 const SET_CLUSTER: &str = "replace_header_map_value x-affinity-cluster";
-const GET_COOKIES: &str = "get_property request.headers.cookie";
+const GET_COOKIES: &str = "get_header_map_value cookie";
 const GET_ROUTE: &str = "get_property xds.route_name";
 
 /// A service whose responses nobody looks at.
@@ -52,25 +54,82 @@ fn a_pinned_request_to_one_of_several_services_asks_for_its_route_too() {
     assert_eq!(of_response, [""; 0]);
 }
 
+const STATUS: &str = "get_header_map_value :status";
 const DETAILS: &str = "get_property response.code_details";
 const ANSWERER: &str = "get_property xds.upstream_host_metadata.filter_metadata.session_affinity.backend";
 
 #[test]
 fn passive_detection_looks_at_a_healthy_response_once() {
     for labelled in [false, true] {
-        let (mut vm, root) = plugin(&generated_cookie());
-        let (cluster, cookie) = exchange(&mut vm, root, None);
-        if labelled {
-            let path = ANSWERER.strip_prefix("get_property ").unwrap().to_owned();
-            vm.world().properties.insert(path, cluster.into_bytes());
-        }
-        for _ in 0..200 {
-            let (of_request, of_response) = calls(&mut vm, root, cookie.as_deref());
-            assert_eq!(of_request, [GET_COOKIES, SET_CLUSTER]);
-            let [look] = of_response.as_slice() else { panic!("{of_response:?}") };
-            assert!([DETAILS, ANSWERER].contains(&look.as_str()), "{look}");
+        for gateway_errors in [0, 3] {
+            for headers in 2..7 {
+                let mut configuration = generated_cookie();
+                configuration["outlierDetection"] = json!({ "consecutiveGatewayErrors": gateway_errors });
+                let (mut vm, root) = plugin(&configuration);
+                let (cluster, cookie) = exchange(&mut vm, root, None);
+                if labelled {
+                    let path = ANSWERER.strip_prefix("get_property ").unwrap().to_owned();
+                    vm.world().properties.insert(path, cluster.into_bytes());
+                }
+                for request_number in 0..50 {
+                    // One tick each: traffic is light.
+                    vm.world().now += Duration::from_millis(200);
+                    vm.tick(root);
+                    vm.calls();
+                    let stream = request(&mut vm, root, cookie.as_deref());
+                    assert_eq!(vm.calls(), [GET_COOKIES, SET_CLUSTER]);
+                    response_with(&mut vm, stream, headers);
+                    let looks = vm.calls();
+                    vm.delete(stream);
+                    let [look] = looks.as_slice() else { panic!("request {request_number}: {looks:?}") };
+                    assert!([DETAILS, ANSWERER, STATUS].contains(&look.as_str()), "{look}");
+                }
+            }
         }
     }
+}
+
+#[test]
+fn passive_detection_looks_at_a_bounded_part_of_many_responses() {
+    let (mut vm, root) = plugin(&generated_cookie());
+    let (_, cookie) = exchange(&mut vm, root, None);
+    let mut looks = Vec::new();
+    for _tick in 0..5 {
+        let of_tick = (0..400).map(|_| calls(&mut vm, root, cookie.as_deref()).1.len()).sum::<usize>();
+        looks.push(of_tick);
+        vm.world().now += Duration::from_millis(200);
+        vm.tick(root);
+    }
+    assert_eq!(looks, [400, 8, 8, 8, 8], "in ticks of 400 responses");
+}
+
+#[test]
+fn once_a_backend_failed_every_response_of_it_counts() {
+    let (mut vm, root) = plugin(&generated_cookie());
+    let (_, cookie) = exchange(&mut vm, root, None);
+    for _ in 0..2 {
+        for _ in 0..400 {
+            calls(&mut vm, root, cookie.as_deref());
+        }
+        vm.world().now += Duration::from_millis(200);
+        vm.tick(root);
+    }
+    // A local reply of Envoy's, as others may have dressed it up.
+    for failure in 1..=200 {
+        let stream = request(&mut vm, root, cookie.as_deref());
+        let refused =
+            b"upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_111}";
+        vm.world().properties.insert("response.code_details".to_owned(), refused.to_vec());
+        vm.world().response = (0..9).map(|index| (format!("x-{index}").into_bytes(), Vec::new())).collect();
+        vm.response(stream);
+        vm.delete(stream);
+        if vm.world().log.iter().any(|(_, line)| line.contains("ejected for 30 s")) {
+            // The first look is at one of 50, then two more.
+            assert!(failure <= 52, "{failure}");
+            return;
+        }
+    }
+    panic!("{:?}", vm.world().log);
 }
 
 #[test]
@@ -105,25 +164,35 @@ fn a_request_by_client_address_asks_for_it_and_sets_its_cluster() {
 #[test]
 fn a_new_session_costs_what_its_cookie_takes_to_make() {
     let (mut vm, root) = plugin(&unwatched(generated_cookie()));
-    let begun = [
-        GET_COOKIES,
-        "random_get",
-        "get_current_time_nanoseconds",
-        "get_property request.scheme",
-        SET_CLUSTER,
-    ];
+    // Randomness for many sessions is drawn at once.
+    exchange(&mut vm, root, None);
     let told = [
-        "get_property response.code_details",
-        "get_property xds.cluster_name",
         "get_header_map_pairs",
+        "get_property xds.cluster_name",
         "add_header_map_value set-cookie",
         "replace_header_map_value cache-control",
     ];
+    // Where a cookie came, ours may be on another line.
+    let scheme = |cookie: Option<&str>| match cookie {
+        None => "get_header_map_value :scheme",
+        Some(_) => "get_header_map_pairs",
+    };
     for cookie in [None, Some("GCLB=x"), Some("a=1")] {
         let (of_request, of_response) = calls(&mut vm, root, cookie);
-        assert_eq!(of_request, begun);
+        assert_eq!(of_request, [GET_COOKIES, scheme(cookie), SET_CLUSTER]);
         assert_eq!(of_response, told);
     }
+}
+
+#[test]
+fn the_cluster_of_the_route_is_looked_up_for_few_of_many_sessions() {
+    let (mut vm, root) = plugin(&unwatched(generated_cookie()));
+    let looked_up = |vm: &mut Vm| {
+        let calls = (0..160).flat_map(|_| calls(vm, root, None).1);
+        calls.filter(|call| call == "get_property xds.cluster_name").count()
+    };
+    assert_eq!(looked_up(&mut vm), 32 + 8);
+    assert_eq!(looked_up(&mut vm), 10);
 }
 
 #[test]
@@ -133,16 +202,12 @@ fn a_session_that_moves_costs_no_more_than_a_new_one() {
     let mut configuration = unwatched(generated_cookie());
     configuration["backends"] = json!(["red"]);
     let (mut vm, root) = plugin(&configuration);
+    exchange(&mut vm, root, None);
     let (of_request, of_response) = calls(&mut vm, root, cookie.as_deref());
-    assert_eq!(of_request, [GET_COOKIES, "random_get", SET_CLUSTER]);
+    assert_eq!(of_request, [GET_COOKIES, SET_CLUSTER]);
     assert_eq!(
         of_response,
-        [
-            "get_property response.code_details",
-            "get_header_map_pairs",
-            "add_header_map_value set-cookie",
-            "replace_header_map_value cache-control",
-        ]
+        ["get_header_map_pairs", "add_header_map_value set-cookie", "replace_header_map_value cache-control"]
     );
 }
 
@@ -155,7 +220,7 @@ fn a_rejected_request_is_answered() {
     configuration["onUnavailable"] = "REJECT".into();
     configuration["rejectStatus"] = 599.into();
     let (mut vm, root) = plugin(&configuration);
-    vm.world().properties.insert("request.headers.cookie".to_owned(), cookie.unwrap().into_bytes());
+    vm.world().request = vec![(b"cookie".to_vec(), cookie.unwrap().into_bytes())];
     let stream = vm.create(root);
     assert_eq!(vm.request(stream), 1, "it waits for the answer to be sent");
     assert_eq!(vm.world().local_response, Some(599));

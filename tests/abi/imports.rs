@@ -166,9 +166,8 @@ impl Call<'_, '_> {
             }
             "proxy_get_header_map_value" => {
                 let name = self.bytes(1);
-                let found = self.headers().iter().find(|(other, _)| *other == name);
-                match found.map(|(_, value)| value.clone()) {
-                    Some(value) => self.hand_over(&value, 3),
+                match self.headers().iter().find(|(other, _)| *other == name).cloned() {
+                    Some((_, value)) => self.hand_over(&value, 3),
                     None => NOT_FOUND,
                 }
             }

@@ -23,14 +23,9 @@ pub fn generated_cookie() -> Value {
 /// A request with this `Cookie` header comes in; it goes on.
 pub fn request(vm: &mut Vm, root: u32, cookie: Option<&str>) -> u32 {
     let world = vm.world();
-    world.request = vec![(b":path".to_vec(), b"/".to_vec())];
+    let own = [(":method", "GET"), (":path", "/"), (":scheme", "https")];
+    world.request = own.map(|(name, value)| (name.into(), value.into())).to_vec();
     world.request.extend(cookie.map(|cookie| (b"cookie".to_vec(), cookie.as_bytes().to_vec())));
-    world.properties.remove("request.headers.cookie");
-    if let Some(cookie) = cookie {
-        world.properties.insert("request.headers.cookie".to_owned(), cookie.as_bytes().to_vec());
-    }
-    world.properties.insert("request.path".to_owned(), b"/".to_vec());
-    world.properties.insert("request.scheme".to_owned(), b"https".to_vec());
     world.properties.insert("source.address".to_owned(), b"10.1.2.3:4711".to_vec());
     let stream = vm.create(root);
     assert_eq!(vm.request(stream), 0, "it goes on");
@@ -39,16 +34,24 @@ pub fn request(vm: &mut Vm, root: u32, cookie: Option<&str>) -> u32 {
 
 /// The application of the chosen cluster answers.
 pub fn response(vm: &mut Vm, stream: u32) {
+    response_with(vm, stream, 5);
+}
+
+/// The same, with so many of the headers that applications answer with.
+pub fn response_with(vm: &mut Vm, stream: u32, count: usize) {
     let cluster = header(&vm.world().request, "x-affinity-cluster").unwrap_or_default();
     let world = vm.world();
     let headers = [
         (":status", "200"),
+        ("x-envoy-upstream-service-time", "1"),
         ("content-type", "text/plain"),
         ("content-length", "2"),
         ("date", "Mon, 23 Nov 2026 12:00:00 GMT"),
-        ("x-envoy-upstream-service-time", "1"),
+        ("server", "pod"),
     ];
-    world.response = headers.map(|(name, value)| (name.into(), value.into())).to_vec();
+    let headers =
+        headers.iter().take(count).map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+    world.response = headers.collect();
     world.properties.insert("response.code_details".to_owned(), b"via_upstream".to_vec());
     world.properties.insert("xds.cluster_name".to_owned(), cluster.into_bytes());
     assert_eq!(vm.response(stream), 0, "it goes on");

@@ -16,7 +16,7 @@ const NONCE: [u8; NONCE_LEN] =
 
 fn tokens_of(keys: &[(&str, &[u8])], service: &str, cookie: &str) -> Tokens {
     let keys: Rc<[Key]> = keys.iter().map(|(id, secret)| Key::new((*id).to_owned(), secret)).collect();
-    Tokens::new(keys, service, Carrier::Cookie(cookie), false)
+    Tokens::new(keys, (Rc::default(), 0), service, Carrier::Cookie(cookie), false)
 }
 
 fn plain() -> Tokens {

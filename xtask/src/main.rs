@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod demo;
+mod image;
 mod lint;
 mod shell;
 mod strip;
@@ -19,6 +20,8 @@ use clap::Parser;
 enum Command {
     /// Build the filter's module, `target/session_affinity.wasm`
     Build(build::Build),
+    /// Build an image of the module, for Kubernetes
+    Image(image::Image),
     /// Show session affinity on a real Envoy in front of three pods
     Demo(demo::Demo),
     /// Measure what a request costs
@@ -32,6 +35,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Build(build) => build.run(),
+        Command::Image(image) => image.run(),
         Command::Demo(demo) => demo.run(),
         Command::Bench(bench) => bench.run(),
         Command::Test(test) => test.run(),

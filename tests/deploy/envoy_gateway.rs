@@ -1,0 +1,73 @@
+//! deploy/envoy-gateway: an Envoy as Envoy Gateway configures it, with the patches that the files ask for.
+
+mod generated;
+mod patches;
+pub mod types;
+
+use std::net::SocketAddr;
+
+use harness::config;
+use harness::envoy::{Envoy, Options};
+use harness::pod::Pod;
+use serde_json::{Value, json};
+
+use crate::manifests::load;
+use crate::safety::assert_safe;
+use crate::sessions::{self, SECRET, begin, moves, stay};
+use generated::Generated;
+
+fn objects() -> Vec<Value> {
+    ["envoy-gateway/gateway.yaml", "envoy-gateway/session-affinity.yaml"]
+        .iter()
+        .flat_map(|file| load(file))
+        .collect()
+}
+
+fn options() -> Options {
+    Envoy::options().env("SESSION_AFFINITY_KEY", SECRET)
+}
+
+/// The bootstrap that stands for what Envoy Gateway sends to its Envoy.
+fn bootstrap(objects: &[Value], pods: &[Pod]) -> Value {
+    let Generated { mut listener, routes, cluster } = Generated::from(objects, pods);
+    patches::apply(objects, &mut listener);
+    // What comes by discovery there is inline here.
+    listener["address"] = config::socket_address(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let manager = &mut listener["default_filter_chain"]["filters"][0]["typed_config"];
+    if objects.iter().any(|object| object["kind"] == "EnvoyPatchPolicy") {
+        assert_safe(manager, &routes);
+    }
+    manager.as_object_mut().unwrap().remove("rds");
+    manager["route_config"] = routes;
+    json!({ "static_resources": { "listeners": [listener], "clusters": [cluster] } })
+}
+
+#[tokio::test]
+async fn behind_envoy_gateway_sessions_stay_on_their_pods_and_move_when_those_go() {
+    let mut pods = sessions::pods(3);
+    let bootstrap = bootstrap(&objects(), &pods);
+    assert_eq!(options().validate(&bootstrap).await, Ok(()));
+    let envoy = options().start(&bootstrap).await.unwrap();
+    let began = begin(&envoy, 60, 3).await;
+    stay(&envoy, &began).await;
+    sessions::headers_of_clients_count_for_nothing(&envoy, &pods).await;
+
+    let gone = pods.remove(0);
+    let (on_gone, others): (Vec<_>, Vec<_>) =
+        began.into_iter().partition(|session| session.pod == gone.name());
+    gone.stop();
+    for session in on_gone {
+        moves(&envoy, &session).await;
+    }
+    stay(&envoy, &others).await;
+}
+
+#[tokio::test]
+async fn without_the_patches_a_session_has_no_pod() {
+    let objects: Vec<Value> =
+        objects().into_iter().filter(|object| object["kind"] != "EnvoyPatchPolicy").collect();
+    let pods = sessions::pods(3);
+    let envoy = options().start(&bootstrap(&objects, &pods)).await.unwrap();
+    let reply = sessions::fetch(&envoy, "").await;
+    assert_eq!((reply.status.as_u16(), reply.set_cookies.len()), (200, 0));
+}

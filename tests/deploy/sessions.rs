@@ -1,0 +1,111 @@
+//! Pods as a cluster has them, and whether sessions stay on them.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use harness::client::{Client, Reply};
+use harness::envoy::Envoy;
+use harness::pod::Pod;
+use http::Method;
+
+/// The secret in the environment of every Envoy here.
+pub const SECRET: &str = "c2Vzc2lvbi1hZmZpbml0eS1kZXBsb3ktdGVzdHM9PT0=";
+
+/// So many pods, all at the same port, each at an address of its own: 127.0.1.1, 127.0.1.2 and so on.
+pub fn pods(count: u8) -> Vec<Pod> {
+    // The port is free at the first address; another test may have it at one of the others.
+    for _ in 0..100 {
+        let first = start(1, 0).unwrap();
+        let port = first.address().port();
+        let others: Option<Vec<Pod>> = (2..=count).map(|number| start(number, port)).collect();
+        if let Some(others) = others {
+            return std::iter::once(first).chain(others).collect();
+        }
+    }
+    panic!("no port is free at {count} addresses");
+}
+
+/// None where the port is taken.
+fn start(number: u8, port: u16) -> Option<Pod> {
+    Pod::start_at(&format!("neg-demo-app-{number}"), SocketAddr::from(([127, 0, 1, number], port))).ok()
+}
+
+/// Another pod beside these, at the same port.
+pub fn another(pods: &[Pod]) -> Pod {
+    start(u8::try_from(pods.len() + 1).unwrap(), pods[0].address().port()).unwrap()
+}
+
+/// A session: its cookie, and the pod it is on.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub cookie: String,
+    pub pod: String,
+}
+
+/// What a client gets that shows this cookie.
+pub async fn fetch(envoy: &Envoy, cookie: &str) -> Reply {
+    Client::http1_fresh().fetch_with_cookie(&envoy.url(), cookie).await.unwrap()
+}
+
+/// Begins so many sessions, which reach every one of so many pods: 60 sessions miss one of three pods once in ten
+/// thousand million times.
+pub async fn begin(envoy: &Envoy, count: usize, pods: usize) -> Vec<Session> {
+    let mut sessions = Vec::new();
+    for _ in 0..count {
+        let reply = Client::http1_fresh().fetch(&envoy.url(), &[]).await.unwrap();
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.header("x-affinity-endpoint"), None);
+        let cookie = reply.cookie_pair("GCLB").expect("a session begins").to_owned();
+        sessions.push(Session { cookie, pod: reply.pod });
+    }
+    let reached: BTreeSet<&str> = sessions.iter().map(|session| session.pod.as_str()).collect();
+    assert_eq!(reached.len(), pods, "{reached:?}");
+    sessions
+}
+
+/// Each session's next requests are answered by its pod, and nobody is told anything new.
+pub async fn stay(envoy: &Envoy, sessions: &[Session]) {
+    for session in sessions {
+        for _ in 0..3 {
+            let reply = fetch(envoy, &session.cookie).await;
+            assert_eq!((reply.status.as_u16(), &reply.pod), (200, &session.pod));
+            assert_eq!(reply.set_cookies.len(), 0);
+        }
+    }
+}
+
+/// The session's next request is answered all the same, whatever its method, by another pod, where the session is
+/// from then on.
+pub async fn moves(envoy: &Envoy, session: &Session) -> Session {
+    let posted = Client::http1_fresh().request(Method::POST, &envoy.url()).header("cookie", &session.cookie);
+    let posted = Reply::to(posted.body("twice?")).await.unwrap();
+    assert_eq!(posted.status, 200);
+    let reply = fetch(envoy, &session.cookie).await;
+    assert_eq!(reply.status, 200);
+    assert!(posted.pod != session.pod && reply.pod != session.pod);
+    let cookie = reply.cookie_pair("GCLB").expect("the client is told").to_owned();
+    let moved = Session { cookie, pod: reply.pod };
+    stay(envoy, std::slice::from_ref(&moved)).await;
+    moved
+}
+
+/// Who sends a pod's address in a header of the filter's does not get there, and pods do not see such headers.
+pub async fn headers_of_clients_count_for_nothing(envoy: &Envoy, pods: &[Pod]) {
+    for pod in pods {
+        pod.clear_requests();
+    }
+    let wanted = session_affinity::endpoint::to_header(pods[0].address());
+    let headers = [("x-affinity-endpoint", wanted.as_bytes()), ("x-affinity-cluster", b"elsewhere")];
+    let mut reached = BTreeSet::new();
+    for _ in 0..40 {
+        let reply = Client::http1_fresh().fetch(&envoy.url(), &headers).await.unwrap();
+        assert_eq!(reply.status, 200);
+        reached.insert(reply.pod);
+    }
+    assert!(reached.len() > 1, "{reached:?}");
+    for request in pods.iter().flat_map(Pod::requests) {
+        for name in ["x-affinity-endpoint", "x-affinity-cluster"] {
+            assert!(request.header(name).is_empty(), "{request:?}");
+        }
+    }
+}
