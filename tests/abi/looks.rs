@@ -66,7 +66,7 @@ fn a_healthy_response_costs_one_look_at_most_whatever_it_looks_like() {
             for headers in [3, 4, 5, 20] {
                 let what = format!("named: {named}, {headers} headers, {gateway_errors} gateway errors");
                 let mut session = Session::begin(&detection(gateway_errors), named);
-                for _ in 0..300 {
+                for _ in 0..200 {
                     session.pass(200);
                     let looks = session.looks(headers, "200", "via_upstream");
                     assert!(looks <= 1, "{looks} looks; {what}");
@@ -76,6 +76,7 @@ fn a_healthy_response_costs_one_look_at_most_whatever_it_looks_like() {
     }
 }
 
+/// Envoy's own replies have a status, a length and a type. They tell of the endpoint that was tried, if there was one.
 #[test]
 fn when_traffic_is_light_every_failure_counts() {
     for named in [false, true] {
@@ -84,14 +85,10 @@ fn when_traffic_is_light_every_failure_counts() {
             session.pass(200);
             session.looks(8, "200", "via_upstream");
         }
-        if named {
-            // No endpoint answers.
-            session.vm.world().properties.remove(ANSWERER);
-        }
         for failures in 1..=3 {
             assert!(!session.has_logged("ejected for 30 s"), "{failures}; named: {named}");
             session.pass(200);
-            session.looks(4, "503", REFUSED);
+            session.looks(3, "503", REFUSED);
         }
         assert!(session.has_logged("ejected for 30 s"), "named: {named}");
     }
@@ -107,20 +104,18 @@ fn under_load_a_healthy_backend_costs_few_looks_and_one_that_fails_is_ejected_al
             if index % 200 == 0 {
                 session.pass(200);
             }
-            looks += session.looks(8, "200", "via_upstream");
+            let look = session.looks(8, "200", "via_upstream");
+            // It takes a tick to know that there is load.
+            looks += if index < 200 { 0 } else { look };
         }
-        assert!(looks <= 200, "{looks} looks in two seconds; named: {named}");
-        assert!(looks >= 40, "{looks} looks in two seconds; named: {named}");
-        if named {
-            session.vm.world().properties.remove(ANSWERER);
-        }
+        assert!((50..=100).contains(&looks), "{looks} looks in 1.8 seconds; named: {named}");
         // What other responses of the same tick have used up is there again at the next one.
         for index in 0..400 {
             if index % 200 == 0 {
                 session.pass(200);
             }
             if !session.has_logged("ejected") {
-                session.looks(4, "503", REFUSED);
+                session.looks(3, "503", REFUSED);
             }
         }
         assert!(session.has_logged("ejected for 30 s"), "named: {named}");
@@ -128,16 +123,25 @@ fn under_load_a_healthy_backend_costs_few_looks_and_one_that_fails_is_ejected_al
 }
 
 #[test]
-fn an_application_that_is_asked_for_gateway_errors_is_ejected_by_three_in_a_row() {
-    for named in [false, true] {
-        let mut session = Session::begin(&detection(3), named);
-        for status in ["503", "502", "200", "504", "503"] {
-            session.pass(200);
-            session.looks(8, status, "via_upstream");
-        }
-        assert!(!session.has_logged("ejected"), "an answer ends a row; named: {named}");
+fn three_gateway_errors_in_a_row_eject_where_that_is_asked_for() {
+    let mut session = Session::begin(&detection(3), false);
+    for status in ["503", "502", "200", "504", "503"] {
         session.pass(200);
-        session.looks(8, "502", "via_upstream");
-        assert!(session.has_logged("ejected for 30 s"), "named: {named}");
+        session.looks(8, status, "via_upstream");
     }
+    assert!(!session.has_logged("ejected"), "an answer ends a row");
+    session.pass(200);
+    session.looks(8, "502", "via_upstream");
+    assert!(session.has_logged("ejected for 30 s"));
+}
+
+/// Most looks ask which endpoint answered; one of eight asks for the status, and from the first error on every one.
+#[test]
+fn where_endpoints_are_named_an_application_that_answers_with_gateway_errors_is_ejected_a_little_later() {
+    let mut session = Session::begin(&detection(3), true);
+    for _ in 0..10 {
+        session.pass(200);
+        session.looks(8, "503", "via_upstream");
+    }
+    assert!(session.has_logged("ejected for 30 s"));
 }

@@ -1,92 +1,15 @@
 //! What responses and checks make known of backends, and what follows from it.
 
+mod checks;
+mod known;
+
 use proptest::prelude::*;
-use serde_json::{Value, json};
-use session_affinity::backends::{Backend, BackendId};
+use serde_json::json;
+use session_affinity::backends::BackendId;
 use session_affinity::evidence::Evidence;
-use session_affinity::health::{Board, Health, Recorded, Slot, Slots, Testimony, View};
-use session_affinity::session::Millis;
+use session_affinity::health::{Board, Health, Recorded, Slot};
 
-use crate::support::{NOW, One, service};
-
-/// What is known of a service with so many backends: `app-0` and so on.
-struct Known {
-    service: One,
-    board: Board,
-    now: Millis,
-}
-
-const SECOND: Millis = 1_000;
-
-impl Known {
-    fn nothing(count: usize, outlier_detection: &Value) -> Self {
-        Self::with(count, json!({ "outlierDetection": outlier_detection }))
-    }
-
-    fn with(count: usize, mut config: Value) -> Self {
-        config["backends"] = (0..count).map(|index| json!(format!("app-{index}"))).collect();
-        Self { service: service(&config), board: Board::default(), now: NOW }
-    }
-
-    fn record(&mut self, index: usize, evidence: Evidence) -> Recorded {
-        let was_out = self.is_out(index);
-        self.testify(index, evidence, was_out)
-    }
-
-    fn testify(&mut self, index: usize, evidence: Evidence, was_out: bool) -> Recorded {
-        let testimony = Testimony { backend: id(index), evidence, was_out };
-        let is_news = self.board.is_news(&self.service, testimony, self.now);
-        let recorded = self.board.record(&self.service, testimony, self.now);
-        assert_eq!(is_news, recorded != Recorded::Nothing);
-        recorded
-    }
-
-    /// Requests fail to reach it, three at the most. (One that was out goes on with the row that it had.)
-    fn eject(&mut self, index: usize) -> Recorded {
-        let mut fails = || self.record(index, Evidence::NotConnected);
-        let ejected = (0..3).map(|_| fails()).find(|recorded| matches!(recorded, Recorded::Ejected(_)));
-        ejected.unwrap_or(Recorded::Nothing)
-    }
-
-    /// What checks found. Returns whether that was news.
-    fn check(&mut self, index: usize, health: Health) -> bool {
-        let is_news = self.board.is_new_health(&self.service, id(index), health, self.now);
-        let changed = self.board.set_health(&self.service, id(index), health, self.now);
-        assert_eq!(is_news, changed);
-        changed
-    }
-
-    /// What other workers are told.
-    fn bytes(&mut self) -> Vec<u8> {
-        self.board.prune(self.now);
-        self.board.to_bytes()
-    }
-
-    fn view(&self) -> View {
-        let ids = self.service.backends.iter().map(Backend::id);
-        let slots: Slots = ids.map(|id| (Slot::of(&self.service.name, id), id)).collect();
-        let healthy = View::healthy(&self.service.backends);
-        self.board.view(&self.service, &slots, &healthy, self.now).unwrap_or(healthy)
-    }
-
-    fn is_out(&self, index: usize) -> bool {
-        self.view().is_out(id(index))
-    }
-
-    /// Those that take no requests.
-    fn unavailable(&self) -> Vec<usize> {
-        let view = self.view();
-        (0..self.service.backends.iter().len()).filter(|index| !view.is_available(id(*index))).collect()
-    }
-
-    fn pass(&mut self, time: Millis) {
-        self.now += time;
-    }
-}
-
-fn id(index: usize) -> BackendId {
-    BackendId::of(&format!("app-{index}"))
-}
+use self::known::{Known, SECOND, id};
 
 #[test]
 fn a_backend_of_one_service_is_not_that_of_another_whatever_their_names() {
@@ -215,72 +138,6 @@ fn no_more_are_ejected_than_their_share_of_the_service() {
         known.pass(30 * SECOND);
         assert_eq!(known.record(3, Evidence::NotConnected) != Recorded::Noted, allowed > 0, "{percent} %");
     }
-}
-
-#[test]
-fn what_fails_its_checks_is_out_until_it_passes() {
-    let mut known = Known::with(3, json!({ "healthCheck": {} }));
-    assert!(known.check(2, Health::Fails));
-    assert!(!known.check(2, Health::Fails), "that is known");
-    assert_eq!(known.unavailable(), [2]);
-    known.pass(600 * SECOND - 1);
-    assert_eq!(known.unavailable(), [2], "however long it takes");
-    assert!(known.check(2, Health::Fails), "said again, lest it be forgotten");
-    assert!(known.check(2, Health::Passes { since: known.now }));
-    assert!(!known.check(2, Health::Passes { since: known.now }));
-    assert_eq!(known.unavailable(), [0; 0]);
-}
-
-#[test]
-fn checks_that_pass_end_an_ejection_that_began_before_the_first_of_them() {
-    let mut known = Known::with(3, json!({ "healthCheck": {} }));
-    let before = known.now;
-    known.pass(SECOND);
-    known.eject(1);
-    known.pass(SECOND);
-    assert!(!known.check(1, Health::Passes { since: before }), "that one was asked before");
-    assert_eq!(known.unavailable(), [1]);
-    assert!(known.check(1, Health::Passes { since: known.now }));
-    assert_eq!(known.unavailable(), [0; 0]);
-    assert_eq!(known.eject(1), Recorded::Ejected(60 * SECOND), "its second in a row");
-}
-
-#[test]
-fn checks_that_passed_before_an_ejection_end_a_failure_of_checks_alone() {
-    let mut known = Known::with(3, json!({ "healthCheck": {} }));
-    known.check(1, Health::Fails);
-    let before = known.now;
-    known.pass(SECOND);
-    known.eject(1);
-    assert!(known.check(1, Health::Passes { since: before }));
-    assert_eq!(known.unavailable(), [1], "it is still ejected");
-    known.pass(30 * SECOND);
-    assert_eq!(known.unavailable(), [0; 0]);
-}
-
-#[test]
-fn when_all_are_out_the_first_that_passes_its_checks_brings_back_all() {
-    let mut known = Known::with(3, json!({ "healthCheck": {} }));
-    known.check(0, Health::Fails);
-    known.eject(1);
-    known.check(2, Health::Fails);
-    known.pass(SECOND);
-    assert!(known.check(2, Health::Passes { since: known.now }));
-    assert!((0..3).all(|index| !known.is_out(index)));
-    known.check(0, Health::Fails);
-    assert_eq!(known.unavailable(), [0], "what still fails is out again");
-}
-
-#[test]
-fn where_nobody_checks_any_more_what_checks_found_is_void() {
-    let mut known = Known::with(2, json!({ "healthCheck": {} }));
-    known.check(0, Health::Fails);
-    known.service = service(&json!({ "backends": ["app-0", "app-1"] }));
-    assert_eq!(known.unavailable(), [0; 0]);
-    known.eject(0);
-    let off = json!({ "consecutiveLocalOriginFailure": 0 });
-    known.service = service(&json!({ "backends": ["app-0", "app-1"], "outlierDetection": off }));
-    assert_eq!(known.unavailable(), [0; 0], "so is what responses found");
 }
 
 #[test]

@@ -23,3 +23,4 @@ mod session;
 mod sessions_that_move;
 mod support;
 mod token;
+mod watch;

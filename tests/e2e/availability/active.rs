@@ -208,7 +208,8 @@ async fn a_backend_that_restarts_between_two_probes_is_back_after_so_many_that_p
     fleet.up(1);
     let began = async || client.fetch(&envoy.url(), &[]).await.unwrap().pod == "app-1";
     eventually("sessions begin there again", began).await;
+    // Its ejection began with a tick of the filter's clock: a probe that was sent in that tick counts as well.
     let since = probes(fleet.pod(1));
-    assert!(since >= 3, "after {since} probes");
+    assert!(since >= 2, "after {since} probes");
     assert!(!envoy.log().contains("fails its health checks"));
 }
