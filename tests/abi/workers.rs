@@ -101,7 +101,9 @@ fn when_the_clock_is_set_back_one_worker_goes_on_probing() {
     let mut workers = two_workers(&probed());
     for _ in 0..10 {
         pass(&mut workers, TICK);
-        workers.iter_mut().for_each(|worker| drop(worker.tick(200)));
+        for worker in &mut workers {
+            worker.tick(200);
+        }
     }
     for worker in &mut workers {
         worker.vm.world().now -= Duration::from_secs(3_600);

@@ -35,13 +35,13 @@ fn counts(prober: &mut Prober, services: &Services, from: Millis, until: Millis)
 fn first_probes_are_spread_over_one_interval() {
     let services = checked(10, &json!({ "checkIntervalSec": 5 }));
     let mut prober = Prober::new(&services, NOW);
-    let mut probed = 0;
+    let mut all = 0;
     for tick in 0..25 {
         let due = prober.due(&services, NOW + tick * TICK).len();
         assert!(due <= 1, "{due} at the same time");
-        probed += due;
+        all += due;
     }
-    assert_eq!(probed, 10, "in five seconds");
+    assert_eq!(all, 10, "in five seconds");
 }
 
 #[test]
@@ -118,8 +118,8 @@ fn findings(check: Value, results: &[bool]) -> Vec<Option<Health>> {
 }
 
 /// Found, where the first of the probes that say so was sent so many seconds after the beginning.
-fn passes(second: Millis) -> Option<Health> {
-    Some(Health::Passes { since: NOW + second * 1_000 })
+fn passes(second: Millis) -> Health {
+    Health::Passes { since: NOW + second * 1_000 }
 }
 
 #[test]
@@ -127,7 +127,11 @@ fn so_many_results_in_a_row_as_configured_make_a_finding_and_tell_since_when() {
     let check = json!({ "healthyThreshold": 2, "unhealthyThreshold": 3 });
     let found = findings(check, &[false, false, false, false, true, true, true]);
     let sick = Some(Health::Fails);
-    assert_eq!(found, [None, None, sick, sick, None, passes(4), passes(5)], "said again as long as it is so");
+    assert_eq!(
+        found,
+        [None, None, sick, sick, None, Some(passes(4)), Some(passes(5))],
+        "said again as long as it is so"
+    );
 }
 
 #[test]
@@ -135,7 +139,7 @@ fn a_result_of_the_other_kind_ends_a_row() {
     let check = json!({ "healthyThreshold": 3, "unhealthyThreshold": 2 });
     let found = findings(check, &[false, true, false, true, true, false, true, true, true]);
     assert_eq!(found[..8], [None; 8]);
-    assert_eq!(found[8], passes(6));
+    assert_eq!(found[8], Some(passes(6)));
 }
 
 #[test]
