@@ -96,7 +96,7 @@ async fn flap(envoy: &Envoy, fleet: &mut Fleet) {
     for answer in record.strayed() {
         assert!(homes[&answer.user] == "app-1" && answer.sent < ejected + SECOND, "{answer:#?}");
     }
-    let mut moved = 0;
+    let mut sessions_there = 0;
     let moves = record.moves();
     for (user, answers) in record.by_user() {
         let (home, moves) = (&homes[&user], &moves[&user]);
@@ -104,7 +104,7 @@ async fn flap(envoy: &Envoy, fleet: &mut Fleet) {
             assert_no_bounce(user, moves, ejected + SECOND);
             let after: Vec<&Answer> = answers.iter().copied().filter(|answer| answer.sent > last).collect();
             assert!(!pods(&after).contains("app-1"), "user {user} is still there");
-            moved += 1;
+            sessions_there += 1;
         } else {
             assert!(moves.is_empty(), "user {user} of {home}: {moves:#?}");
         }
@@ -114,7 +114,7 @@ async fn flap(envoy: &Envoy, fleet: &mut Fleet) {
         assert!(failure.sent < ejected + SECOND, "{failure:?}");
     }
     let (requests, failures) = (record.answers().len(), record.failures().len());
-    eprintln!("{requests} requests, {moved} sessions moved, {failures} failures");
+    eprintln!("{requests} requests, {sessions_there} sessions moved, {failures} failures");
     assert_no_vm_failed(envoy).await;
 }
 

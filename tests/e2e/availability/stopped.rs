@@ -33,7 +33,7 @@ impl Server {
                 json!({ "delay": { "fixed_delay": "0.005s", "percentage": { "numerator": 100 } } }),
             ))
             .edit(|bootstrap| {
-                bootstrap["static_resources"]["listeners"][0]["tcp_backlog_size"] = json!(QUEUE)
+                bootstrap["static_resources"]["listeners"][0]["tcp_backlog_size"] = json!(QUEUE);
             });
         Self(Envoy::options().concurrency(1).start(&config.build()).await.unwrap())
     }

@@ -42,7 +42,7 @@ fn over_http2(mut cluster: Value) -> Value {
 }
 
 /// A route to the cluster of its name.
-fn route(name: &str, action: Value) -> Value {
+fn route(name: &str, action: &Value) -> Value {
     let mut route = json!({ "match": { "path": format!("/{name}") }, "route": { "cluster": name } });
     for (field, value) in action.as_object().unwrap() {
         route["route"][field] = value.clone();
@@ -104,7 +104,7 @@ async fn what_this_envoy_says_of_a_failure_is_understood() {
         ("full", json!({}), Nothing),
     ];
     let bootstrap = expected.iter().fold(bootstrap, |bootstrap, (name, action, _)| {
-        let mut route = route(name, action.clone());
+        let mut route = route(name, action);
         route["route"].as_object_mut().unwrap().retain(|_, value| !value.is_null());
         bootstrap.route(route)
     });
