@@ -91,8 +91,24 @@ impl Config {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
+        if !self.keys.is_empty() && !self.services.iter().any(|service| service.affinity.makes_tokens()) {
+            warnings
+                .push("keys have no effect: no service has an affinityType that carries a token".to_owned());
+        }
+        if self.endpoint_header != headers::DEFAULT_ENDPOINT
+            && !self.services.iter().any(|service| service.pin.has_endpoint())
+        {
+            warnings.push("endpointHeader has no effect: no service pins endpoints".to_owned());
+        }
         for service in &self.services {
             let name = &service.name;
+            if matches!(&service.affinity, Affinity::HeaderEnvelope { life, .. } if life.idle_timeout_sec > 0)
+            {
+                warnings.push(format!(
+                    "service {name}: idleTimeoutSec with HEADER_ENVELOPE: a session is renewed only when the \
+                     application sends its header again"
+                ));
+            }
             if service.has_idle_ttl {
                 warnings.push(format!(
                     "service {name}: affinityCookieTtlSec has no effect with affinityType {}, as in GKE",

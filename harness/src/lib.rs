@@ -22,6 +22,7 @@ pub mod envoy_binary;
 mod module;
 pub mod pod;
 pub mod progress;
+pub mod python_package;
 pub mod shipped;
 mod statistics;
 mod thread;

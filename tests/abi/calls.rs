@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::host::Vm;
+use crate::host::{Vm, exported};
 use crate::support::{counters, exchange, generated_cookie, plugin, request, response, response_with};
 
 /// The calls of a request, and those of its response.
@@ -34,6 +34,28 @@ fn unwatched(mut service: Value) -> Value {
 fn with_another(mut service: Value) -> Value {
     service["name"] = "shop".into();
     json!({ "services": [service, { "name": "blog", "routes": ["blog"], "backends": ["red"] }] })
+}
+
+#[test]
+fn envoy_calls_nothing_that_the_filter_does_not_need() {
+    let mut exported = exported();
+    exported.sort_unstable();
+    assert_eq!(
+        exported,
+        [
+            "_initialize",
+            "malloc",
+            "memory",
+            "proxy_abi_version_0_2_1",
+            "proxy_on_configure",
+            "proxy_on_context_create",
+            "proxy_on_delete",
+            "proxy_on_http_call_response",
+            "proxy_on_request_headers",
+            "proxy_on_response_headers",
+            "proxy_on_tick",
+        ]
+    );
 }
 
 #[test]

@@ -96,6 +96,11 @@ static MODULE: LazyLock<Module> = LazyLock::new(|| {
     Module::new(&Engine::default(), fs::read(path).unwrap()).unwrap()
 });
 
+/// The names of all that the module exports.
+pub fn exported() -> Vec<String> {
+    MODULE.exports().map(|export| export.name().to_owned()).collect()
+}
+
 /// The names of all functions that the module imports.
 pub fn imported() -> Vec<String> {
     MODULE.imports().map(|import| import.name().to_owned()).collect()

@@ -2,11 +2,15 @@
 
 mod canary;
 mod canary_endpoints;
+mod dns;
 mod endpoints;
 mod every;
 mod header;
 mod ingress;
 mod live_update;
 mod mcp;
+mod observed;
+mod python;
 mod smallest;
+mod socketio;
 mod websocket;

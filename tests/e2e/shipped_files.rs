@@ -76,10 +76,15 @@ impl File {
         self.start_as(&self.bootstrap).await
     }
 
-    /// Starts a variation of it, and waits until every endpoint is healthy. (On a busy machine the first health
-    /// checks may come too late.)
+    /// Starts a variation of it.
     pub async fn start_as(&self, bootstrap: &Value) -> Envoy {
-        let envoy = self.options().start(bootstrap).await.unwrap();
+        self.start_with(&self.options(), bootstrap).await
+    }
+
+    /// Starts a variation of it in another way, and waits until every endpoint is healthy. (On a busy machine the
+    /// first health checks may come too late.)
+    pub async fn start_with(&self, options: &Options, bootstrap: &Value) -> Envoy {
+        let envoy = options.start(bootstrap).await.unwrap();
         for cluster in &self.clusters {
             let total = envoy.stat(&format!("cluster.{cluster}.membership_total")).await.unwrap();
             let healthy = format!("cluster.{cluster}.membership_healthy");
@@ -184,6 +189,14 @@ pub fn of_type<'a>(value: &'a Value, name: &str) -> Vec<&'a Value> {
 pub fn clusters(document: &Value) -> Vec<&Value> {
     let written = document.pointer("/static_resources/clusters").and_then(Value::as_array);
     written.into_iter().flatten().chain(of_type(document, ".Cluster")).collect()
+}
+
+/// The filter's own configuration in a bootstrap.
+pub fn plugin(bootstrap: &mut Value) -> &mut Value {
+    let filters = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters";
+    let filters = bootstrap.pointer_mut(filters).and_then(Value::as_array_mut).unwrap();
+    let ours = filters.iter_mut().find(|filter| filter["name"] == "session_affinity").unwrap();
+    ours.pointer_mut("/typed_config/config/configuration/value").unwrap()
 }
 
 fn endpoint_hosts(value: &Value) -> Vec<String> {

@@ -2,9 +2,13 @@
 
 mod bench;
 mod build;
+mod compose;
 mod demo;
 mod image;
 mod lint;
+mod packages;
+mod screen;
+mod screenshot;
 mod shell;
 mod strip;
 mod test;
@@ -28,6 +32,8 @@ enum Command {
     Bench(bench::Bench),
     /// Run all tests
     Test(test::Test),
+    /// Take the picture of the demo page that the README shows
+    Screenshot(screenshot::Screenshot),
     /// Check formatting, lints (natively and for wasm32) and documentation
     Lint,
 }
@@ -39,6 +45,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Bench(bench) => bench.run(),
         Command::Test(test) => test.run(),
+        Command::Screenshot(screenshot) => screenshot.run(),
         Command::Lint => lint::run(),
     };
     match done {

@@ -1,13 +1,13 @@
-//! Takes out of the linked module what Envoy need not call.
+//! Takes out of the linked module what Envoy need not see.
 //!
-//! The SDK exports every callback of the ABI. Envoy calls each one that is there, for every stream, and each
-//! call costs about 2,000 instructions; besides, what hangs on them makes a tenth of the module.
+//! Envoy calls every callback of the ABI that a module exports, for every stream, and each call costs about 2,000
+//! instructions. So nothing may be exported by accident, be it by the linker or by a dependency.
 
 use anyhow::{Context as _, Result};
 use walrus::{ModuleConfig, passes};
 
-/// What stays. The SDK frees a stream in `proxy_on_delete`.
-const EXPORTS: [&str; 12] = [
+/// What stays: what `src/exports.rs` declares.
+const EXPORTS: [&str; 11] = [
     "memory",
     "malloc",
     "_initialize",
@@ -19,7 +19,6 @@ const EXPORTS: [&str; 12] = [
     "proxy_on_response_headers",
     "proxy_on_delete",
     "proxy_on_http_call_response",
-    "proxy_on_vm_start",
 ];
 
 /// The module without the other exports and all that only they need.

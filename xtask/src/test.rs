@@ -8,10 +8,11 @@ use anyhow::{Result, bail};
 use console::style;
 use harness::envoy_binary;
 
-use crate::{build, shell};
+use crate::{build, compose, screenshot, shell};
 
 /// What to test.
 #[derive(clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Test {
     /// Also run the end-to-end tests on every other supported Envoy
     #[arg(long)]
@@ -19,6 +20,12 @@ pub struct Test {
     /// Also the tests that go on for a minute or more, under load
     #[arg(long)]
     soak: bool,
+    /// Instead, the Compose files on a Docker engine; starts one where none runs
+    #[arg(long, conflicts_with_all = ["browser", "matrix", "soak", "filter"])]
+    compose: bool,
+    /// Instead, what a browser does with the cookies: Chromium, without a window
+    #[arg(long, conflicts_with_all = ["matrix", "soak"])]
+    browser: bool,
     /// Only tests whose name contains this
     #[arg(long, value_name = "NAME")]
     filter: Option<String>,
@@ -47,13 +54,23 @@ struct Outcome {
 impl Test {
     /// Builds the module, gets Envoy, and runs the tests.
     pub fn run(&self) -> Result<()> {
+        if self.compose {
+            return compose::run();
+        }
+        if self.browser {
+            screenshot::see_to_browser()?;
+        }
         let trap = build::trap_for_tests()?;
         let modules = Modules { filter: build::run()?, trap };
         let envoy = envoy_binary::locate()?;
         let version = envoy_binary::version_of(&envoy)?;
         eprintln!("testing on Envoy {version}");
-        let all: &[&str] = &["--workspace"];
-        let mut outcomes = vec![self.test(&version, "all tests", &envoy, &modules, all)];
+        let (what, selection): (_, &[&str]) = if self.browser {
+            ("browser's tests", &["--package", "session-affinity", "--test", "browser"])
+        } else {
+            ("all tests", &["--workspace"])
+        };
+        let mut outcomes = vec![self.test(&version, what, &envoy, &modules, selection)];
         if self.matrix {
             for other in envoy_binary::MATRIX.into_iter().filter(|other| *other != version) {
                 let envoy = envoy_binary::get(other)?;

@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use harness::progress::Progress;
 
+use crate::packages::{can_install, install};
 use crate::shell;
 
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -167,26 +168,6 @@ fn distribution() -> Option<Toolchain> {
 
 fn distribution_has_clippy() -> bool {
     ["cargo-clippy", "clippy-driver"].iter().all(|name| Path::new(BIN).join(name).is_file())
-}
-
-/// Whether packages can be installed: as root, where there is apt-get.
-fn can_install() -> bool {
-    shell::run_quietly(Command::new("id").arg("-u")).is_ok_and(|id| id == "0")
-        && Path::new(BIN).join("apt-get").is_file()
-}
-
-fn install(packages: &[&str]) -> Result<()> {
-    let progress = Progress::start(format!("apt-get install {}", packages.join(" ")));
-    let apt_get = || {
-        let mut command = Command::new("apt-get");
-        command.env("DEBIAN_FRONTEND", "noninteractive");
-        command
-    };
-    let installed = shell::run_quietly(apt_get().arg("update")).and_then(|_| {
-        shell::run_quietly(apt_get().args(["install", "-y", "--no-install-recommends"]).args(packages))
-    });
-    progress.finish(if installed.is_ok() { "done" } else { "failed" });
-    installed.map(drop)
 }
 
 fn has_file(directory: &Path, prefix: &str, suffix: &str) -> bool {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::fleet::{Fleet, SECOND};
 use super::load::{Load, PATIENCE, alone, users};
 use super::record::{Move, Record};
+use crate::shipped_files::plugin;
 use crate::workers::assert_no_vm_failed;
 
 /// As many as the machine of a build server carries.
@@ -33,8 +34,7 @@ pub fn bootstrap_of(file: &str, fleet: &Fleet, fields: &Value) -> Value {
 /// This one of the files, with pods at these addresses.
 pub fn adapted(shipped: &Shipped, file: &str, fields: &Value) -> Value {
     let mut bootstrap = shipped.load(file).unwrap();
-    let plugin =
-        &mut manager(&mut bootstrap)["http_filters"][0]["typed_config"]["config"]["configuration"]["value"];
+    let plugin = plugin(&mut bootstrap);
     plugin["debugHeader"] = json!("x-debug");
     for (name, value) in fields.as_object().unwrap() {
         plugin[name] = value.clone();

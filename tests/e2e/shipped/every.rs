@@ -19,6 +19,7 @@ fn every_file_belongs_to_a_bootstrap_that_a_test_here_drives() {
     let driven = [
         "canary-endpoints.yaml",
         "canary.yaml",
+        "dns.yaml",
         "endpoints.yaml",
         "envoy.yaml",
         // These two in the module `availability`.

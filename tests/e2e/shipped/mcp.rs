@@ -1,15 +1,44 @@
 //! envoy/mcp.yaml, with the official SDK on both sides.
 
-mod python;
-
 use std::collections::BTreeSet;
 
 use harness::envoy::Envoy;
 use serde_json::{Value, json};
 
-use self::python::{Servers, clients};
+use super::python::{Packages, Servers};
 use crate::shipped_files::File;
 use crate::workers::assert_no_vm_failed;
+
+/// The official SDK. From version 2 on its default client speaks a protocol without sessions.
+const SDK: Packages = Packages { name: "mcp", requirements: &["mcp>=1.26,<2"] };
+
+/// What one client came to.
+#[derive(Debug)]
+struct Session {
+    /// The server that answered all of its calls.
+    pod: String,
+    /// The session's id as the client knows it.
+    id: String,
+}
+
+/// Runs so many clients at once, each with so many calls, as `tests/mcp/client.py` tells. Fails with what the clients
+/// say went wrong.
+async fn clients(url: &str, clients: usize, calls: usize) -> Result<Vec<Session>, String> {
+    let url = format!("{url}/mcp");
+    let run = move || {
+        SDK.script("client.py").args([&url, &clients.to_string(), &calls.to_string()]).output().unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let session = |line: &str| {
+        let (pod, id) = line.split_once(' ').unwrap();
+        Session { pod: pod.to_owned(), id: id.to_owned() }
+    };
+    Ok(lines.lines().map(session).collect())
+}
 
 /// The same without the filter and what belongs to it.
 fn bare(file: &File) -> Value {
@@ -23,7 +52,7 @@ fn bare(file: &File) -> Value {
 
 #[tokio::test]
 async fn in_the_mcp_file_sessions_of_the_official_sdk_hold_which_fail_without_the_filter() {
-    let servers = Servers::start(&["mcp-0", "mcp-1", "mcp-2"]);
+    let servers = Servers::start(SDK, &["mcp-0", "mcp-1", "mcp-2"]);
     let file = File::load_with("mcp.yaml", |host| servers.address(host));
     let (envoy, bare) = tokio::join!(file.start(), async { Envoy::start(&bare(&file)).await.unwrap() });
 

@@ -26,3 +26,19 @@ async fn in_the_websocket_file_polling_requests_and_the_websocket_of_a_session_m
         assert_eq!(polled.pod, first.pod);
     }
 }
+
+#[tokio::test]
+async fn in_the_websocket_file_a_websocket_that_comes_back_to_a_dead_backend_is_taken_by_another_at_once() {
+    let mut file = File::load("websocket.yaml");
+    let envoy = file.start().await;
+    let url = format!("{}/ws", envoy.url());
+    let begun = Client::http1_fresh().fetch(&envoy.url(), &[]).await.unwrap();
+    file.stop_pod(&begun.pod);
+    let headers = [("cookie", begun.cookie_pair("GCLB").unwrap().as_bytes())];
+    let (answer, mut socket) = client::websocket(&url, &headers).await.unwrap();
+    let pod = socket.next().await.unwrap().unwrap().to_string();
+    assert_ne!(pod, begun.pod);
+    let cookie = answer["set-cookie"].to_str().unwrap().split(';').next().unwrap();
+    let next = Client::http1_fresh().fetch_with_cookie(&envoy.url(), cookie).await.unwrap();
+    assert_eq!(next.pod, pod);
+}

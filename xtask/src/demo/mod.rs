@@ -1,7 +1,6 @@
 //! `cargo xtask demo`: session affinity to watch, on a real Envoy in front of three pods.
 
 mod config;
-mod screen;
 mod walk;
 
 use std::io::ErrorKind;
@@ -13,9 +12,9 @@ use harness::envoy::Envoy;
 use harness::envoy_binary;
 use harness::pod::Pod;
 
-use self::config::Demonstration;
-use self::screen::Screen;
+pub use self::config::Demonstration;
 use crate::build;
+use crate::screen::Screen;
 
 /// How the demo ends, and where it listens.
 #[derive(clap::Args)]

@@ -9,7 +9,7 @@ use harness::envoy::Envoy;
 use serde_json::json;
 
 use super::config::Demonstration;
-use super::screen::{self, Screen, Tally};
+use crate::screen::{self, Screen, Tally};
 
 const COOKIE: &str = "GCLB";
 

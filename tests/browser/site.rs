@@ -1,0 +1,145 @@
+//! envoy/envoy.yaml over https, in front of pods with the demo page, and a browser that trusts its certificate.
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+use base64ct::{Base64, Encoding as _};
+use harness::envoy::Envoy;
+use harness::pod::Pod;
+use harness::shipped::Shipped;
+use harness_browser::Browser;
+use rcgen::{CertifiedKey, KeyPair, PublicKeyData as _};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+/// How long anything that must happen may take. A limit, not a time that is waited for.
+const SOON: Duration = Duration::from_secs(30);
+
+/// The demo at `https://a.test` and `https://b.test`, two sites.
+pub struct Site {
+    pub envoy: Envoy,
+    pub browser: Browser,
+    port: u16,
+    _pods: Vec<Pod>,
+}
+
+impl Site {
+    /// envoy.yaml with TLS, and this in place of its `sessionAffinity`, where it is not null.
+    pub async fn start(session_affinity: &Value) -> Self {
+        Self::start_over(session_affinity, true).await
+    }
+
+    /// As [`Self::start`], but without TLS: at `http://a.test`.
+    pub async fn start_without_tls() -> Self {
+        Self::start_over(&Value::Null, false).await
+    }
+
+    async fn start_over(session_affinity: &Value, tls: bool) -> Self {
+        let pods: Vec<Pod> = (0..3).map(|i| Pod::start(&format!("neg-demo-{i}")).unwrap()).collect();
+        let shipped =
+            pods.iter().fold(Shipped::new(), |shipped, pod| shipped.host(pod.name(), pod.address()));
+        let mut config = shipped.load("envoy.yaml").unwrap();
+        let names = vec!["a.test".to_owned(), "b.test".to_owned()];
+        let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).unwrap();
+        let chain = &mut config["static_resources"]["listeners"][0]["filter_chains"][0];
+        if tls {
+            chain["transport_socket"] = transport_socket(&cert.pem(), &signing_key);
+        }
+        if !session_affinity.is_null() {
+            let filters = &mut chain["filters"][0]["typed_config"]["http_filters"];
+            let plugin = &mut filters[0]["typed_config"]["config"]["configuration"]["value"];
+            assert!(plugin["sessionAffinity"].is_object(), "{plugin}");
+            plugin["sessionAffinity"] = session_affinity.clone();
+        }
+        let envoy = Envoy::start(&config).await.unwrap();
+        let port = envoy.url().rsplit_once(':').unwrap().1.parse().unwrap();
+        let browser = Browser::start(&[trust(&signing_key)]).await.unwrap();
+        Self { envoy, browser, port, _pods: pods }
+    }
+
+    /// `https://a.test:port` with this path.
+    pub fn url(&self, origin: &str, path: &str) -> String {
+        format!("{origin}:{}{path}", self.port)
+    }
+
+    /// Opens the demo page, and waits until it has shown which pod answers.
+    pub async fn open(&self, origin: &str) -> String {
+        self.browser.driver().goto(self.url(origin, "/")).await.unwrap();
+        self.pod().await
+    }
+
+    /// The pod that the page names.
+    pub async fn pod(&self) -> String {
+        self.shown("#pod", |text| text.starts_with("neg-demo-")).await
+    }
+
+    /// The pod that the page's WebSocket met.
+    pub async fn socket_pod(&self) -> String {
+        self.shown("#socket-pod", |text| text.starts_with("neg-demo-")).await
+    }
+
+    /// What an element of the page says, once it says such a thing.
+    pub async fn shown(&self, selector: &str, wanted: impl Fn(&str) -> bool) -> String {
+        eventually(selector, async || self.browser.text(selector).await.unwrap(), |text| wanted(text)).await
+    }
+
+    /// The pod that answers this script's own request.
+    pub async fn fetched(&self) -> String {
+        let script = "return fetch('/whoami', { cache: 'no-store' }).then((response) => response.text())";
+        let answer = self.browser.driver().execute(script, vec![]).await.unwrap();
+        answer.json().as_str().unwrap().to_owned()
+    }
+
+    /// The cookie `GCLB` that the browser holds, if it holds one.
+    pub async fn cookie(&self) -> Option<Value> {
+        let mut cookies = self.browser.cookies().await.unwrap();
+        cookies.retain(|cookie| cookie["name"] == "GCLB");
+        assert!(cookies.len() < 2, "{cookies:?}");
+        cookies.pop()
+    }
+
+    /// How often the filter counted this outcome. It lags by up to a second: wait for the count of what came last.
+    pub async fn outcome(&self, outcome: &str) -> u64 {
+        let name = format!("wasmcustom.session_affinity.service.default.outcome.{outcome}");
+        self.envoy.stat(&name).await.unwrap()
+    }
+}
+
+/// Waits until what is read is as wanted, and returns it.
+pub async fn eventually<T: Debug>(
+    what: &str,
+    mut read: impl AsyncFnMut() -> T,
+    wanted: impl Fn(&T) -> bool,
+) -> T {
+    let deadline = Instant::now() + SOON;
+    loop {
+        let found = read().await;
+        if wanted(&found) {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: still {found:?} after {SOON:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn transport_socket(certificate: &str, key: &KeyPair) -> Value {
+    json!({
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": {
+                "alpn_protocols": ["h2", "http/1.1"],
+                "tls_certificates": [{
+                    "certificate_chain": { "inline_string": certificate },
+                    "private_key": { "inline_string": key.serialize_pem() },
+                }],
+            },
+        },
+    })
+}
+
+/// Chromium's argument to trust this key, and no other that is not vouched for.
+fn trust(key: &KeyPair) -> String {
+    let fingerprint = Base64::encode_string(&Sha256::digest(key.subject_public_key_info()));
+    format!("--ignore-certificate-errors-spki-list={fingerprint}")
+}

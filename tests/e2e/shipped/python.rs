@@ -1,0 +1,136 @@
+//! Servers and clients of official Python packages, as processes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::sync::Mutex;
+
+use harness::progress::Progress;
+use harness::workspace_root;
+
+/// What some scripts need.
+#[derive(Clone, Copy, Debug)]
+pub struct Packages {
+    /// The scripts' directory in `tests/`.
+    pub name: &'static str,
+    /// As pip takes them.
+    pub requirements: &'static [&'static str],
+}
+
+impl Packages {
+    /// Where the packages are, installed the first time that they are needed.
+    fn directory(self) -> PathBuf {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _held = ONE_AT_A_TIME.lock();
+        let version = run(Command::new("python3").args(["-c", "import sys; print(*sys.version_info[:2])"]));
+        let version = String::from_utf8(version.stdout).unwrap().trim().replace(' ', ".");
+        let mut hasher = DefaultHasher::new();
+        self.requirements.hash(&mut hasher);
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let directory = target.join(format!("{}-python{version}-{:x}", self.name, hasher.finish()));
+        if directory.is_dir() {
+            return directory;
+        }
+        let progress = Progress::start(format!("installing {} (PyPI)", self.requirements.join(", ")));
+        let work = tempfile::tempdir_in(target).unwrap();
+        let site = work.path().join("site");
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
+        pip.args(["--only-binary", ":all:", "--target"]).arg(&site).args(self.requirements);
+        run(&mut pip);
+        // Another process may have been faster.
+        if fs::rename(&site, &directory).is_err() {
+            assert!(directory.is_dir(), "placing {}", directory.display());
+        }
+        progress.finish("done");
+        directory
+    }
+
+    /// A script of theirs.
+    pub fn script(self, name: &str) -> Command {
+        let mut command = Command::new("python3");
+        command.arg(workspace_root().join("tests").join(self.name).join(name));
+        command.env("PYTHONPATH", self.directory());
+        command.env("PYTHONDONTWRITEBYTECODE", "1").env("NO_PROXY", "127.0.0.1");
+        command
+    }
+}
+
+fn run(command: &mut Command) -> Output {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("these tests need python3 with pip: {error}"));
+    assert!(output.status.success(), "{command:?}:\n{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// A script that is talked to in lines. It ends with its standard input.
+pub struct Talk {
+    process: Child,
+    input: Option<ChildStdin>,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Talk {
+    /// Starts it.
+    pub fn start(mut command: Command) -> Self {
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let input = process.stdin.take();
+        let output = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, input, output }
+    }
+
+    /// The next line; `None` when it has said all.
+    pub fn hear(&mut self) -> Option<String> {
+        self.output.next().map(Result::unwrap)
+    }
+
+    /// Says a line.
+    pub fn say(&mut self, line: &str) {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        // Fails only where it has been waited for.
+        let _ = self.process.wait();
+    }
+}
+
+/// Servers that keep their sessions in memory, each a process of its own.
+pub struct Servers {
+    talk: Talk,
+    addresses: BTreeMap<String, SocketAddr>,
+}
+
+impl Servers {
+    /// Starts one for each name: `server.py` of these packages.
+    pub fn start(packages: Packages, names: &[&str]) -> Self {
+        let mut command = packages.script("server.py");
+        command.args(names);
+        let mut talk = Talk::start(command);
+        let mut addresses = BTreeMap::new();
+        for _ in names {
+            let line = talk.hear().expect("the servers have ended");
+            let (name, port) = line.split_once(' ').unwrap();
+            addresses.insert(name.to_owned(), SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap())));
+        }
+        Self { talk, addresses }
+    }
+
+    /// Where the one of this name listens.
+    pub fn address(&self, name: &str) -> SocketAddr {
+        self.addresses[name]
+    }
+
+    /// Kills the one of this name, and waits until it is dead. Not every `server.py` can do it.
+    pub fn kill(&mut self, name: &str) {
+        self.talk.say(name);
+        assert_eq!(self.talk.hear().as_deref(), Some(name));
+    }
+}

@@ -1,0 +1,36 @@
+//! The distribution's packages, installed where that is allowed.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+use harness::progress::Progress;
+
+use crate::shell;
+
+/// Whether packages can be installed: as root, where there is apt-get.
+pub fn can_install() -> bool {
+    is_root() && Path::new("/usr/bin/apt-get").is_file()
+}
+
+/// Whether this runs as root.
+pub fn is_root() -> bool {
+    shell::run_quietly(Command::new("id").arg("-u")).is_ok_and(|id| id == "0")
+}
+
+/// Installs packages, by the names they have in Debian and Ubuntu.
+pub fn install(packages: &[&str]) -> Result<()> {
+    let progress = Progress::start(format!("apt-get install {}", packages.join(" ")));
+    let apt_get = || {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    let installed = shell::run_quietly(apt_get().arg("update")).and_then(|_| {
+        // Somebody else may be installing something.
+        let options = ["-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends"];
+        shell::run_quietly(apt_get().args(options).args(packages))
+    });
+    progress.finish(if installed.is_ok() { "done" } else { "failed" });
+    installed.map(drop)
+}
