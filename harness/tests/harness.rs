@@ -7,7 +7,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use harness::client::{self, Client};
 use harness::config::Bootstrap;
 use harness::envoy::Envoy;
-use harness::pod::{Pod, RawPod, RefusingAddress};
+use harness::pod::{Pod, RawPod, RefusingAddress, SilentAddress};
 use harness::xds;
 use serde_json::{Value, json};
 
@@ -124,6 +124,16 @@ async fn a_refusing_address_is_a_503_of_envoys() {
     let nobody = RefusingAddress::new().unwrap();
     let envoy = Envoy::start(&to(nobody.address()).build()).await.unwrap();
     assert_eq!(Client::http1().fetch(&envoy.url(), &[]).await.unwrap().status, 503);
+}
+
+#[tokio::test]
+async fn a_silent_address_is_a_connect_timeout_of_envoys() {
+    let silent = SilentAddress::start().await.unwrap();
+    let envoy = Envoy::start(&to(silent.address()).build()).await.unwrap();
+    let reply = Client::http1().fetch(&envoy.url(), &[]).await.unwrap();
+    assert_eq!(reply.status, 503);
+    assert!(reply.pod.contains("connection timeout"), "{}", reply.pod);
+    drop(silent);
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! A host for one VM, which does as it is told.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -22,6 +24,9 @@ pub enum HandingOver {
     /// A block of no length.
     NoBytes,
 }
+
+/// What the VMs of one `vm_id` share: values and which writing of theirs it is.
+pub type SharedData = Rc<RefCell<BTreeMap<Vec<u8>, (Vec<u8>, u32)>>>;
 
 /// All that the module can see and change.
 #[derive(Debug, Default)]
@@ -47,7 +52,9 @@ pub struct World {
     /// Calls, by their full names, that do nothing but answer this status.
     pub faults: BTreeMap<String, u32>,
     /// What `proxy_set_shared_data` stored.
-    pub shared: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub shared: SharedData,
+    /// The headers of the answer to a call of the module's own.
+    pub call_response: Vec<(Vec<u8>, Vec<u8>)>,
 
     /// What was called, in order, without `proxy_`.
     pub calls: Vec<String>,
@@ -57,6 +64,10 @@ pub struct World {
     pub local_response: Option<u32>,
     /// Counters and their values.
     pub metrics: Vec<(String, u64)>,
+    /// Calls of the module's own that nobody has answered: their tokens and clusters.
+    pub http_calls: Vec<(u32, String)>,
+    /// The token of the last one.
+    pub last_token: u32,
     random: u64,
 }
 
@@ -65,6 +76,11 @@ impl World {
     pub fn new(configuration: impl Into<Vec<u8>>) -> Self {
         let configuration = configuration.into();
         Self { configuration, now: Duration::from_secs(1_700_000_000), log_level: 2, ..Self::default() }
+    }
+
+    /// One of several VMs over the same shared data, each with a randomness of its own.
+    pub fn of_worker(configuration: impl Into<Vec<u8>>, shared: &SharedData, index: u32) -> Self {
+        Self { shared: Rc::clone(shared), random: u64::from(index) << 32, ..Self::new(configuration) }
     }
 
     /// The same in every run.
@@ -171,6 +187,18 @@ impl Vm {
     /// Some time has passed.
     pub fn tick(&mut self, root: u32) {
         self.call::<_, ()>("proxy_on_tick", root);
+    }
+
+    /// Calls of the module's own since this was asked last, each now answered with this status: their clusters.
+    pub fn answer_calls(&mut self, root: u32, status: impl Fn(&str) -> u16) -> Vec<String> {
+        let calls = std::mem::take(&mut self.world().http_calls);
+        let answered = calls.into_iter().map(|(token, cluster)| {
+            let status = status(&cluster).to_string();
+            self.world().call_response = vec![(b":status".to_vec(), status.into_bytes())];
+            self.call::<_, ()>("proxy_on_http_call_response", (root, token, 1_u32, 0_u32, 0_u32));
+            cluster
+        });
+        answered.collect()
     }
 
     /// What was called since this was asked last.

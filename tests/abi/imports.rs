@@ -7,6 +7,7 @@ use crate::host::{HandingOver, World};
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const BAD_ARGUMENT: u32 = 2;
+const CAS_MISMATCH: u32 = 8;
 
 /// One call into the host.
 pub struct Call<'a, 'c> {
@@ -103,18 +104,32 @@ impl Call<'_, '_> {
             }
             "proxy_get_shared_data" => {
                 let key = self.bytes(0);
-                match self.world().shared.get(&key).cloned() {
-                    Some(value) => {
-                        self.put_u32(4, 1);
+                let known = self.world().shared.borrow().get(&key).cloned();
+                match known {
+                    Some((value, version)) => {
+                        self.put_u32(4, version);
                         self.hand_over(&value, 2)
                     }
                     None => NOT_FOUND,
                 }
             }
             "proxy_set_shared_data" => {
-                let (key, value) = (self.bytes(0), self.bytes(2));
-                self.world().shared.insert(key, value);
+                let (key, value, version) = (self.bytes(0), self.bytes(2), self.number(4));
+                let mut shared = self.world().shared.borrow_mut();
+                let known = shared.get(&key).map_or(0, |(_, version)| *version);
+                if version != 0 && known != 0 && version != known {
+                    return CAS_MISMATCH;
+                }
+                shared.insert(key, (value, known + 1));
                 OK
+            }
+            "proxy_http_call" => {
+                let cluster = String::from_utf8(self.bytes(0)).unwrap();
+                let world = self.world();
+                world.last_token += 1;
+                let token = world.last_token;
+                world.http_calls.push((token, cluster));
+                self.put_u32(9, token)
             }
             "random_get" => {
                 let bytes: Vec<u8> = (0..self.number(1)).map(|_| self.world().random_byte()).collect();
@@ -233,6 +248,7 @@ impl Call<'_, '_> {
         match self.number(0) {
             0 => &mut self.world().request,
             2 => &mut self.world().response,
+            6 => &mut self.world().call_response,
             other => panic!("no header map {other}"),
         }
     }

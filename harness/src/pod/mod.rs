@@ -5,6 +5,7 @@ mod obedient;
 mod raw;
 mod recording;
 mod refusing;
+mod silent;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub use self::raw::RawPod;
 use self::recording::Recording;
 pub use self::recording::Request;
 pub use self::refusing::RefusingAddress;
+pub use self::silent::SilentAddress;
 use crate::thread::ServerThread;
 
 /// What is read of a request's body.

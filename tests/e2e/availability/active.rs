@@ -6,9 +6,11 @@ use harness::client::Client;
 use harness::config;
 use harness::envoy::Envoy;
 use harness::pod::{Pod, RawPod, RefusingAddress, Request};
+use harness::xds;
 use serde_json::{Value, json};
 
 use super::fleet::{Fleet, SECOND, session_on, told};
+use crate::ecds::{SOON, eventually};
 use crate::support::outcome;
 use crate::workers::{Workers, assert_no_vm_failed};
 
@@ -79,7 +81,7 @@ async fn one_worker_probes_for_all() {
 #[tokio::test]
 async fn anything_but_200_fails_a_check_and_three_in_a_row_take_it_out_where_so_configured() {
     let fleet = Fleet::start(1);
-    let sick = RawPod::start(*b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap();
+    let sick = sick();
     let mut plugin = fleet.plugin(&only_checks(&json!({ "unhealthyThreshold": 3 })));
     plugin["backends"] = json!(["app-0", "sick"]);
     let bootstrap = fleet.bootstrap().cluster("sick", &[sick.address()]).filter(&plugin);
@@ -118,4 +120,96 @@ async fn a_probe_of_a_cluster_without_a_healthy_host_fails_at_once() {
         assert_eq!(client.fetch(&envoy.url(), &[]).await.unwrap().status, 200);
     }
     assert_no_vm_failed(&envoy).await;
+}
+
+/// A backend that always fails its checks: it has no content.
+fn sick() -> RawPod {
+    RawPod::start(*b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap()
+}
+
+/// The listener of a bootstrap, as a resource.
+fn listener(bootstrap: &Value) -> Value {
+    let mut listener = bootstrap["static_resources"]["listeners"][0].clone();
+    listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+    listener
+}
+
+/// The old listener, its filter included, lives on for as long as it drains: for ten minutes here.
+#[tokio::test]
+async fn backends_that_a_listener_update_adds_are_probed_at_once() {
+    let fleet = Fleet::start(2);
+    let sick = sick();
+    let bootstrap = |backends: Value| {
+        let mut plugin = fleet.plugin(&only_checks(&json!({})));
+        plugin["backends"] = backends;
+        fleet.bootstrap().cluster("sick", &[sick.address()]).filter(&plugin).build()
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("lds.json");
+    let mut config = bootstrap(json!(["app-0", "app-1"]));
+    xds::write(&file, xds::resources(&[listener(&config)])).unwrap();
+    config["static_resources"]["listeners"] = json!([]);
+    config["node"] = json!({ "id": "test", "cluster": "test" });
+    config["dynamic_resources"]["lds_config"] = json!({
+        "path_config_source": { "path": file.display().to_string() }, "resource_api_version": "V3",
+    });
+    let envoy = Envoy::options().argument("--drain-time-s").argument("600").start(&config).await.unwrap();
+    eventually("the old listener's filter probes", async || probes(fleet.pod(1)) > 1).await;
+    assert!(sick.requests().is_empty());
+
+    let updated = bootstrap(json!(["app-0", "app-1", "sick"]));
+    xds::write(&file, xds::resources(&[listener(&updated)])).unwrap();
+    envoy.wait_for_stat("listener_manager.lds.update_success", |count| count == 2, SOON).await.unwrap();
+    envoy.wait_for_log("sick fails its health checks", SECOND * 15).await.unwrap();
+    assert_no_vm_failed(&envoy).await;
+}
+
+#[tokio::test]
+async fn two_listeners_with_a_filter_of_the_same_name_probe_each_its_own_backends() {
+    let fleet = Fleet::start(1);
+    let sick = [sick(), sick()];
+    let bootstrap = |name: &str| {
+        let mut plugin = fleet.plugin(&only_checks(&json!({})));
+        plugin["name"] = json!(name);
+        plugin["backends"] = json!(["app-0", format!("sick-{name}")]);
+        let clusters = ["sick-one", "sick-two"].into_iter().zip(&sick);
+        clusters
+            .fold(fleet.bootstrap(), |bootstrap, (name, pod)| bootstrap.cluster(name, &[pod.address()]))
+            .filter(&plugin)
+            .build()
+    };
+    let mut config = bootstrap("one");
+    let mut other = bootstrap("two")["static_resources"]["listeners"][0].take();
+    other["name"] = json!("other");
+    config["static_resources"]["listeners"].as_array_mut().unwrap().push(other);
+    let envoy = Envoy::start(&config).await.unwrap();
+    for name in ["one", "two"] {
+        let line = format!("service {name}: backend sick-{name} fails its health checks");
+        envoy.wait_for_log(&line, SECOND * 15).await.unwrap();
+    }
+    assert_no_vm_failed(&envoy).await;
+}
+
+/// No probe met it while it was down.
+#[tokio::test]
+async fn a_backend_that_restarts_between_two_probes_is_back_after_so_many_that_pass() {
+    let mut fleet = Fleet::start(2);
+    let checks = json!({ "checkIntervalSec": 1, "healthyThreshold": 3, "unhealthyThreshold": 10, "requestPath": "/healthz" });
+    let fields = json!({ "healthCheck": checks, "outlierDetection": { "baseEjectionTimeSec": 300 } });
+    let envoy = fleet.envoy(&fields).await;
+    let cookie = session_on(&envoy, "app-1").await;
+    eventually("its checks pass", async || probes(fleet.pod(1)) > 3).await;
+    let client = Client::http1();
+    fleet.down(1);
+    for _ in 0..3 {
+        assert_eq!(client.fetch_with_cookie(&envoy.url(), &cookie).await.unwrap().status, 503);
+    }
+    envoy.wait_for_log("app-1 ejected for 300 s", SECOND * 5).await.unwrap();
+    fleet.up(1);
+    let began = async || client.fetch(&envoy.url(), &[]).await.unwrap().pod == "app-1";
+    eventually("sessions begin there again", began).await;
+    // Its ejection began with a tick of the filter's clock: a probe that was sent in that tick counts as well.
+    let since = probes(fleet.pod(1));
+    assert!(since >= 2, "after {since} probes");
+    assert!(!envoy.log().contains("fails its health checks"));
 }

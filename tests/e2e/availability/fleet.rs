@@ -5,7 +5,7 @@ use std::time::Duration;
 use harness::client::{Client, Reply};
 use harness::config::Bootstrap;
 use harness::envoy::Envoy;
-use harness::pod::{Pod, RefusingAddress};
+use harness::pod::{Pod, RefusingAddress, SilentAddress};
 use harness::shipped::Shipped;
 use serde_json::{Value, json};
 
@@ -24,6 +24,7 @@ struct Member {
     name: String,
     address: RefusingAddress,
     pod: Option<Pod>,
+    silence: Option<SilentAddress>,
 }
 
 impl Fleet {
@@ -33,6 +34,7 @@ impl Fleet {
             name: format!("app-{index}"),
             address: RefusingAddress::new().unwrap(),
             pod: None,
+            silence: None,
         });
         let mut fleet = Self(members.collect());
         for index in 0..count {
@@ -44,6 +46,7 @@ impl Fleet {
     /// From now on it answers.
     pub fn up(&mut self, index: usize) {
         let member = &mut self.0[index];
+        member.silence = None;
         let pod = Pod::slow_at(&member.name, member.address.address(), DELAY).unwrap();
         member.pod = Some(pod);
     }
@@ -51,6 +54,13 @@ impl Fleet {
     /// From now on it refuses connections; those that were open are closed.
     pub fn down(&mut self, index: usize) {
         self.0[index].pod.take().expect("it was up").stop();
+    }
+
+    /// From now on whatever is sent to its address is lost; connections that were open are closed.
+    pub async fn fall_silent(&mut self, index: usize) {
+        self.down(index);
+        let member = &mut self.0[index];
+        member.silence = Some(SilentAddress::start_at(member.address.address()).await.unwrap());
     }
 
     /// The pod of one that is up.

@@ -1,5 +1,7 @@
 //! Requests that a backend's cluster lets another backend answer, one at a time.
 
+use std::net::SocketAddr;
+
 use harness::client::{Client, Reply};
 use harness::config::{self, Bootstrap};
 use harness::envoy::Envoy;
@@ -7,8 +9,9 @@ use harness::pod::RefusingAddress;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::failover::{bootstrap_of, files};
-use super::fleet::{Fleet, SECOND, session_on};
+use super::failover::{bootstrap_of, files, manager};
+use super::fleet::{Fleet, SECOND, session_on, told};
+use crate::ecds::eventually;
 use crate::support::{fetch_each, outcome, with_cookie};
 use crate::workers::{Workers, assert_no_vm_failed};
 
@@ -140,4 +143,133 @@ async fn a_session_follows_to_backends_of_its_service_only() {
         )
         .await
         .unwrap();
+}
+
+/// Three sessions of a backend whose answer takes longer than Envoy waits.
+async fn three_slow_gets(fields: &Value) -> (Fleet, Envoy, String) {
+    let fleet = Fleet::start(4);
+    let mut bootstrap = bootstrap_of(files().last().unwrap(), &fleet, fields);
+    let routes = &mut manager(&mut bootstrap)["route_config"]["virtual_hosts"][0]["routes"];
+    routes[0]["route"]["retry_policy"]["per_try_timeout"] = json!("3s");
+    let envoy = Envoy::start(&bootstrap).await.unwrap();
+    let cookie = session_on(&envoy, "app-1").await;
+    fleet.pod(1).freeze();
+    for reply in fetch_each(Client::http1_fresh, &envoy.url(), with_cookie(&cookie, 3)).await {
+        assert_eq!((reply.status.as_u16(), &*outcome(&reply)), (200, "repinned"));
+        assert_ne!(reply.pod, "app-1");
+    }
+    fleet.pod(1).thaw();
+    (fleet, envoy, cookie)
+}
+
+#[tokio::test]
+async fn gets_that_are_too_slow_and_answered_by_another_backend_eject_nobody() {
+    let (_fleet, envoy, cookie) = three_slow_gets(&json!({ "healthCheck": null })).await;
+    let workers = Workers::of(&envoy).await;
+    tokio::time::sleep(SECOND).await;
+    for reply in workers.fetch("/", &[("cookie", cookie.as_bytes())]).await {
+        assert_eq!(told(&reply), (200, "pinned".to_owned(), "app-1"));
+    }
+    assert!(!envoy.log().contains("ejected"));
+}
+
+#[tokio::test]
+async fn gets_that_are_too_slow_eject_a_backend_where_gateway_errors_do() {
+    let detection = json!({ "consecutiveGatewayErrors": 3 });
+    let (_fleet, envoy, cookie) =
+        three_slow_gets(&json!({ "healthCheck": null, "outlierDetection": detection })).await;
+    envoy.wait_for_log("app-1 ejected for 30 s", SECOND * 5).await.unwrap();
+    let workers = Workers::of(&envoy).await;
+    tokio::time::sleep(SECOND).await;
+    for reply in workers.fetch("/", &[("cookie", cookie.as_bytes())]).await {
+        assert_eq!((reply.status.as_u16(), &*outcome(&reply)), (200, "repinned"));
+    }
+}
+
+/// Two backends, `app-0` and `other`; what is sent to `other` is answered by an endpoint that says it is `app-0`.
+async fn answered_elsewhere(fleet: &Fleet, app_0: SocketAddr, fields: &Value) -> (Envoy, String) {
+    let detection = json!({ "consecutiveLocalOriginFailure": 0, "consecutiveGatewayErrors": 1000 });
+    let mut plugin = fleet.plugin(&json!({ "backends": ["app-0", "other"], "outlierDetection": detection }));
+    for (name, value) in fields.as_object().unwrap() {
+        plugin[name] = value.clone();
+    }
+    let bootstrap = Bootstrap::new().cluster_json(named("app-0", "app-0", app_0)).cluster_json(named(
+        "other",
+        "app-0",
+        fleet.pod(1).address(),
+    ));
+    let envoy = Envoy::start(&bootstrap.filter(&plugin).build()).await.unwrap();
+    let cookie = session_on(&envoy, "app-1").await;
+    (envoy, cookie)
+}
+
+/// A session of `other` goes on there, as if nobody had said where its answers come from.
+async fn assert_stays(envoy: &Envoy, cookie: &str) {
+    let workers = Workers::of(envoy).await;
+    for _ in 0..10 {
+        for reply in workers.fetch("/", &[("cookie", cookie.as_bytes())]).await {
+            assert_eq!(told(&reply), (200, "pinned".to_owned(), "app-1"));
+            assert!(reply.set_cookies.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_does_not_follow_to_a_backend_that_drains() {
+    let fleet = Fleet::start(2);
+    let backends = json!([{ "cluster": "app-0", "weight": 0 }, "other"]);
+    let (envoy, cookie) =
+        answered_elsewhere(&fleet, fleet.pod(0).address(), &json!({ "backends": backends })).await;
+    assert_stays(&envoy, &cookie).await;
+}
+
+#[tokio::test]
+async fn a_session_does_not_follow_to_a_backend_that_is_out() {
+    let fleet = Fleet::start(2);
+    let nobody = RefusingAddress::new().unwrap();
+    let checks = json!({ "checkIntervalSec": 1, "unhealthyThreshold": 1 });
+    let (envoy, _) = answered_elsewhere(&fleet, nobody.address(), &json!({ "healthCheck": checks })).await;
+    envoy.wait_for_log("app-0 fails its health checks", SECOND * 20).await.unwrap();
+    tokio::time::sleep(SECOND).await;
+    let cookie = session_on(&envoy, "app-1").await;
+    assert_stays(&envoy, &cookie).await;
+}
+
+/// The request that finds it out is answered, and takes its session along; those that come later are refused.
+#[tokio::test]
+async fn with_reject_too_the_requests_that_meet_a_dead_backend_are_answered_and_only_later_ones_refused() {
+    for file in files() {
+        let mut fleet = Fleet::start(4);
+        let reject = json!({
+            "onUnavailable": "REJECT", "rejectStatus": 410,
+            "outlierDetection": { "baseEjectionTimeSec": 10 }, "healthCheck": null,
+        });
+        let envoy = Envoy::start(&bootstrap_of(file, &fleet, &reject)).await.unwrap();
+        let cookie = session_on(&envoy, "app-1").await;
+        let kept = session_on(&envoy, "app-1").await;
+        let other = session_on(&envoy, "app-2").await;
+        fleet.down(1);
+        let mut new = String::new();
+        for _ in 0..3 {
+            let moved = send(&envoy, Method::GET, &cookie).await;
+            assert_eq!((moved.status.as_u16(), &*outcome(&moved)), (200, "repinned"), "{file}");
+            moved.cookie_pair("GCLB").expect("a new token").clone_into(&mut new);
+        }
+        envoy.wait_for_log("app-1 ejected for 10 s", SECOND * 5).await.unwrap();
+        let workers = Workers::of(&envoy).await;
+        tokio::time::sleep(SECOND).await;
+        for reply in workers.fetch("/", &[("cookie", kept.as_bytes())]).await {
+            assert_eq!((reply.status.as_u16(), &*outcome(&reply)), (410, "rejected"), "{file}");
+            assert!(reply.set_cookies.is_empty(), "{file}");
+        }
+        assert_eq!(told(&send(&envoy, Method::GET, &other).await), (200, "pinned".to_owned(), "app-2"));
+        assert_eq!(send(&envoy, Method::GET, &new).await.status, 200, "{file}");
+        fleet.up(1);
+        let headers = [("cookie", kept.as_bytes())];
+        let everywhere = async || workers.fetch("/", &headers).await.iter().all(|reply| reply.status == 200);
+        eventually("its ejection ends on every worker", everywhere).await;
+        let back = send(&envoy, Method::POST, &kept).await;
+        assert_eq!(told(&back), (200, "pinned".to_owned(), "app-1"), "{file}");
+        assert_ne!(send(&envoy, Method::GET, &new).await.pod, "app-1", "{file}: what moved stays");
+    }
 }

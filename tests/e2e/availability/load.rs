@@ -10,12 +10,17 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinSet;
 
 use super::record::{Answer, Record};
-use crate::ecds::eventually;
 
 /// So many requests a user sends at the same time.
 const AT_ONCE: usize = 4;
 /// A user's rest between two times: what makes a second's load of many users one that a small machine can carry.
 const REST: Duration = Duration::from_millis(800);
+
+/// A generous limit for what a busy machine does under load.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a condition is looked at again.
+const POLL: Duration = Duration::from_millis(5);
 
 /// Held by a test under load: two of them would starve each other on a small machine.
 pub async fn alone() -> MutexGuard<'static, ()> {
@@ -38,10 +43,19 @@ pub fn users(count: usize) -> Vec<User> {
 /// Users who send requests until they are told to end.
 pub struct Load {
     began: Instant,
-    ending: Arc<AtomicBool>,
-    /// How many rounds each user has behind it.
-    rounds: Arc<[AtomicU32]>,
+    signs: Arc<Signs>,
     users: JoinSet<Vec<Answer>>,
+}
+
+/// What users and those who drive them tell one another.
+#[derive(Default)]
+struct Signs {
+    ending: AtomicBool,
+    paused: AtomicBool,
+    /// How many users wait for answers.
+    asking: AtomicU32,
+    /// How many rounds each user has behind it.
+    rounds: Vec<AtomicU32>,
 }
 
 impl Load {
@@ -49,21 +63,21 @@ impl Load {
     /// again and again.
     pub fn begin(url: &str, users: Vec<User>) -> Self {
         let began = Instant::now();
-        let ending = Arc::new(AtomicBool::new(false));
         let count = u32::try_from(users.len()).unwrap();
-        let rounds: Arc<[AtomicU32]> = users.iter().map(|_| AtomicU32::new(0)).collect();
+        let rounds = users.iter().map(|_| AtomicU32::new(0)).collect();
+        let signs = Arc::new(Signs { rounds, ..Signs::default() });
         let tasks = (0..).zip(users).map(|(index, user)| {
-            let (ending, rounds, url) = (Arc::clone(&ending), Arc::clone(&rounds), url.to_owned());
+            let (signs, url) = (Arc::clone(&signs), url.to_owned());
             let wait = REST * index / count;
             async move {
                 // They do not all come at the same time.
                 tokio::time::sleep(wait).await;
                 let index = usize::try_from(index).unwrap();
                 let mut sender = Sender { index, user, url, began, round: 0 };
-                sender.send_until(&ending, &rounds[index]).await
+                sender.send_until_end(&signs).await
             }
         });
-        Self { began, users: tasks.collect(), rounds, ending }
+        Self { began, users: tasks.collect(), signs }
     }
 
     /// The time since the beginning, as records have it.
@@ -75,25 +89,44 @@ impl Load {
     pub async fn go_on_for(&self, rounds: u32) {
         let before = self.rounds();
         let gone_on = || self.rounds().iter().zip(&before).all(|(now, before)| *now >= before + rounds);
-        eventually("each user has been answered", async || gone_on()).await;
+        wait_until("each user has been answered", gone_on).await;
     }
 
     /// Lets them go on until one half of them has been answered another round.
     pub async fn go_on_briefly(&self) {
         let sum = || self.rounds().iter().sum::<u32>();
         let before = sum();
-        let half = u32::try_from(self.rounds.len() / 2).unwrap();
-        eventually("some users have been answered", async || sum() >= before + half).await;
+        let half = u32::try_from(self.signs.rounds.len() / 2).unwrap();
+        wait_until("some users have been answered", || sum() >= before + half).await;
     }
 
     fn rounds(&self) -> Vec<u32> {
-        self.rounds.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+        self.signs.rounds.iter().map(|count| count.load(Ordering::SeqCst)).collect()
+    }
+
+    /// Lets all rest. Returns when no request is under way.
+    pub async fn pause(&self) {
+        self.signs.paused.store(true, Ordering::SeqCst);
+        wait_until("all requests are answered", || self.signs.asking.load(Ordering::SeqCst) == 0).await;
+    }
+
+    /// Ends [`Self::pause`].
+    pub fn resume(&self) {
+        self.signs.paused.store(false, Ordering::SeqCst);
     }
 
     /// Waits for the last answers.
     pub async fn end(self) -> Record {
-        self.ending.store(true, Ordering::Relaxed);
+        self.signs.ending.store(true, Ordering::SeqCst);
         Record::new(self.users.join_all().await.into_iter().flatten().collect())
+    }
+}
+
+async fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not so after {PATIENCE:?}: {what}");
+        tokio::time::sleep(POLL).await;
     }
 }
 
@@ -106,16 +139,22 @@ struct Sender {
 }
 
 impl Sender {
-    async fn send_until(&mut self, ending: &AtomicBool, rounds: &AtomicU32) -> Vec<Answer> {
+    async fn send_until_end(&mut self, signs: &Signs) -> Vec<Answer> {
         let mut answers = Vec::new();
         if self.user.cookie.is_none() {
             answers.extend(self.send([Method::GET].into()).await);
         }
-        while !ending.load(Ordering::Relaxed) {
-            let methods = (0..AT_ONCE).map(|index| if index == 1 { Method::POST } else { Method::GET });
-            answers.extend(self.send(methods.collect()).await);
-            rounds.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(REST).await;
+        while !signs.ending.load(Ordering::SeqCst) {
+            // Announced first, so that one who pauses either waits for it or is seen here.
+            signs.asking.fetch_add(1, Ordering::SeqCst);
+            let paused = signs.paused.load(Ordering::SeqCst);
+            if !paused {
+                let methods = (0..AT_ONCE).map(|index| if index == 1 { Method::POST } else { Method::GET });
+                answers.extend(self.send(methods.collect()).await);
+                signs.rounds[self.index].fetch_add(1, Ordering::SeqCst);
+            }
+            signs.asking.fetch_sub(1, Ordering::SeqCst);
+            tokio::time::sleep(if paused { POLL } else { REST }).await;
         }
         answers
     }
@@ -144,9 +183,10 @@ impl Sender {
             request = request.body("four");
         }
         let (user, round, began) = (self.index, self.round, self.began);
+        let with = self.user.cookie.clone();
         async move {
             let sent = began.elapsed();
-            let mut answer = Answer { user, round, post, sent, ..Answer::default() };
+            let mut answer = Answer { user, round, post, sent, with, ..Answer::default() };
             let mut cookie = None;
             match request.send().await {
                 Ok(response) => {
@@ -160,7 +200,7 @@ impl Sender {
                 }
                 Err(error) => answer.broken = Some(format!("{error:?}")),
             }
-            answer.told = cookie.is_some();
+            answer.told.clone_from(&cookie);
             answer.done = began.elapsed();
             (answer, cookie)
         }

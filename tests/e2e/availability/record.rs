@@ -3,6 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use session_affinity::backends::BackendId;
+use session_affinity::config::Config;
+use session_affinity::service::{Service, Services};
+
 /// One request and what came of it. Times are since the beginning of the load.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
@@ -22,8 +26,10 @@ pub struct Answer {
     pub outcome: String,
     /// Its body: the pod's name, or Envoy's own words.
     pub body: String,
-    /// Whether it carried a token.
-    pub told: bool,
+    /// The cookie that it was sent with; in a [`Record`], the backend that its token names.
+    pub with: Option<String>,
+    /// The cookie that came with the answer; in a [`Record`], the backend that its token names.
+    pub told: Option<String>,
     /// How the client failed to get it.
     pub broken: Option<String>,
 }
@@ -39,23 +45,45 @@ impl Answer {
         (self.status == 503 && self.body.ends_with("reset reason: connection termination"))
             || (self.status == 504 && self.body == "upstream request timeout")
     }
+
+    /// Whether it comes from another backend than the session's, which did not move there.
+    pub fn strayed(&self) -> bool {
+        let home = self.told.as_ref().or(self.with.as_ref());
+        self.is_good() && home.is_some_and(|home| *home != self.body)
+    }
 }
 
 /// Answers in the order in which they came.
 pub struct Record(Vec<Answer>);
 
-/// A change of the backend that a session is on.
+/// A session is told of a backend that its requests did not name.
 #[derive(Debug)]
 pub struct Move {
-    /// The backend it was on, last seen there by a request sent then.
-    pub from: (String, Duration),
-    /// The backend it is on, first seen there by an answer that came then.
-    pub to: (String, Duration),
+    /// In which round. All requests of a round name the same backend; where their answers tell of several others, each
+    /// of these is a move.
+    pub round: u32,
+    /// What the requests of that round named.
+    pub from: String,
+    /// What the answer tells.
+    pub to: String,
+    /// When the first request of the round was sent.
+    pub sent: Duration,
+    /// When the answer was there.
+    pub done: Duration,
 }
 
 impl Record {
     /// Of these answers.
     pub fn new(mut answers: Vec<Answer>) -> Self {
+        let config = r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"backends":["app-0"]}"#;
+        let config = Config::parse(config.as_bytes(), &|_| None).unwrap();
+        let services = Services::new(config.services, config.keys);
+        let service = &services.all()[0];
+        for answer in &mut answers {
+            for cookie in [&mut answer.with, &mut answer.told] {
+                *cookie = cookie.as_ref().map(|cookie| backend_of(service, cookie));
+            }
+        }
         answers.sort_by_key(|answer| answer.done);
         Self(answers)
     }
@@ -68,6 +96,11 @@ impl Record {
     /// Those that are not good.
     pub fn failures(&self) -> Vec<&Answer> {
         self.0.iter().filter(|answer| !answer.is_good()).collect()
+    }
+
+    /// Those from elsewhere than the session is.
+    pub fn strayed(&self) -> Vec<&Answer> {
+        self.0.iter().filter(|answer| answer.strayed()).collect()
     }
 
     /// Those that had come by then.
@@ -96,8 +129,7 @@ impl Record {
             .collect()
     }
 
-    /// Every change of backend, by user. A round of which the answers come from several pods is one in which the
-    /// session moves: what counts is where it is before and after.
+    /// Every move of each user's session, in order. One that goes back and forth moves each time.
     pub fn moves(&self) -> BTreeMap<usize, Vec<Move>> {
         self.by_user().into_iter().map(|(user, answers)| (user, moves(&answers))).collect()
     }
@@ -113,20 +145,32 @@ fn moves(answers: &[&Answer]) -> Vec<Move> {
     for answer in answers {
         rounds.entry(answer.round).or_default().push(answer);
     }
-    let settled: Vec<(&str, &Vec<&Answer>)> = rounds
-        .values()
-        .filter_map(|round| {
-            let pods = pods(round);
-            (pods.len() == 1).then(|| (pods.into_iter().next().unwrap(), round))
-        })
-        .collect();
-    let changes = settled.windows(2).filter(|pair| pair[0].0 != pair[1].0);
-    changes
-        .map(|pair| {
-            let [(from, before), (to, after)] = [pair[0], pair[1]];
-            let last_sent = before.iter().map(|answer| answer.sent).max().unwrap();
-            let first_done = after.iter().map(|answer| answer.done).min().unwrap();
-            Move { from: (from.to_owned(), last_sent), to: (to.to_owned(), first_done) }
-        })
-        .collect()
+    rounds.values().flat_map(|round| moves_in(round)).collect()
+}
+
+fn moves_in(round: &[&Answer]) -> Vec<Move> {
+    let mut moves: Vec<Move> = Vec::new();
+    let sent = round.iter().map(|answer| answer.sent).min().unwrap();
+    for answer in round {
+        // A token where there was none begins a session.
+        let (Some(from), Some(to)) = (&answer.with, &answer.told) else { continue };
+        if from != to && moves.iter().all(|known| known.to != *to) {
+            let (from, to) = (from.clone(), to.clone());
+            moves.push(Move { round: answer.round, from, to, sent, done: answer.done });
+        }
+    }
+    moves
+}
+
+/// The backend, `app-0` or another, that a session without keys is tied to.
+fn backend_of(service: &Service, cookie: &str) -> String {
+    let token = cookie.strip_prefix("GCLB=").unwrap();
+    let session = service
+        .tokens
+        .as_ref()
+        .unwrap()
+        .read(token.as_bytes())
+        .unwrap_or_else(|| panic!("no token: {cookie}"));
+    let mut names = (0..10).map(|index| format!("app-{index}"));
+    names.find(|name| BackendId::of(name) == session.backend).expect("a backend of the fleet")
 }

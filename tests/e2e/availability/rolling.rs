@@ -1,5 +1,6 @@
 //! Restarts of every backend, one after another, again and again.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use harness::envoy::Envoy;
@@ -8,7 +9,7 @@ use serde_json::json;
 use super::failover::{USERS, bootstrap, checks};
 use super::fleet::{Fleet, SECOND};
 use super::load::{Load, alone, users};
-use super::record::Move;
+use super::record::{Answer, Move};
 use crate::workers::assert_no_vm_failed;
 
 /// For how long, in seconds.
@@ -24,6 +25,24 @@ struct Down {
     name: String,
     from: Duration,
     until: Duration,
+}
+
+/// The backend that a session left had gone down, and the session had not been there since; and no session leaves one
+/// that went down once more than once.
+fn assert_each_had_to(user: usize, answers: &[&Answer], moves: &[Move], downs: &[Down]) {
+    let mut round_of: BTreeMap<usize, u32> = BTreeMap::new();
+    for step in moves {
+        let there = answers
+            .iter()
+            .filter(|answer| answer.round < step.round && answer.is_good() && answer.body == step.from);
+        let last_there = there.map(|answer| answer.sent).max().unwrap_or_default();
+        let down = downs
+            .iter()
+            .rposition(|down| down.name == step.from && down.from < step.done && last_there < down.until);
+        let down = down.unwrap_or_else(|| panic!("user {user} needlessly moved: {step:?} of {moves:#?}"));
+        let round = *round_of.entry(down).or_insert(step.round);
+        assert_eq!(round, step.round, "user {user} left {} twice: {moves:#?}", step.from);
+    }
 }
 
 /// Each backend goes down, stays so for a second and comes back, then the next one, for a minute or what the
@@ -46,8 +65,9 @@ async fn rolling_restarts_cost_no_get_and_move_a_session_only_when_its_backend_g
             tokio::time::sleep(SECOND).await;
             fleet.up(index);
             downs.push(Down { name: fleet.name(index).to_owned(), from, until: load.now() });
-            // As Kubernetes does, which waits until a new pod is ready: the next one waits for this one.
-            tokio::time::sleep(SECOND / 2).await;
+            // As Kubernetes does, which waits until a new pod is ready: the next one waits for this one, and until
+            // no request is left that met it.
+            load.go_on_for(1).await;
         }
     }
     load.go_on_for(1).await;
@@ -58,13 +78,11 @@ async fn rolling_restarts_cost_no_get_and_move_a_session_only_when_its_backend_g
         let dying = |down: &Down| failure.sent < down.from + SECOND && failure.done > down.from;
         assert!(downs.iter().any(dying), "{failure:?}");
     }
+    let by_user = record.by_user();
     let mut moves = 0;
     for (user, of_user) in record.moves() {
-        for Move { from, to } in &of_user {
-            let lost = |down: &Down| down.name == from.0 && down.from < to.1 && from.1 < down.until;
-            assert!(downs.iter().any(lost), "user {user} needlessly moved from {from:?} to {to:?}");
-        }
         moves += of_user.len();
+        assert_each_had_to(user, &by_user[&user], &of_user, &downs);
     }
     let (requests, failures) = (record.answers().len(), record.failures().len());
     eprintln!("{requests} requests, {} restarts: {moves} moves, {failures} POSTs lost", downs.len());

@@ -1,5 +1,6 @@
 //! envoy/live-update.yaml under load: backends are added, drained and removed while users notice nothing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use harness::envoy::Envoy;
@@ -8,7 +9,6 @@ use serde_json::{Value, json};
 
 use super::failover::USERS;
 use super::load::{Load, alone, users};
-use super::record::Move;
 use crate::ecds::{SOON, eventually};
 use crate::shipped_files::File;
 use crate::workers::{Workers, assert_no_vm_failed};
@@ -122,12 +122,17 @@ async fn twenty_updates_fail_no_request_and_move_only_the_sessions_of_removed_ba
     load.go_on_for(1).await;
     let record = load.end().await;
     assert!(record.failures().is_empty(), "{:?}", record.failures());
+    assert!(record.strayed().is_empty(), "{:?}", record.strayed());
     let mut moves = 0;
     for (user, of_user) in record.moves() {
-        for Move { from, to } in &of_user {
-            let had_to =
-                removed.iter().any(|(name, at)| *name == from.0 && *at < to.1 && from.1 < *at + SOON);
-            assert!(had_to, "user {user} needlessly moved from {from:?} to {to:?}");
+        let mut left: BTreeMap<usize, u32> = BTreeMap::new();
+        for step in &of_user {
+            let removal = removed
+                .iter()
+                .rposition(|(name, at)| *name == step.from && *at < step.done && step.sent < *at + SOON);
+            let removal = removal.unwrap_or_else(|| panic!("user {user} needlessly moved: {of_user:#?}"));
+            let round = *left.entry(removal).or_insert(step.round);
+            assert_eq!(round, step.round, "user {user} left {} twice: {of_user:#?}", step.from);
         }
         moves += of_user.len();
     }

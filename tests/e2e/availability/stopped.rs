@@ -1,0 +1,86 @@
+//! envoy/failover.yaml under load, with a backend that is a process of its own: the process is stopped, and its
+//! system goes on to take connections for it until their queue is full, and drops packets from then on.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use harness::config::Bootstrap;
+use harness::envoy::Envoy;
+use serde_json::{Value, json};
+
+use super::failover::{adapted, assert_moved_once, checks, death_and_return, files, manager};
+use super::fleet::{Fleet, SECOND};
+use super::load::alone;
+use crate::workers::assert_no_vm_failed;
+
+/// So many connections the system takes for a process that does not.
+const QUEUE: u32 = 64;
+
+/// A server that answers every request with its name, after 5 ms: an Envoy, which is fast, and whose queue can be
+/// made short.
+struct Server(Envoy);
+
+impl Server {
+    async fn start(name: &str) -> Self {
+        let answer = json!({ "status": 200, "body": { "inline_string": name } });
+        let config = Bootstrap::new()
+            .route(json!({ "match": { "prefix": "/" }, "direct_response": answer }))
+            // A body that nobody reads may cost the connection.
+            .http_filter(filter("buffer", "buffer.v3.Buffer", json!({ "max_request_bytes": 1024 })))
+            .http_filter(filter(
+                "fault",
+                "fault.v3.HTTPFault",
+                json!({ "delay": { "fixed_delay": "0.005s", "percentage": { "numerator": 100 } } }),
+            ))
+            .edit(|bootstrap| {
+                bootstrap["static_resources"]["listeners"][0]["tcp_backlog_size"] = json!(QUEUE);
+            });
+        Self(Envoy::options().concurrency(1).start(&config.build()).await.unwrap())
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.address("http").unwrap()
+    }
+
+    /// The process does nothing from now on.
+    fn stop(&self) {
+        self.send("STOP");
+    }
+
+    /// It goes on where it was.
+    fn go_on(&self) {
+        self.send("CONT");
+    }
+
+    /// The shell's own `kill`: no other need be there.
+    fn send(&self, signal: &str) {
+        let kill = Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.0.pid())]).status();
+        assert!(kill.unwrap().success());
+    }
+}
+
+fn filter(name: &str, kind: &str, mut config: Value) -> Value {
+    config["@type"] = json!(format!("type.googleapis.com/envoy.extensions.filters.http.{kind}"));
+    json!({ "name": format!("envoy.filters.http.{name}"), "typed_config": config })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_stopped_costs_no_get_and_moves_its_sessions_once() {
+    let _alone = alone().await;
+    let mut fleet = Fleet::start(4);
+    let server = Server::start("app-1").await;
+    let shipped = fleet.shipped().host("app-1", server.address());
+    let mut bootstrap = adapted(&shipped, files().last().unwrap(), &json!({ "healthCheck": checks(2) }));
+    // Shorter than it is shipped, for the test's sake.
+    let routes = &mut manager(&mut bootstrap)["route_config"]["virtual_hosts"][0]["routes"];
+    routes[1]["route"]["timeout"] = json!("6s");
+    let envoy = Envoy::start(&bootstrap).await.unwrap();
+    let (record, death, noticed) =
+        death_and_return(&mut fleet, &envoy, |_| server.stop(), |_| server.go_on()).await;
+    for failure in record.failures() {
+        assert!(failure.post && failure.had_been_sent(), "{failure:?}");
+        assert!(failure.sent < noticed + SECOND, "{failure:?} after it was noticed at {noticed:?}");
+    }
+    assert_moved_once(&record, death, noticed + SECOND);
+    assert_no_vm_failed(&envoy).await;
+}
