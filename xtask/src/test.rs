@@ -41,7 +41,14 @@ struct Modules {
 }
 
 /// Tests under load, which take as long as all others together: on the pinned Envoy only.
-const UNDER_LOAD: [&str; 2] = ["availability::", "endpoints::"];
+const UNDER_LOAD: [&str; 6] = [
+    "availability::",
+    "endpoints::losses::",
+    "endpoints::spread::",
+    "endpoints::updates::",
+    "shipped::mcp::",
+    "shipped::socketio::",
+];
 
 /// How one run went.
 struct Outcome {
