@@ -51,7 +51,7 @@ fn from_reset(reason: &[u8]) -> Evidence {
     const NOT_CONNECTED: [&str; 4] =
         ["connection_failure", "local_connection_failure", "remote_connection_failure", "connection_timeout"];
     const FAILED: [&str; 4] =
-        ["connection_termination", "remote_reset", "protocol_error", "http1_premature_upstream_half_close"];
+        ["connection_termination", "remote_reset", "protocol_error", "HTTP/1_premature_upstream_half_close"];
     if begins_with_any(reason, &NOT_CONNECTED) {
         Evidence::NotConnected
     } else if begins_with_any(reason, &FAILED) {

@@ -255,7 +255,7 @@ impl Board {
             // Said again now and then, lest it be forgotten.
             Health::Fails => !known.unhealthy || known.changed.saturating_add(FORGOTTEN / 2) <= now,
             Health::Passes { since } => {
-                known.unhealthy || (known.is_ejected(now) && since >= known.ejected_at)
+                known.unhealthy || (known.is_ejected(now) && since > known.ejected_at)
             }
         }
     }
@@ -273,7 +273,7 @@ impl Board {
                 self.readmit_all(service, now, |entry| entry.passed(now));
             }
             // Checks that pass end an ejection too: they asked since.
-            Health::Passes { since } if since >= known.ejected_at => {
+            Health::Passes { since } if since > known.ejected_at => {
                 self.put(service, backend, known.passed(now), now);
             }
             Health::Passes { .. } => self.put(service, backend, Entry { unhealthy: false, ..known }, now),

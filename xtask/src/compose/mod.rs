@@ -8,6 +8,8 @@ mod project;
 mod scaling;
 mod visitor;
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, anyhow, bail};
 use console::style;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,8 +17,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use self::docker::Docker;
 use self::images::Images;
 use self::project::Project;
-use crate::build;
 use crate::screen::Screen;
+use crate::{build, image, shell};
 
 /// The file of three pods, each a backend, and the file of one service with replicas.
 const FILES: [&str; 2] = ["docker-compose.yml", "docker-compose.scale.yml"];
@@ -24,7 +26,7 @@ const FILES: [&str; 2] = ["docker-compose.yml", "docker-compose.scale.yml"];
 /// Builds the module, sees to an engine and to images, and does with the Compose files what people do. Whatever
 /// happens, and after Ctrl-C as well, nothing is left behind: no container, network, volume, image, engine.
 pub fn run() -> Result<()> {
-    build::run()?;
+    let module = build::run()?;
     tokio::runtime::Runtime::new()?.block_on(async {
         // From here on a signal no longer ends this program before it has taken everything down.
         let mut signals = Signals::listen()?;
@@ -34,7 +36,7 @@ pub fn run() -> Result<()> {
         let (pods, scaled) = (pods?, scaled?);
         let screen = Screen::default();
         let tested = tokio::select! {
-            tested = test(&images, &pods, &scaled, &screen) => tested,
+            tested = test(&images, &pods, &scaled, &screen) => tested.and_then(|()| image_of_module(&docker, &module, &screen)),
             () = signals.any() => Err(anyhow!("interrupted")),
         };
         let mut ends = vec![tested];
@@ -63,6 +65,17 @@ async fn test(images: &Images<'_>, pods: &Project<'_>, scaled: &Project<'_>, scr
     with_log(scaled, scaling::walk(scaled, screen).await).await?;
     scaled.down().await?;
     Ok(())
+}
+
+/// Builds the module's image as `cargo xtask image` does, looks at it, and removes it.
+fn image_of_module(docker: &Docker, module: &Path, screen: &Screen) -> Result<()> {
+    screen.step("The module is an image, for Kubernetes");
+    let tag = format!("session-affinity-test:{}", std::process::id());
+    let made = image::make(&|| docker.command(), &tag, module);
+    let removed = shell::run_quietly(docker.command().args(["image", "rm", &tag]));
+    screen.check(made.is_ok(), "one layer, with /plugin.wasm in it");
+    made?;
+    removed.map(drop)
 }
 
 async fn with_log(project: &Project<'_>, walked: Result<()>) -> Result<()> {
