@@ -84,7 +84,13 @@ impl File {
     /// Starts a variation of it in another way, and waits until every endpoint is healthy. (On a busy machine the
     /// first health checks may come too late.)
     pub async fn start_with(&self, options: &Options, bootstrap: &Value) -> Envoy {
-        let envoy = options.start(bootstrap).await.unwrap();
+        let mut bootstrap = bootstrap.clone();
+        let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+        for cluster in clusters.into_iter().flatten().filter(|cluster| !cluster["health_checks"].is_null()) {
+            // Otherwise Envoy's workers may hear of it a second later.
+            cluster["common_lb_config"]["update_merge_window"] = "0s".into();
+        }
+        let envoy = options.start(&bootstrap).await.unwrap();
         for cluster in &self.clusters {
             let total = envoy.stat(&format!("cluster.{cluster}.membership_total")).await.unwrap();
             let healthy = format!("cluster.{cluster}.membership_healthy");
