@@ -46,8 +46,9 @@ impl Site {
             chain["transport_socket"] = transport_socket(&cert.pem(), &signing_key);
         }
         if !session_affinity.is_null() {
-            let filters = &mut chain["filters"][0]["typed_config"]["http_filters"];
-            let plugin = &mut filters[0]["typed_config"]["config"]["configuration"]["value"];
+            let filters = chain["filters"][0]["typed_config"]["http_filters"].as_array_mut().unwrap();
+            let ours = filters.iter_mut().find(|filter| filter["name"] == "session_affinity").unwrap();
+            let plugin = &mut ours["typed_config"]["config"]["configuration"]["value"];
             assert!(plugin["sessionAffinity"].is_object(), "{plugin}");
             plugin["sessionAffinity"] = session_affinity.clone();
         }
