@@ -32,9 +32,11 @@ pub enum Look {
 const LOOKS_PER_TICK: u32 = 8;
 /// A backend that nobody asked for this long gets each response looked at again.
 const TRAFFIC_ENDED: Millis = 500;
-/// Every so many looks ask the other question: where endpoints carry no name, in case they got one; where they do, in
-/// case Envoy's own replies do not look like it.
-const OTHERWISE_EVERY: u32 = 8;
+/// Where endpoints carry no name, one of so many looks is for one, in case they got it.
+const NAME_EVERY: u32 = 8;
+/// Where they carry one, one of so many looks is for the details, in case Envoy's own replies do not look like it: each
+/// of these lets a session that was answered elsewhere go on where it is.
+const DETAILS_EVERY: u32 = 64;
 /// Envoy's own replies have so many headers, where nobody adds any: status, length and type.
 const FEW_HEADERS: usize = 3;
 
@@ -72,8 +74,12 @@ impl Traffic {
         }
         let look = self.looks;
         self.looks = look.wrapping_add(1);
-        // Without a hint in the number of headers, both questions are as urgent.
-        let otherwise = if self.labelled && self.terse { 2 } else { OTHERWISE_EVERY };
+        let otherwise = match (self.labelled, self.terse) {
+            // Without a hint in the number of headers, both questions are as urgent.
+            (true, true) => 2,
+            (true, false) => DETAILS_EVERY,
+            (false, _) => NAME_EVERY,
+        };
         if look.is_multiple_of(otherwise) == self.labelled { Look::Details } else { Look::Answerer }
     }
 }
