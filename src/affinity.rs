@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::backends::{Backend, BackendId};
 use crate::client_ip;
 use crate::config::{Affinity, OnUnavailable};
-use crate::cookie::Cookie;
+use crate::cookie::{self, Cookie};
 use crate::hash::{hash, mix};
 use crate::health::View;
 use crate::outcome::Outcome;
@@ -93,10 +93,10 @@ pub enum Part {
 }
 
 impl Part {
-    /// Whether something begins with it that the client is to keep.
+    /// Whether there is something to tell the client.
     #[must_use]
-    pub const fn begins(&self) -> bool {
-        matches!(self, Self::First(_) | Self::FirstKey(_))
+    pub const fn is_news(&self) -> bool {
+        matches!(self, Self::First(_) | Self::Changed(_) | Self::FirstKey(_))
     }
 
     /// The session, if it is part of one.
@@ -137,7 +137,7 @@ impl Service {
             Affinity::HttpCookie { cookie, ttl_sec } => self.by_cookie(cookie, *ttl_sec, facts, view),
             Affinity::GeneratedCookie { cookie, life } => {
                 if cookie.covers_everything() || cookie.covers(facts.path) {
-                    self.by_session(facts, view, *life, self.cookies(facts))
+                    self.by_session(facts, view, *life, cookie::values(facts.cookies, &cookie.name))
                 } else {
                     self.by_weight(facts, view)
                 }
@@ -177,7 +177,7 @@ impl Service {
         facts: &Facts<'_>,
         view: &'a View,
     ) -> Decision<'a> {
-        let value = self.cookies(facts).find(|value| !value.is_empty());
+        let value = cookie::values(facts.cookies, &cookie.name).find(|value| !value.is_empty());
         let covered = cookie.covers_everything() || cookie.covers(facts.path);
         if value.is_none() && ttl_sec > 0 && covered {
             let key = mix(facts.random);
@@ -188,12 +188,6 @@ impl Service {
             };
         }
         self.by_hash(value.map(hash), facts, view)
-    }
-
-    /// The values of our cookie.
-    fn cookies<'a>(&'a self, facts: &Facts<'a>) -> impl Iterator<Item = &'a [u8]> {
-        let cookies = facts.cookies;
-        self.cookie.iter().flat_map(move |cookie| cookie.values(cookies))
     }
 
     /// By the first of several tokens that holds a living session.

@@ -8,6 +8,9 @@ pub const SHARED_CACHE_FIELDS: [&str; 2] = ["surrogate-control", "cdn-cache-cont
 /// and `s-maxage` go, `private` comes unless `no-store` is there. `None` where it says so already.
 #[must_use]
 pub fn uncacheable_by_shared_caches(lines: &[&[u8]]) -> Option<Vec<u8>> {
+    if lines.is_empty() {
+        return Some(b"private".to_vec());
+    }
     let directives: Vec<&[u8]> = lines.iter().flat_map(|line| directives(line)).collect();
     let is = |directive: &&[u8], name: &str| directive.eq_ignore_ascii_case(name.as_bytes());
     let mut kept: Vec<&[u8]> = directives

@@ -1,9 +1,10 @@
 //! Cookies as they come and go on the wire: reading the `Cookie` header, taking our cookie out of it, path
 //! matching, and writing `Set-Cookie` (RFC 6265 and its successor draft-ietf-httpbis-rfc6265bis).
 
-use std::fmt::Write as _;
+use memchr::memchr;
 
-use memchr::{memchr, memmem};
+/// Most `Set-Cookie` values of ours fit.
+const SET_COOKIE_ROOM: usize = 256;
 
 /// When our cookie is marked `Secure`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,7 +72,10 @@ impl Cookie {
     /// The value of a `Set-Cookie` header. `max_age` in seconds; `None` is a cookie that ends with the browser.
     #[must_use]
     pub fn set(&self, value: &str, max_age: Option<u64>, https: bool) -> String {
-        let mut line = format!("{}={value}; Path={}", self.name, self.path);
+        let mut line = String::with_capacity(SET_COOKIE_ROOM);
+        for part in [&self.name, "=", value, "; Path=", &self.path] {
+            line.push_str(part);
+        }
         if let Some(domain) = &self.domain {
             line.push_str("; Domain=");
             line.push_str(domain);
@@ -92,8 +96,8 @@ impl Cookie {
             line.push_str("; Partitioned");
         }
         if let Some(max_age) = max_age {
-            // Writing to a String cannot fail.
-            let _ = write!(line, "; Max-Age={max_age}");
+            line.push_str("; Max-Age=");
+            line.push_str(itoa::Buffer::new().format(max_age));
         }
         line
     }
@@ -116,30 +120,45 @@ impl Cookie {
     }
 }
 
-/// Finds the cookies of one name.
-#[derive(Debug)]
-pub struct Finder(memmem::Finder<'static>);
+/// The values of the cookies of one name, in the order in which they came. `header` is the value of one `Cookie` header.
+/// Quotes around a value are taken off.
+#[must_use]
+pub const fn values<'a>(header: &'a [u8], name: &'a str) -> Values<'a> {
+    Values { header, name, rest: header }
+}
 
-impl Finder {
-    /// For the cookies of this name.
-    #[must_use]
-    pub fn new(name: &str) -> Self {
-        Self(memmem::Finder::new(name).into_owned())
-    }
+/// See [`values`].
+#[derive(Clone, Debug)]
+pub struct Values<'a> {
+    header: &'a [u8],
+    name: &'a str,
+    /// Its end, which was not searched yet.
+    rest: &'a [u8],
+}
 
-    /// Their values, in the order in which they came. `header` is the value of one `Cookie` header. Quotes around a
-    /// value are taken off. Browsers send what they have for the whole site, so what stands between our cookies is
-    /// passed over many bytes at a time.
-    pub fn values<'a>(&'a self, header: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        self.0.find_iter(header).filter_map(|start| {
-            let (before, rest) = header.split_at_checked(start)?;
-            if before.trim_ascii_end().last().is_some_and(|byte| *byte != b';') {
-                return None;
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a [u8];
+
+    /// Browsers send what they have for the whole site: one byte in hundreds is an equals sign, and what is between
+    /// two of them is passed over many bytes at a time.
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let name = self.name.as_bytes();
+        loop {
+            let (_, from_equals) = self.rest.split_at_checked(memchr(b'=', self.rest)?)?;
+            let before =
+                self.header.get(..self.header.len().checked_sub(from_equals.len())?)?.trim_ascii_end();
+            self.rest = from_equals.get(1..)?;
+            if before.last() != name.last() {
+                continue;
             }
-            let rest = rest.get(self.0.needle().len()..)?.trim_ascii_start().strip_prefix(b"=")?;
-            let end = memchr(b';', rest).unwrap_or(rest.len());
-            Some(unquoted(rest.get(..end)?.trim_ascii()))
-        })
+            let Some(before) = before.strip_suffix(name) else {
+                continue;
+            };
+            if before.trim_ascii_end().last().is_none_or(|byte| *byte == b';') {
+                let end = memchr(b';', self.rest).unwrap_or(self.rest.len());
+                return Some(unquoted(self.rest.get(..end)?.trim_ascii()));
+            }
+        }
     }
 }
 

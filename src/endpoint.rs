@@ -3,18 +3,19 @@
 
 use std::net::SocketAddr;
 
-use base64ct::{Base64, Encoding};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 
 /// The header's value for an endpoint.
 #[must_use]
 pub fn to_header(endpoint: SocketAddr) -> String {
-    Base64::encode_string(endpoint.to_string().as_bytes())
+    BASE64_STANDARD.encode(endpoint.to_string())
 }
 
 /// The endpoint that a header's value names; `None` for any bytes that name none.
 #[must_use]
 pub fn from_header(value: &[u8]) -> Option<SocketAddr> {
-    let text = Base64::decode_vec(std::str::from_utf8(value).ok()?).ok()?;
+    let text = BASE64_STANDARD.decode(value).ok()?;
     from_text(&text)
 }
 

@@ -6,31 +6,55 @@
 #![allow(unsafe_code, reason = "Envoy finds its callbacks by their unmangled names")]
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 
-use fnv::FnvBuildHasher;
-
-use crate::filter::{Action, Filter};
+use crate::filter::{self, Action, Request};
 use crate::host;
 use crate::plugin::Root;
+use crate::streams::Streams;
 
 /// The contexts of this VM, by the ids that Envoy gave them.
 struct Contexts {
     /// One for each plugin: a handful.
     roots: Vec<(u32, Root)>,
-    /// One for each request that is under way.
-    streams: HashMap<u32, Filter, FnvBuildHasher>,
+    /// The newest stream, and its plugin's root. Its request comes next.
+    created: Option<(u32, u32)>,
+    /// Requests that are under way, where their response matters.
+    streams: Streams<Request>,
 }
 
 thread_local! {
     static CONTEXTS: RefCell<Contexts> = const {
-        RefCell::new(Contexts { roots: Vec::new(), streams: HashMap::with_hasher(FnvBuildHasher::new()) })
+        RefCell::new(Contexts { roots: Vec::new(), created: None, streams: Streams::new() })
     };
 }
 
 impl Contexts {
     fn root(&mut self, id: u32) -> Option<&mut Root> {
         self.roots.iter_mut().find_map(|(known, root)| (*known == id).then_some(root))
+    }
+
+    fn on_request_headers(&mut self, stream: u32) -> Option<Action> {
+        let (_, root) = self.created.take().filter(|(created, _)| *created == stream)?;
+        let Self { roots, streams, .. } = self;
+        let (_, of_root) = roots.iter().find(|(known, _)| *known == root)?;
+        let keep = |request| streams.wait(stream, request, (root, of_root.ticks()));
+        Some(filter::on_request_headers(of_root.plugin(), keep))
+    }
+
+    /// Envoy tells the end of no context (see [`Streams`]). Asking for one makes it the one that calls are about: so
+    /// this is the last thing that a tick does.
+    fn sweep(&mut self, root: u32) {
+        let Self { roots, streams, .. } = self;
+        roots.retain(|(id, _)| {
+            let is_there = *id == root || host::exists(*id);
+            if !is_there {
+                streams.forget(*id);
+            }
+            is_there
+        });
+        if let Some((_, of_root)) = roots.iter().find(|(known, _)| *known == root) {
+            streams.sweep((root, of_root.ticks()), host::exists);
+        }
     }
 }
 
@@ -44,10 +68,9 @@ fn with<T>(otherwise: T, callback: impl FnOnce(&mut Contexts) -> Option<T>) -> T
 #[unsafe(no_mangle)]
 extern "C" fn proxy_abi_version_0_2_1() {}
 
-/// A block for the host to fill; [`host`] takes it over.
 #[unsafe(no_mangle)]
 extern "C" fn malloc(size: usize) -> *mut u8 {
-    Box::into_raw(Box::<[u8]>::new_uninit_slice(size)).cast()
+    host::allocate(size)
 }
 
 #[unsafe(no_mangle)]
@@ -62,8 +85,7 @@ extern "C" fn proxy_on_context_create(id: u32, root: u32) {
         if root == 0 {
             contexts.roots.push((id, Root::new()));
         } else {
-            let filter = Filter::new(contexts.root(root)?.plugin());
-            contexts.streams.insert(id, filter);
+            contexts.created = Some((id, root));
         }
         Some(())
     });
@@ -78,6 +100,7 @@ extern "C" fn proxy_on_configure(root: u32, _size: usize) -> bool {
 extern "C" fn proxy_on_tick(root: u32) {
     with((), |contexts| {
         contexts.root(root)?.tick();
+        contexts.sweep(root);
         Some(())
     });
 }
@@ -92,23 +115,13 @@ extern "C" fn proxy_on_http_call_response(root: u32, token: u32, _: usize, _: us
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_request_headers(stream: u32, _count: usize, _end_of_stream: bool) -> Action {
-    with(Action::Continue, |contexts| Some(contexts.streams.get_mut(&stream)?.on_request_headers()))
+    with(Action::Continue, |contexts| contexts.on_request_headers(stream))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_response_headers(stream: u32, count: usize, _end_of_stream: bool) -> Action {
     with(Action::Continue, |contexts| {
-        contexts.streams.get_mut(&stream)?.on_response_headers(count);
+        contexts.streams.answered(stream)?.on_response_headers(count);
         Some(Action::Continue)
     })
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn proxy_on_delete(id: u32) {
-    with((), |contexts| {
-        if contexts.streams.remove(&id).is_none() {
-            contexts.roots.retain(|(root, _)| *root != id);
-        }
-        Some(())
-    });
 }

@@ -26,10 +26,10 @@ pub enum Action {
     Pause = 1,
 }
 
-/// One request and its response.
-pub struct Filter {
+/// A request that is under way, and all that its response needs to know of it.
+pub struct Request {
     plugin: Rc<Plugin>,
-    /// What the response stage must know; `None` where no service serves the route, and once it is over.
+    /// `None` where no service serves the route, and once the response is over.
     served: Option<Served>,
 }
 
@@ -59,37 +59,32 @@ struct Envelope {
     value: Vec<u8>,
 }
 
-impl Filter {
-    /// For a new stream.
-    #[must_use]
-    pub const fn new(plugin: Rc<Plugin>) -> Self {
-        Self { plugin, served: None }
+/// The headers of a request are there. `keep` gets what is to be kept until its response comes, where there is anything.
+pub fn on_request_headers(plugin: &Rc<Plugin>, keep: impl FnOnce(Request)) -> Action {
+    #[cfg(feature = "trap-for-tests")]
+    if host::header(host::Headers::Request, "x-trap").is_some() {
+        std::process::abort();
     }
-
-    /// The request's headers are there.
-    pub fn on_request_headers(&mut self) -> Action {
-        #[cfg(feature = "trap-for-tests")]
-        if host::header(host::Headers::Request, "x-trap").is_some() {
-            std::process::abort();
-        }
-        let plugin = &self.plugin;
-        let services = &plugin.services;
-        let route = if services.depend_on_route() { host::property("xds\0route_name") } else { None };
-        let index = services.index_for(route.as_deref());
-        if let Some(index) = index
-            && let (Some(service), Some(view)) = (services.all().get(index), plugin.watch.view(index))
-        {
-            let (served, action) = request::serve(plugin, index, service, &view);
-            self.served = Some(served);
-            return action;
-        }
-        request::name_cluster(plugin, None);
-        request::name_endpoint(plugin, None);
-        Action::Continue
+    let request = |served| Request { plugin: Rc::clone(plugin), served };
+    let services = &plugin.services;
+    let route = if services.depend_on_route() { host::property("xds\0route_name") } else { None };
+    let index = services.index_for(route.as_deref());
+    if let Some(index) = index
+        && let (Some(service), Some(view)) = (services.all().get(index), plugin.watch.view(index))
+    {
+        return request::serve(plugin, index, service, &view, |served| keep(request(Some(served))));
     }
+    request::name_cluster(plugin, None);
+    request::name_endpoint(plugin, None);
+    if plugin.endpoint_header.is_some() {
+        keep(request(None));
+    }
+    Action::Continue
+}
 
-    /// The response's headers are there, so many of them.
-    pub fn on_response_headers(&mut self, count: usize) {
+impl Request {
+    /// The headers of its response are there, so many of them.
+    pub fn on_response_headers(mut self, count: usize) {
         if let Some(served) = self.served.take()
             && let Some(service) = self.plugin.services.all().get(served.service)
         {
@@ -101,7 +96,7 @@ impl Filter {
 }
 
 /// A request that nobody answered counts too.
-impl Drop for Filter {
+impl Drop for Request {
     fn drop(&mut self) {
         if let Some(served) = &self.served {
             self.plugin.count(served.service, served.outcome);

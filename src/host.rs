@@ -3,8 +3,12 @@
 
 #![allow(unsafe_code, reason = "the ABI is C functions and pointers into our own memory")]
 
-use std::ptr::{null, null_mut, slice_from_raw_parts_mut};
+mod bytes;
+
+use std::ptr::{null, null_mut};
 use std::time::Duration;
+
+pub use bytes::{Bytes, allocate};
 
 /// A header map of the current stream.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +86,7 @@ mod abi {
             timeout_milliseconds: u32,
             token: *mut u32,
         ) -> u32;
+        pub fn proxy_set_effective_context(context: u32) -> u32;
         pub fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
         pub fn proxy_increment_metric(id: u32, offset: i64) -> u32;
         pub fn proxy_get_shared_data(
@@ -104,29 +109,26 @@ mod abi {
 const OK: u32 = 0;
 
 /// Runs a call that hands over bytes which the host put into memory it had from our `malloc`.
-fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
+fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Bytes> {
     let mut data = null_mut();
     let mut size = 0;
     if call(&raw mut data, &raw mut size) != OK {
         return None;
     }
-    if data.is_null() {
-        return Some(Vec::new());
-    }
-    // SAFETY: our `malloc` made this block with exactly this size, for us to own.
-    Some(unsafe { Box::from_raw(slice_from_raw_parts_mut(data, size)) }.into_vec())
+    // SAFETY: the host had this block from our `malloc`, for exactly so many bytes.
+    Some(unsafe { Bytes::take_back(data, size) })
 }
 
 /// A property of the stream, as raw bytes. `path` is its segments joined by NUL. `None` where there is none.
 #[must_use]
-pub fn property(path: &str) -> Option<Vec<u8>> {
+pub fn property(path: &str) -> Option<Bytes> {
     // SAFETY: the host reads the path and writes the two results.
     bytes(|data, size| unsafe { abi::proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }
 
 /// The first value of a header.
 #[must_use]
-pub fn header(map: Headers, name: &str) -> Option<Vec<u8>> {
+pub fn header(map: Headers, name: &str) -> Option<Bytes> {
     let get = |data, size| {
         // SAFETY: the host reads the name and writes the two results.
         unsafe { abi::proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size) }
@@ -144,7 +146,7 @@ pub fn headers(map: Headers) -> HeaderPairs {
 /// The pairs of a header map in the ABI's encoding: their number, the sizes of each name and value, then the
 /// names and values, each ended by NUL; numbers are little-endian and 32 bits wide.
 #[derive(Debug)]
-pub struct HeaderPairs(Option<Vec<u8>>);
+pub struct HeaderPairs(Option<Bytes>);
 
 impl HeaderPairs {
     /// Name and value of each pair.
@@ -264,6 +266,13 @@ pub fn now() -> Option<u64> {
     (status == OK).then_some(nanoseconds / 1_000_000)
 }
 
+/// Whether Envoy still has the context with this id. If so, calls are about that one until the callback ends.
+#[must_use]
+pub fn exists(context: u32) -> bool {
+    // SAFETY: a plain number.
+    unsafe { abi::proxy_set_effective_context(context) == OK }
+}
+
 /// Asks for a tick so many milliseconds apart.
 pub fn tick_every(milliseconds: u32) {
     // SAFETY: plain numbers.
@@ -277,7 +286,7 @@ pub fn tick_every(milliseconds: u32) {
 
 /// The bytes of the plugin's configuration.
 #[must_use]
-pub fn plugin_configuration() -> Vec<u8> {
+pub fn plugin_configuration() -> Bytes {
     const PLUGIN_CONFIGURATION: u32 = 7;
     let all = |data, size| {
         // SAFETY: the host writes the two results.
@@ -354,7 +363,7 @@ fn encode(pairs: &[(&str, &str)]) -> Vec<u8> {
 
 /// A value that all VMs of this `vm_id` share, and its version.
 #[must_use]
-pub fn shared_data(key: &str) -> Option<(Vec<u8>, Version)> {
+pub fn shared_data(key: &str) -> Option<(Bytes, Version)> {
     let mut version = 0;
     let get = |data, size| {
         // SAFETY: the host reads the key and writes the three results.

@@ -1,4 +1,4 @@
-//! Secrets and what is derived from them: each key's AEAD for tokens.
+//! Secrets and what is derived from them: each key's AEADs, and the mask over seeds.
 
 use std::fmt;
 
@@ -9,12 +9,15 @@ use sha2::Sha256;
 /// Separates the uses of a secret from each other and from every other (RFC 5869, section 3.2).
 const TOKEN_PURPOSE: &[u8] = b"session-affinity/v1/token";
 const ENVELOPE_PURPOSE: &[u8] = b"session-affinity/v1/envelope";
+const SEED_PURPOSE: &[u8] = b"session-affinity/v1/seed";
 
 /// One configured key, ready to seal and open tokens and envelopes.
 pub struct Key {
     id: String,
     pub(crate) token_cipher: XChaCha20Poly1305,
     pub(crate) envelope_cipher: XChaCha20Poly1305,
+    /// Lies over the seeds that nonces show.
+    pub(crate) seed_mask: u64,
 }
 
 impl Key {
@@ -25,8 +28,9 @@ impl Key {
         let secret = Hkdf::<Sha256>::new(None, secret);
         Self {
             id,
-            token_cipher: cipher(&secret, TOKEN_PURPOSE),
-            envelope_cipher: cipher(&secret, ENVELOPE_PURPOSE),
+            token_cipher: XChaCha20Poly1305::new(&subkey::<32>(&secret, TOKEN_PURPOSE).into()),
+            envelope_cipher: XChaCha20Poly1305::new(&subkey::<32>(&secret, ENVELOPE_PURPOSE).into()),
+            seed_mask: u64::from_be_bytes(subkey(&secret, SEED_PURPOSE)),
         }
     }
 
@@ -37,12 +41,12 @@ impl Key {
     }
 }
 
-fn cipher(secret: &Hkdf<Sha256>, purpose: &[u8]) -> XChaCha20Poly1305 {
-    let mut subkey = [0_u8; 32];
-    // 32 bytes are one HMAC-SHA256 block; only more than 255 blocks could fail.
+fn subkey<const N: usize>(secret: &Hkdf<Sha256>, purpose: &[u8]) -> [u8; N] {
+    let mut subkey = [0; N];
+    // Up to 32 bytes are one HMAC-SHA256 block; only more than 255 blocks could fail.
     let derived = secret.expand(purpose, &mut subkey);
-    debug_assert!(derived.is_ok(), "32 bytes are within the reach of HKDF");
-    XChaCha20Poly1305::new(&subkey.into())
+    debug_assert!(derived.is_ok(), "{N} bytes are within the reach of HKDF");
+    subkey
 }
 
 /// Shows the id alone.

@@ -28,5 +28,6 @@ pub mod probing;
 pub mod remembered;
 pub mod service;
 pub mod session;
+pub mod streams;
 pub mod token;
 pub mod watch;

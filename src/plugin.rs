@@ -31,9 +31,10 @@ const NONCES: usize = 32;
 pub struct Root {
     plugin: Rc<Plugin>,
     prober: Prober,
+    ticks: u64,
 }
 
-/// Envoy deletes the context when an update replaces the plugin: what was counted since the last tick counts.
+/// An update replaced the plugin: what was counted since the last tick counts.
 impl Drop for Root {
     fn drop(&mut self) {
         self.plugin.flush_counters();
@@ -50,13 +51,19 @@ impl Root {
     /// Before its configuration comes.
     #[must_use]
     pub fn new() -> Self {
-        Self { plugin: Rc::new(Plugin::new(Config::default(), 0)), prober: Prober::default() }
+        Self { plugin: Rc::new(Plugin::new(Config::default(), 0)), prober: Prober::default(), ticks: 0 }
     }
 
     /// What a new stream works with.
     #[must_use]
-    pub fn plugin(&self) -> Rc<Plugin> {
-        Rc::clone(&self.plugin)
+    pub const fn plugin(&self) -> &Rc<Plugin> {
+        &self.plugin
+    }
+
+    /// So many ticks came so far.
+    #[must_use]
+    pub const fn ticks(&self) -> u64 {
+        self.ticks
     }
 
     /// Reads the configuration. Returns whether it is taken.
@@ -83,6 +90,7 @@ impl Root {
 
     /// Some time has passed.
     pub fn tick(&mut self) {
+        self.ticks = self.ticks.saturating_add(1);
         host::follow_log_level();
         self.plugin.read_clock();
         self.plugin.flush_counters();
@@ -96,7 +104,7 @@ impl Root {
     pub fn take_call_response(&mut self, token: u32) {
         if let Some(target) = self.prober.target_of(token) {
             let passed =
-                host::header(Headers::CallResponse, ":status").is_some_and(|status| status == b"200");
+                host::header(Headers::CallResponse, ":status").is_some_and(|status| *status == *b"200");
             self.note_probe(target, passed);
         }
     }
@@ -123,7 +131,7 @@ impl Root {
 fn announce(config: &Config, fingerprint: u64) {
     let key = shared_key("announced");
     let fingerprint = fingerprint.to_be_bytes();
-    if host::shared_data(&key).is_some_and(|(last, _)| last == fingerprint) {
+    if host::shared_data(&key).is_some_and(|(last, _)| *last == fingerprint) {
         return;
     }
     let _ = host::set_shared_data(&key, &fingerprint, Version::default());

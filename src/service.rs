@@ -8,7 +8,6 @@ use fnv::FnvBuildHasher;
 
 use crate::backends::Backends;
 use crate::config::{self, Affinity, HealthCheck, OnUnavailable, OutlierDetection, Pin};
-use crate::cookie;
 use crate::keys::Key;
 use crate::remembered::Remembered;
 use crate::token::{Carrier, Tokens};
@@ -20,8 +19,6 @@ pub struct Service {
     pub name: String,
     /// What ties a request to a backend.
     pub affinity: Affinity,
-    /// Finds its cookie, where it has one.
-    pub cookie: Option<cookie::Finder>,
     /// What a session is tied to.
     pub pin: Pin,
     /// Where requests can go; none where endpoints alone are pinned.
@@ -37,21 +34,18 @@ pub struct Service {
 }
 
 impl Service {
-    fn new(config: config::Service, keys: &Rc<[Key]>, memory: (Rc<Remembered>, usize)) -> Self {
+    fn new(config: config::Service, keys: &[Rc<Key>], memory: (Rc<Remembered>, usize)) -> Self {
         let carrier = match &config.affinity {
             Affinity::GeneratedCookie { cookie, .. } => Some(Carrier::Cookie(&cookie.name)),
             Affinity::GeneratedHeader { name, .. } => Some(Carrier::Header(name)),
             Affinity::HeaderEnvelope { name, .. } => Some(Carrier::Envelope(name)),
             _ => None,
         };
-        let tokens = carrier.map(|carrier| {
-            Tokens::new(Rc::clone(keys), memory, &config.name, carrier, config.pin.has_endpoint())
-        });
-        let cookie = config.affinity.cookie().map(|cookie| cookie::Finder::new(&cookie.name));
+        let tokens = carrier
+            .map(|carrier| Tokens::new(keys, memory, &config.name, carrier, config.pin.has_endpoint()));
         Self {
             backends: Backends::new(config.backends),
             name: config.name,
-            cookie,
             affinity: config.affinity,
             pin: config.pin,
             tokens,
@@ -74,7 +68,7 @@ impl Services {
     /// Builds them from their configuration.
     #[must_use]
     pub fn new(services: Vec<config::Service>, keys: Vec<Key>) -> Self {
-        let keys: Rc<[Key]> = keys.into();
+        let keys: Vec<Rc<Key>> = keys.into_iter().map(Rc::new).collect();
         let remembered = Rc::new(Remembered::default());
         let mut built = Self::default();
         for (index, mut config) in services.into_iter().enumerate() {

@@ -5,24 +5,33 @@
 //!
 //! | with keys | without keys |
 //! | --- | --- |
-//! | version, 1 byte: 2 | version, 1 byte: 1 |
-//! | length of the key's id, 1 byte; the id, at most 8 | |
+//! | 1 byte: version 2 in the high half, flags in the low one | 1 byte: version 1 in the high half, flags in the low one |
+//! | 1 byte: a hash of the key's id | |
 //! | nonce, 24 random bytes | |
 //! | the session, encrypted; tag, 16 bytes | the session; checksum, 8 bytes |
 //!
 //! With keys it is sealed by XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03), whose nonce is long enough to be
-//! drawn at random for ever. Version, key id, service, carrier and its name are associated data: a token is
+//! drawn at random for ever. Version, flags, key id, service, carrier and its name are associated data: a token is
 //! worth nothing anywhere else. The checksum of a token without keys finds accidents, not forgers.
 //!
-//! The session, big-endian: flags (1: began over https, 2: has room for an endpoint, 4: the endpoint is known,
-//! 8: it is IPv6), start in ms (6 bytes), last use in quarter seconds after it (4), seed (8), backend id (8);
-//! where there is room, the endpoint's address as IPv6 (16) and port (2). In an envelope the application's value
-//! follows.
+//! The session, big-endian: start in hundredths of a second since 1970, rounded up (5 bytes), backend id (6), and what the flags
+//! say:
+//!
+//! | flag | what follows, in this order |
+//! | ---: | --- |
+//! | 1 | nothing: it began over https |
+//! | 2 | the last use, in quarter seconds after the start (4 bytes); otherwise that is the start |
+//! | 4 | the seed (8); otherwise it follows from the nonce |
+//! | 8 | room for an endpoint: 1 where it is known, 3 where it is IPv6 (1); address as IPv6 (16); port (2) |
+//!
+//! In an envelope the application's value follows. Every byte counts: clients send it with each request, and Envoy
+//! spends 50 instructions on each.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 
@@ -30,7 +39,7 @@ use crate::backends::BackendId;
 use crate::hash::hash;
 use crate::keys::Key;
 use crate::remembered::Remembered;
-use crate::session::Session;
+use crate::session::{Millis, Session};
 
 /// No token is longer, in bytes of text. An envelope adds the application's value.
 pub const MAX_LEN: usize = 128;
@@ -42,15 +51,26 @@ pub const NONCE_LEN: usize = 24;
 /// No envelope is longer, in bytes of text.
 const MAX_ENVELOPE_LEN: usize = MAX_LEN + MAX_VALUE_LEN / 3 * 4 + 4;
 
-const PLAIN: u8 = 1;
-const SEALED: u8 = 2;
+/// Versions, in the high half of the first byte.
+const PLAIN: u8 = 0x10;
+const SEALED: u8 = 0x20;
 const TAG_LEN: usize = 16;
 const CHECKSUM_LEN: usize = 8;
 
+/// Flags, in the low half.
+const FLAGS: u8 = 0x0f;
 const HTTPS: u8 = 1;
-const HAS_ENDPOINT: u8 = 2;
-const KNOWS_ENDPOINT: u8 = 4;
-const IPV6: u8 = 8;
+const USED: u8 = 2;
+const SEED: u8 = 4;
+const HAS_ENDPOINT: u8 = 8;
+
+/// What the room for an endpoint begins with.
+const UNKNOWN: u8 = 0;
+const IPV4: u8 = 1;
+const IPV6: u8 = 3;
+
+/// The unit of a start.
+const HUNDREDTH: Millis = 10;
 
 /// What carries a token between client and Envoy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +86,7 @@ pub enum Carrier<'a> {
 /// Writes and reads the tokens of one service and carrier.
 #[derive(Debug)]
 pub struct Tokens {
-    keys: Rc<[Key]>,
+    keys: Vec<Bound>,
     remembered: Rc<Remembered>,
     /// Its name towards `remembered`: the place of its service.
     owner: usize,
@@ -77,6 +97,24 @@ pub struct Tokens {
     has_endpoint: bool,
 }
 
+/// A key, as it is used for one service and carrier.
+#[derive(Debug)]
+struct Bound {
+    key: Rc<Key>,
+    /// Stands in for the key's id. Several keys may have the same one.
+    hint: u8,
+    /// The key's id, and what a token is bound to.
+    binding: Vec<u8>,
+}
+
+impl Bound {
+    fn new(key: &Rc<Key>, binding: &[u8]) -> Self {
+        let id = key.id().as_bytes();
+        let [hint, ..] = hash(id).to_be_bytes();
+        Self { key: Rc::clone(key), hint, binding: [id, binding].join(&0) }
+    }
+}
+
 impl Tokens {
     /// For a service and carrier. The first key makes tokens, every key reads them; without keys tokens are
     /// neither encrypted nor authenticated.
@@ -84,7 +122,7 @@ impl Tokens {
     /// `remembered` is shared by all services of a worker, among which `owner` is this one's number.
     #[must_use]
     pub fn new(
-        keys: Rc<[Key]>,
+        keys: &[Rc<Key>],
         (remembered, owner): (Rc<Remembered>, usize),
         service: &str,
         carrier: Carrier<'_>,
@@ -98,7 +136,14 @@ impl Tokens {
         // NUL separates: it stands in no service's, no cookie's and no header's name.
         let binding = [service.as_bytes(), kind.as_bytes(), name.as_bytes()].join(&0);
         let envelope = matches!(carrier, Carrier::Envelope(_));
+        let keys = keys.iter().map(|key| Bound::new(key, &binding)).collect();
         Self { keys, remembered, owner, binding, envelope, has_endpoint }
+    }
+
+    /// The seed of a session whose first token is made with this nonce: such a token is shorter than others.
+    #[must_use]
+    pub fn seed(&self, nonce: &[u8; NONCE_LEN]) -> u64 {
+        seed_in(nonce) ^ self.keys.first().map_or(0, |bound| bound.key.seed_mask)
     }
 
     /// The token of a session. `nonce` is fresh randomness for each token.
@@ -110,41 +155,54 @@ impl Tokens {
     /// The envelope of a session and the application's value, at most [`MAX_VALUE_LEN`] bytes of it.
     #[must_use]
     pub fn write_envelope(&self, session: &Session, value: &[u8], nonce: [u8; NONCE_LEN]) -> String {
-        let mut payload = encode(session, self.has_endpoint);
-        payload.extend(value.iter().take(MAX_VALUE_LEN));
-        let bytes = match self.keys.first() {
+        let value = value.get(..MAX_VALUE_LEN).unwrap_or(value);
+        let mut bytes = Vec::with_capacity(MAX_LEN.saturating_add(value.len()));
+        // An empty token is no token: a new session. Only a payload of 256 GiB would get there.
+        self.put(session, value, nonce, &mut bytes)
+            .map_or_else(String::new, |()| BASE64_URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    fn put(
+        &self,
+        session: &Session,
+        value: &[u8],
+        nonce: [u8; NONCE_LEN],
+        bytes: &mut Vec<u8>,
+    ) -> Option<()> {
+        match self.keys.first() {
             None => {
-                let checksum = self.checksum(&payload);
-                [&[PLAIN], payload.as_slice(), checksum.as_slice()].concat()
+                bytes.push(PLAIN | self.flags(session, None));
+                self.put_session(session, None, bytes);
+                bytes.extend(value);
+                bytes.extend(self.checksum(bytes));
             }
-            Some(key) => {
-                let header = sealed_header(key);
-                let associated = [header.as_slice(), &self.binding].concat();
-                let nonce = XNonce::from(nonce);
-                let sealed = self.cipher(key).encrypt_inout_detached(
-                    &nonce,
-                    &associated,
-                    payload.as_mut_slice().into(),
-                );
-                let Ok(tag) = sealed else {
-                    // Only a payload of 256 GiB gets here. An empty token is no token: a new session.
-                    return String::new();
-                };
-                [header.as_slice(), nonce.as_slice(), payload.as_slice(), tag.as_slice()].concat()
+            Some(bound) => {
+                let seed = Some(self.seed(&nonce));
+                let first = SEALED | self.flags(session, seed);
+                bytes.extend([first, bound.hint]);
+                bytes.extend(nonce);
+                let start = bytes.len();
+                self.put_session(session, seed, bytes);
+                bytes.extend(value);
+                let payload = bytes.get_mut(start..)?;
+                let associated = [&[first], bound.binding.as_slice()].concat();
+                let cipher = self.cipher(&bound.key);
+                let tag = cipher.encrypt_inout_detached(&XNonce::from(nonce), &associated, payload.into());
+                bytes.extend(tag.ok()?);
             }
-        };
-        Base64UrlUnpadded::encode_string(&bytes)
+        }
+        Some(())
     }
 
     /// The session of a token; `None` for any bytes that are no valid token of this service and carrier.
     #[must_use]
     pub fn read(&self, text: &[u8]) -> Option<Session> {
-        if let Some((session, _)) = self.remembered.recall(self.owner, text) {
-            return Some(session);
+        let remembered = self.remembered.recall(self.owner, text, |session, _| *session);
+        if remembered.is_some() {
+            return remembered;
         }
         let mut buffer = [0; MAX_LEN / 4 * 3];
-        let payload = self.open(Base64UrlUnpadded::decode(text, &mut buffer).ok()?)?;
-        let (session, value) = decode(&payload)?;
+        let (session, value) = self.open(text, &mut buffer)?;
         value.is_empty().then_some(())?;
         self.remembered.note(self.owner, text, session, value);
         Some(session)
@@ -154,46 +212,46 @@ impl Tokens {
     /// this service and header, or hold what is no value of a header's (RFC 9110, section 5.5).
     #[must_use]
     pub fn read_envelope(&self, text: &[u8]) -> Option<(Session, Vec<u8>)> {
-        if let Some(opened) = self.remembered.recall(self.owner, text) {
-            return Some(opened);
+        let remembered =
+            self.remembered.recall(self.owner, text, |session, value| (*session, value.to_vec()));
+        if remembered.is_some() {
+            return remembered;
         }
         if text.len() > MAX_ENVELOPE_LEN {
             return None;
         }
         let mut buffer = vec![0; text.len()];
-        let payload = self.open(Base64UrlUnpadded::decode(text, &mut buffer).ok()?)?;
-        let (session, value) = decode(&payload)?;
+        let (session, value) = self.open(text, &mut buffer)?;
         let is_value = value.iter().all(|byte| *byte == b'\t' || !byte.is_ascii_control());
         (is_value && !value.is_empty()).then_some(())?;
         self.remembered.note(self.owner, text, session, value);
         Some((session, value.to_vec()))
     }
 
-    /// The payload of a token, if it is whole and ours.
-    fn open(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        match (*bytes.first()?, self.keys.is_empty()) {
+    /// The session and what follows it, if the text is whole and ours and its bytes find room in the buffer.
+    fn open<'b>(&self, text: &[u8], buffer: &'b mut [u8]) -> Option<(Session, &'b [u8])> {
+        let len = BASE64_URL_SAFE_NO_PAD.decode_slice(text, buffer).ok()?;
+        let bytes = buffer.get_mut(..len)?;
+        let first = *bytes.first()?;
+        match (first & !FLAGS, self.keys.is_empty()) {
             (PLAIN, true) => {
-                let (payload, checksum) = bytes.get(1..)?.split_last_chunk::<CHECKSUM_LEN>()?;
-                (*checksum == self.checksum(payload)).then(|| payload.to_vec())
+                let (bytes, checksum) = bytes.split_last_chunk::<CHECKSUM_LEN>()?;
+                (*checksum == self.checksum(bytes)).then_some(())?;
+                session_in(bytes.get(1..)?, first & FLAGS, None)
             }
             (SEALED, false) => {
-                let id_len = usize::from(*bytes.get(1)?);
-                let (header, sealed) = bytes.split_at_checked(id_len.checked_add(2)?)?;
-                let id = header.get(2..)?;
-                let key = self.keys.iter().find(|key| key.id().as_bytes() == id)?;
-                let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
-                let (payload, tag) = sealed.split_last_chunk::<TAG_LEN>()?;
-                let mut payload = payload.to_vec();
-                let associated = [header, &self.binding].concat();
-                self.cipher(key)
-                    .decrypt_inout_detached(
-                        &XNonce::from(*nonce),
-                        &associated,
-                        payload.as_mut_slice().into(),
-                        &(*tag).into(),
-                    )
-                    .ok()?;
-                Some(payload)
+                let ([_, hint], bytes) = bytes.split_first_chunk_mut()?;
+                let (nonce, bytes) = bytes.split_first_chunk_mut()?;
+                let (payload, tag) = bytes.split_last_chunk_mut::<TAG_LEN>()?;
+                let mut candidates = self.keys.iter().filter(|bound| bound.hint == *hint);
+                let key = candidates.find_map(|Bound { key, binding, .. }| {
+                    let associated = [&[first], binding.as_slice()].concat();
+                    let (nonce, payload, tag) = (XNonce::from(*nonce), (&mut *payload).into(), (*tag).into());
+                    // What is refused stays as it is.
+                    let opened = self.cipher(key).decrypt_inout_detached(&nonce, &associated, payload, &tag);
+                    opened.is_ok().then_some(key)
+                })?;
+                session_in(payload, first & FLAGS, Some(seed_in(nonce) ^ key.seed_mask))
             }
             _ => None,
         }
@@ -203,67 +261,94 @@ impl Tokens {
         if self.envelope { &key.envelope_cipher } else { &key.token_cipher }
     }
 
-    fn checksum(&self, payload: &[u8]) -> [u8; CHECKSUM_LEN] {
-        hash(&[&[PLAIN], self.binding.as_slice(), &[0], payload].concat()).to_be_bytes()
+    /// Of all bytes before it.
+    fn checksum(&self, bytes: &[u8]) -> [u8; CHECKSUM_LEN] {
+        hash(&[self.binding.as_slice(), bytes].join(&0)).to_be_bytes()
+    }
+
+    /// `seed` follows from the nonce, where there is one.
+    fn flags(&self, session: &Session, seed: Option<u64>) -> u8 {
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        flag(session.https, HTTPS)
+            | flag(session.used > 0, USED)
+            | flag(seed != Some(session.seed), SEED)
+            | flag(self.has_endpoint, HAS_ENDPOINT)
+    }
+
+    /// Appends what the flags say.
+    fn put_session(&self, session: &Session, seed: Option<u64>, bytes: &mut Vec<u8>) {
+        let [_, _, _, start @ ..] = session.start.div_ceil(HUNDREDTH).to_be_bytes();
+        bytes.extend(start);
+        let [_, _, backend @ ..] = session.backend.to_bits().to_be_bytes();
+        bytes.extend(backend);
+        if session.used > 0 {
+            bytes.extend(session.used.to_be_bytes());
+        }
+        if seed != Some(session.seed) {
+            bytes.extend(session.seed.to_be_bytes());
+        }
+        if self.has_endpoint {
+            let (kind, address) = match session.endpoint.map(|endpoint| endpoint.ip()) {
+                None => (UNKNOWN, Ipv6Addr::UNSPECIFIED),
+                Some(IpAddr::V4(address)) => (IPV4, address.to_ipv6_mapped()),
+                Some(IpAddr::V6(address)) => (IPV6, address),
+            };
+            bytes.push(kind);
+            bytes.extend(address.octets());
+            bytes.extend(session.endpoint.map_or(0, |endpoint| endpoint.port()).to_be_bytes());
+        }
     }
 }
 
-fn sealed_header(key: &Key) -> Vec<u8> {
-    let id = key.id().as_bytes();
-    let len = u8::try_from(id.len()).unwrap_or(u8::MAX);
-    [&[SEALED, len], id].concat()
+/// What is particular to a nonce.
+const fn seed_in(nonce: &[u8; NONCE_LEN]) -> u64 {
+    let [seed @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = *nonce;
+    u64::from_be_bytes(seed)
 }
 
-fn encode(session: &Session, has_endpoint: bool) -> Vec<u8> {
-    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-    let endpoint = session.endpoint.filter(|_| has_endpoint);
-    let flags = flag(session.https, HTTPS)
-        | flag(has_endpoint, HAS_ENDPOINT)
-        | flag(endpoint.is_some(), KNOWS_ENDPOINT)
-        | flag(endpoint.is_some_and(|endpoint| endpoint.is_ipv6()), IPV6);
-    let mut payload = vec![flags];
-    payload.extend(session.start.to_be_bytes().into_iter().skip(2));
-    payload.extend(session.used.to_be_bytes());
-    payload.extend(session.seed.to_be_bytes());
-    payload.extend(session.backend.to_bits().to_be_bytes());
-    if has_endpoint {
-        let address = endpoint.map_or(Ipv6Addr::UNSPECIFIED, |endpoint| match endpoint.ip() {
-            IpAddr::V4(address) => address.to_ipv6_mapped(),
-            IpAddr::V6(address) => address,
-        });
-        payload.extend(address.octets());
-        payload.extend(endpoint.map_or(0, |endpoint| endpoint.port()).to_be_bytes());
+/// The session that the payload begins with, and what follows it. `seed` follows from the nonce, where there is one.
+fn session_in(payload: &[u8], flags: u8, seed: Option<u64>) -> Option<(Session, &[u8])> {
+    let (start, rest) = payload.split_first_chunk::<5>()?;
+    let (backend, mut rest) = rest.split_first_chunk::<6>()?;
+    let mut used = 0;
+    if flags & USED != 0 {
+        let (bytes, after) = rest.split_first_chunk()?;
+        used = u32::from_be_bytes(*bytes);
+        rest = after;
     }
-    payload
-}
-
-/// The session, and what follows it.
-fn decode(payload: &[u8]) -> Option<(Session, &[u8])> {
-    let (&[flags], rest) = payload.split_first_chunk()?;
-    let (start, rest) = rest.split_first_chunk::<6>()?;
-    let (used, rest) = rest.split_first_chunk()?;
-    let (seed, rest) = rest.split_first_chunk()?;
-    let (backend, mut rest) = rest.split_first_chunk()?;
-    (flags & !(HTTPS | HAS_ENDPOINT | KNOWS_ENDPOINT | IPV6) == 0).then_some(())?;
+    let mut seed = seed;
+    if flags & SEED != 0 {
+        let (bytes, after) = rest.split_first_chunk()?;
+        seed = Some(u64::from_be_bytes(*bytes));
+        rest = after;
+    }
     let mut endpoint = None;
     if flags & HAS_ENDPOINT != 0 {
-        let (address, after) = rest.split_first_chunk::<16>()?;
+        let ([kind], after) = rest.split_first_chunk()?;
+        let (address, after) = after.split_first_chunk::<16>()?;
         let (port, after) = after.split_first_chunk()?;
-        if flags & KNOWS_ENDPOINT != 0 {
-            let address = Ipv6Addr::from(*address);
-            let address =
-                if flags & IPV6 != 0 { address.into() } else { IpAddr::V4(address.to_ipv4_mapped()?) };
-            endpoint = Some(SocketAddr::new(address, u16::from_be_bytes(*port)));
-        }
+        let address = Ipv6Addr::from(*address);
+        let ip = match *kind {
+            UNKNOWN => None,
+            IPV4 => Some(IpAddr::V4(address.to_ipv4_mapped()?)),
+            IPV6 => Some(IpAddr::V6(address)),
+            _ => return None,
+        };
+        endpoint = ip.map(|ip| SocketAddr::new(ip, u16::from_be_bytes(*port)));
         rest = after;
     }
     let session = Session {
-        start: start.iter().fold(0, |bits, byte| (bits << 8) | u64::from(*byte)),
-        used: u32::from_be_bytes(*used),
-        seed: u64::from_be_bytes(*seed),
-        backend: BackendId::from_bits(u64::from_be_bytes(*backend)),
+        start: number(start).saturating_mul(HUNDREDTH),
+        used,
+        seed: seed?,
+        backend: BackendId::from_bits(number(backend)),
         endpoint,
         https: flags & HTTPS != 0,
     };
     Some((session, rest))
+}
+
+/// A big-endian number.
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |bits, byte| (bits << 8) | u64::from(*byte))
 }

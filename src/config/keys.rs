@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use base64ct::{Base64, Encoding};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 
 use super::Environment;
 use super::reader::{ConfigError, Field};
@@ -50,7 +51,7 @@ fn is_id(text: &str) -> bool {
 /// `what` says what is wrong where that is not the field itself.
 fn decode(field: &Field<'_>, text: &str, what: &str) -> Result<Vec<u8>, ConfigError> {
     let error = |wrong: &str| field.error(&format!("{what}{wrong}"), SECRET);
-    let bytes = Base64::decode_vec(text).map_err(|_| error("not base64"))?;
+    let bytes = BASE64_STANDARD.decode(text).map_err(|_| error("not base64"))?;
     if bytes.len() < MIN_SECRET_LEN {
         return Err(error("too short"));
     }

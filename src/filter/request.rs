@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::{Action, Envelope, Served};
+use super::{Action, Envelope, Served, response};
 use crate::affinity::{Decision, Facts, Needs, Part, Verdict};
 use crate::backends::Backend;
 use crate::config::Affinity;
@@ -15,13 +15,20 @@ use crate::host::{self, HeaderPairs, Headers};
 use crate::outcome::Outcome;
 use crate::plugin::Plugin;
 use crate::service::Service;
-use crate::session::Session;
+use crate::token::NONCE_LEN;
 
-/// Decides where a request of `service` goes, and tells Envoy.
-pub fn serve(plugin: &Plugin, index: usize, service: &Service, view: &Rc<View>) -> (Served, Action) {
+/// Decides where a request of `service` goes, and tells Envoy. `keep` gets what its response must know of it, where that
+/// makes a difference.
+pub fn serve(
+    plugin: &Plugin,
+    index: usize,
+    service: &Service,
+    view: &Rc<View>,
+    keep: impl FnOnce(Served),
+) -> Action {
     let mut facts = Facts { now: plugin.now(), random: plugin.random(), ..Facts::default() };
     let all = AllHeaders::default();
-    let (address, cookies, path, header, every_line);
+    let (address, first_line, cookies, every_line, path, header);
     let mut came_with_cookies = false;
     match service.needs() {
         Needs::Nothing => {}
@@ -31,13 +38,14 @@ pub fn serve(plugin: &Plugin, index: usize, service: &Service, view: &Rc<View>) 
         }
         Needs::Cookies(cookie) => {
             if cookie.hide_from_upstream {
-                cookies = Some(all.cookies());
-                hide(service, cookie, &all);
+                cookies = all.cookies();
+                facts.cookies = &cookies;
+                hide(cookie, &all);
             } else {
-                cookies = host::header(Headers::Request, "cookie");
+                first_line = host::header(Headers::Request, "cookie");
+                came_with_cookies = first_line.is_some();
+                facts.cookies = first_line.as_deref().unwrap_or_default();
             }
-            came_with_cookies = cookies.is_some();
-            facts.cookies = cookies.as_deref().unwrap_or_default();
             if !cookie.covers_everything() {
                 path = host::header(Headers::Request, ":path").unwrap_or_default();
                 facts.path = &path;
@@ -49,42 +57,61 @@ pub fn serve(plugin: &Plugin, index: usize, service: &Service, view: &Rc<View>) 
         }
     }
     let mut decision = service.decide(&facts, view);
-    if came_with_cookies && may_be_on_another_line(service, &decision) {
+    if came_with_cookies
+        && may_be_on_another_line(service, &decision)
+        && all.values(b"cookie").nth(1).is_some()
+    {
         every_line = all.cookies();
-        if every_line.len() > facts.cookies.len() {
-            facts.cookies = &every_line;
-            decision = service.decide(&facts, view);
-        }
+        facts.cookies = &every_line;
+        decision = service.decide(&facts, view);
     }
-    let mut nonce = None;
-    if let Verdict::Forward(to) = &mut decision.verdict {
-        match &mut to.part {
-            Part::First(_) => {
-                nonce = plugin.nonce();
-                if nonce.is_none() {
-                    // No randomness, no token, no session: it goes where it goes, by weight.
-                    to.part = Part::None;
-                    decision.outcome = Outcome::None;
-                }
-            }
-            Part::Changed(_) => nonce = plugin.nonce(),
-            Part::None | Part::Known(_) | Part::FirstKey(_) => {}
-        }
-    }
-    let begins = matches!(&decision.verdict, Verdict::Forward(to) if to.part.begins());
-    let mut served = Served {
-        service: index,
-        outcome: decision.outcome,
-        at: facts.now,
-        backend: None,
-        view: Rc::clone(view),
-        part: Part::None,
-        nonce,
-        https: begins && is_https(service, &all),
-        envelope: None,
+    let is_news = matches!(&decision.verdict, Verdict::Forward(to) if to.part.is_news());
+    let (nonce, https) =
+        if is_news { prepare_news(plugin, service, &all, &mut decision) } else { (None, false) };
+    let (action, envelope) = apply(plugin, service, &decision, &facts);
+    let outcome = decision.outcome;
+    let (backend, part) = match &decision.verdict {
+        Verdict::Forward(to) => (to.backend.map(Backend::id), &to.part),
+        Verdict::Reject(_) => (None, &Part::None),
     };
-    let action = apply(plugin, service, decision, &facts, &mut served);
-    (served, action)
+    if !response::matters(plugin, service, backend, part) {
+        plugin.count(index, outcome);
+        return action;
+    }
+    let (part, view) = (*part, Rc::clone(view));
+    keep(Served { service: index, outcome, at: facts.now, backend, view, part, nonce, https, envelope });
+    action
+}
+
+/// What the client is told takes a nonce, and it may matter whether it began over https.
+#[inline(never)]
+fn prepare_news(
+    plugin: &Plugin,
+    service: &Service,
+    all: &AllHeaders,
+    decision: &mut Decision<'_>,
+) -> (Option<[u8; NONCE_LEN]>, bool) {
+    let Verdict::Forward(to) = &mut decision.verdict else {
+        return (None, false);
+    };
+    match &mut to.part {
+        Part::First(session) => {
+            let nonce = plugin.nonce();
+            if let (Some(nonce), Some(tokens)) = (&nonce, &service.tokens) {
+                session.seed = tokens.seed(nonce);
+                session.https = is_https(service, all);
+                (Some(*nonce), session.https)
+            } else {
+                // No randomness, no token, no session: it goes where it goes, by weight.
+                to.part = Part::None;
+                decision.outcome = Outcome::None;
+                (None, false)
+            }
+        }
+        Part::Changed(_) => (plugin.nonce(), false),
+        Part::FirstKey(_) => (None, is_https(service, all)),
+        Part::None | Part::Known(_) => (None, false),
+    }
 }
 
 /// The first `Cookie` line nearly always is the only one. It must be the only one to say that no session came.
@@ -116,52 +143,47 @@ impl AllHeaders {
         if self.0.get().is_some() {
             return self.values(b":scheme").next() == Some(b"https");
         }
-        host::header(Headers::Request, ":scheme").is_some_and(|scheme| scheme == b"https")
+        host::header(Headers::Request, ":scheme").is_some_and(|scheme| *scheme == *b"https")
     }
 }
 
+/// Tells Envoy what was decided. Returns how the stream goes on, and the envelope that the application sees the value of.
 fn apply(
     plugin: &Plugin,
     service: &Service,
-    decision: Decision<'_>,
+    decision: &Decision<'_>,
     facts: &Facts<'_>,
-    served: &mut Served,
-) -> Action {
+) -> (Action, Option<Envelope>) {
     let outcome = decision.outcome.name();
-    let to = match decision.verdict {
+    let to = match &decision.verdict {
         Verdict::Forward(to) => to,
         Verdict::Reject(status) => {
             log::debug!("session-affinity: service {}: {outcome} with {status}", service.name);
             let answered = host::send_local_response(
-                status,
+                *status,
                 "session_affinity_backend_unavailable",
                 "the backend of this session is unavailable\n",
             );
             if answered {
-                return Action::Pause;
+                return (Action::Pause, None);
             }
             // A stream that waits for no answer would wait for ever; without a cluster Envoy answers itself.
             name_cluster(plugin, None);
             name_endpoint(plugin, None);
-            return Action::Continue;
+            return (Action::Continue, None);
         }
     };
     let cluster = to.backend.map_or("the route's cluster", Backend::cluster);
     log::debug!("session-affinity: service {}: {outcome} to {cluster}", service.name);
     name_cluster(plugin, to.backend);
     name_endpoint(plugin, to.endpoint);
-    if let (Affinity::HeaderEnvelope { name, .. }, Some(value), Some(text)) =
-        (&service.affinity, to.unwrapped, facts.header)
-    {
-        host::set_header(Headers::Request, name, &value);
-        served.envelope = Some(Envelope { text: text.to_vec(), value });
-    }
-    served.backend = to.backend.map(Backend::id);
-    served.part = to.part;
-    if let Part::First(session) = to.part {
-        served.part = Part::First(Session { https: served.https, ..session });
-    }
-    Action::Continue
+    let (Affinity::HeaderEnvelope { name, .. }, Some(value), Some(text)) =
+        (&service.affinity, &to.unwrapped, facts.header)
+    else {
+        return (Action::Continue, None);
+    };
+    host::set_header(Headers::Request, name, value);
+    (Action::Continue, Some(Envelope { text: text.to_vec(), value: value.clone() }))
 }
 
 /// Names the cluster to Envoy, or sees that no client does.
@@ -186,11 +208,9 @@ pub fn name_endpoint(plugin: &Plugin, endpoint: Option<SocketAddr>) {
 }
 
 /// Takes our cookie out of what the application sees.
-fn hide(service: &Service, cookie: &Cookie, all: &AllHeaders) {
+fn hide(cookie: &Cookie, all: &AllHeaders) {
     let lines: Vec<&[u8]> = all.values(b"cookie").collect();
-    let is_ours =
-        |line: &&[u8]| service.cookie.as_ref().is_some_and(|ours| ours.values(line).next().is_some());
-    if !lines.iter().any(is_ours) {
+    if !lines.iter().any(|line| cookie::values(line, &cookie.name).next().is_some()) {
         return;
     }
     match cookie::without(&lines, &cookie.name) {

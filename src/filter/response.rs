@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 
 use super::Served;
 use crate::affinity::Part;
+use crate::backends::BackendId;
 use crate::config::{Affinity, OnUnavailable};
 use crate::endpoint;
 use crate::evidence::Evidence;
-use crate::host::{self, HeaderPairs, Headers};
+use crate::host::{self, Bytes, HeaderPairs, Headers};
 use crate::outcome::Outcome;
 use crate::plugin::Plugin;
 use crate::service::Service;
@@ -24,6 +25,13 @@ pub struct Response<'p> {
     /// How many headers it has.
     pub count: usize,
     headers: OnceCell<HeaderPairs>,
+}
+
+/// Whether there is anything to do about the response to a request that went to this backend.
+pub fn matters(plugin: &Plugin, service: &Service, backend: Option<BackendId>, part: &Part) -> bool {
+    let learns = backend.is_some() && service.outlier_detection.is_on();
+    let wraps = matches!(service.affinity, Affinity::HeaderEnvelope { .. });
+    learns || wraps || part.is_news() || plugin.debug_header.is_some() || plugin.endpoint_header.is_some()
 }
 
 /// Learns from the response, which has so many headers, counts the request and tells the client what there is to tell.
@@ -73,7 +81,7 @@ impl Response<'_> {
                 let status = headers.iter().find(|(name, _)| *name == b":status");
                 status.map(|(_, value)| value.to_vec()).unwrap_or_default()
             }
-            None => host::header(Headers::Response, ":status").unwrap_or_default(),
+            None => host::header(Headers::Response, ":status").unwrap_or_default().to_vec(),
         }
     }
 
@@ -93,7 +101,7 @@ impl Response<'_> {
     }
 
     /// The application's own name for the session, where one is to be wrapped.
-    fn value_named(&self) -> Option<Vec<u8>> {
+    fn value_named(&self) -> Option<Bytes> {
         match &self.service.affinity {
             Affinity::HeaderEnvelope { name, .. } => host::header(Headers::Response, name),
             _ => None,

@@ -6,13 +6,13 @@ use crate::affinity::Part;
 use crate::announcement::{HeaderEdit, News};
 use crate::backends::BackendId;
 use crate::config::{Affinity, Pin};
-use crate::host::{self, Headers};
+use crate::host::{self, Bytes, Headers};
 use crate::session::Session;
 use crate::token::MAX_VALUE_LEN;
 
 impl Response<'_> {
     /// Tells the client of its session, if there is something to tell. `value` is the application's own.
-    pub fn announce(&self, served: &Served, value: Option<Vec<u8>>) {
+    pub fn announce(&self, served: &Served, value: Option<Bytes>) {
         let Self { plugin, service, .. } = *self;
         let news = match (&service.affinity, served.part) {
             (Affinity::HeaderEnvelope { .. }, part) => {
@@ -38,7 +38,7 @@ impl Response<'_> {
                 return;
             }
         }
-        for edit in service.announce(news, plugin.now(), &self.headers().iter()) {
+        for edit in service.announce(news, plugin.now(), self.headers().iter()) {
             match edit {
                 HeaderEdit::Add(name, value) => host::add_header(Headers::Response, name, &value),
                 HeaderEdit::Set(name, value) => host::set_header(Headers::Response, name, &value),
@@ -60,18 +60,18 @@ impl Response<'_> {
         if matches!(part, Part::Known(_)) && came.is_some() {
             return as_it_came();
         }
-        let session = match (part, came) {
-            // Another value of the application's is another session, in the same place.
-            (Part::Known(_) | Part::Changed(_), None) => Session {
-                endpoint: session.endpoint,
-                ..Session::begin(plugin.now(), plugin.random(), session.backend)
-            },
-            _ => session,
-        };
         let Some(nonce) = served.nonce.or_else(|| plugin.nonce()) else {
             return as_it_came();
         };
         let tokens = service.tokens.as_ref()?;
+        let session = match (part, came) {
+            // Another value of the application's is another session, in the same place.
+            (Part::Known(_) | Part::Changed(_), None) => Session {
+                endpoint: session.endpoint,
+                ..Session::begin(plugin.now(), tokens.seed(&nonce), session.backend)
+            },
+            _ => session,
+        };
         Some(News::Envelope(tokens.write_envelope(&session, value, nonce)))
     }
 
@@ -84,7 +84,7 @@ impl Response<'_> {
         let (Some(chosen), Some(cluster)) = (self.service.backends.get(chosen), cluster) else {
             return;
         };
-        if cluster != chosen.cluster().as_bytes() && warnings.route.is_due() {
+        if *cluster != *chosen.cluster().as_bytes() && warnings.route.is_due() {
             log::warn!(
                 "session-affinity: service {}: the response came from cluster {}, not from the chosen {}: \
                  does the route have cluster_header: {}?",

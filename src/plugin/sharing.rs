@@ -92,13 +92,13 @@ impl Plugin {
 
     /// Goes by what other workers learnt since the last time.
     pub fn read_board(&self) {
-        let epoch = host::shared_data(&self.keys.epoch).and_then(|(bytes, _)| bytes.try_into().ok());
+        let epoch = host::shared_data(&self.keys.epoch).and_then(|(bytes, _)| (*bytes).try_into().ok());
         let epoch = epoch.map_or(0, u64::from_be_bytes);
         if epoch == self.epoch.get() {
             self.watch.pass_time(&self.services, self.now());
         } else {
             self.epoch.set(epoch);
-            let bytes = host::shared_data(&self.keys.board).map_or_else(Vec::new, |(bytes, _)| bytes);
+            let (bytes, _) = host::shared_data(&self.keys.board).unwrap_or_default();
             self.watch.adopt(Board::from_bytes(&bytes), &self.services, self.now());
         }
     }

@@ -8,7 +8,7 @@ use crate::host::{self, Version};
 /// So many new sessions of a worker are looked at for a route that goes elsewhere, then one of [`ROUTE_STRIDE`]: it
 /// costs a call.
 const ROUTES_AT_FIRST: u32 = 32;
-const ROUTE_STRIDE: u32 = 16;
+const ROUTE_STRIDE: u32 = 64;
 
 /// What may be wrong around one service.
 #[derive(Debug)]
@@ -72,6 +72,6 @@ impl Warning {
             return false;
         }
         let (said, version) = host::shared_data(&self.key).unwrap_or_default();
-        said == Self::NOT_SAID && host::set_shared_data(&self.key, Self::SAID, version)
+        *said == *Self::NOT_SAID && host::set_shared_data(&self.key, Self::SAID, version)
     }
 }

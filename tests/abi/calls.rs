@@ -49,7 +49,6 @@ fn envoy_calls_nothing_that_the_filter_does_not_need() {
             "proxy_abi_version_0_2_1",
             "proxy_on_configure",
             "proxy_on_context_create",
-            "proxy_on_delete",
             "proxy_on_http_call_response",
             "proxy_on_request_headers",
             "proxy_on_response_headers",
@@ -210,10 +209,10 @@ fn a_new_session_costs_what_its_cookie_takes_to_make() {
 fn the_cluster_of_the_route_is_looked_up_for_few_of_many_sessions() {
     let (mut vm, root) = plugin(&unwatched(generated_cookie()));
     let looked_up = |vm: &mut Vm| {
-        let calls = (0..160).flat_map(|_| calls(vm, root, None).1);
+        let calls = (0..640).flat_map(|_| calls(vm, root, None).1);
         calls.filter(|call| call == "get_property xds.cluster_name").count()
     };
-    assert_eq!(looked_up(&mut vm), 32 + 8);
+    assert_eq!(looked_up(&mut vm), 32 + 9);
     assert_eq!(looked_up(&mut vm), 10);
 }
 

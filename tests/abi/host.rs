@@ -1,7 +1,7 @@
 //! A host for one VM, which does as it is told.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -56,6 +56,8 @@ pub struct World {
     /// The headers of the answer to a call of the module's own.
     pub call_response: Vec<(Vec<u8>, Vec<u8>)>,
 
+    /// The contexts that there are: plugins and streams.
+    pub contexts: BTreeSet<u32>,
     /// What was called, in order, without `proxy_`.
     pub calls: Vec<String>,
     /// Level and line.
@@ -162,6 +164,7 @@ impl Vm {
     pub fn create(&mut self, root: u32) -> u32 {
         let context = self.next_context;
         self.next_context += 1;
+        self.world().contexts.insert(context);
         self.call::<_, ()>("proxy_on_context_create", (context, root));
         context
     }
@@ -182,6 +185,7 @@ impl Vm {
         self.call::<_, u32>("proxy_on_done", context);
         self.call::<_, ()>("proxy_on_log", context);
         self.call::<_, ()>("proxy_on_delete", context);
+        self.world().contexts.remove(&context);
     }
 
     /// Some time has passed.

@@ -69,6 +69,10 @@ impl Call<'_, '_> {
                 self.put(0, &u64::try_from(nanoseconds).unwrap().to_le_bytes())
             }
             "proxy_set_tick_period_milliseconds" => OK,
+            "proxy_set_effective_context" => {
+                let context = self.number(0);
+                if self.world().contexts.contains(&context) { OK } else { BAD_ARGUMENT }
+            }
             "proxy_define_metric" => {
                 let name = String::from_utf8(self.bytes(1)).unwrap();
                 let id = self.world().metrics.len();
@@ -102,27 +106,7 @@ impl Call<'_, '_> {
                 self.world().local_response = Some(status);
                 OK
             }
-            "proxy_get_shared_data" => {
-                let key = self.bytes(0);
-                let known = self.world().shared.borrow().get(&key).cloned();
-                match known {
-                    Some((value, version)) => {
-                        self.put_u32(4, version);
-                        self.hand_over(&value, 2)
-                    }
-                    None => NOT_FOUND,
-                }
-            }
-            "proxy_set_shared_data" => {
-                let (key, value, version) = (self.bytes(0), self.bytes(2), self.number(4));
-                let mut shared = self.world().shared.borrow_mut();
-                let known = shared.get(&key).map_or(0, |(_, version)| *version);
-                if version != 0 && known != 0 && version != known {
-                    return CAS_MISMATCH;
-                }
-                shared.insert(key, (value, known + 1));
-                OK
-            }
+            _ if name.contains("_shared_data") => self.perform_on_shared_data(name),
             "proxy_http_call" => {
                 let cluster = String::from_utf8(self.bytes(0)).unwrap();
                 let world = self.world();
@@ -149,6 +133,33 @@ impl Call<'_, '_> {
                     self.put_at(place, &text);
                     place += u32::try_from(text.len()).unwrap();
                 }
+                OK
+            }
+            _ => BAD_ARGUMENT,
+        }
+    }
+
+    fn perform_on_shared_data(&mut self, name: &str) -> u32 {
+        match name {
+            "proxy_get_shared_data" => {
+                let key = self.bytes(0);
+                let known = self.world().shared.borrow().get(&key).cloned();
+                match known {
+                    Some((value, version)) => {
+                        self.put_u32(4, version);
+                        self.hand_over(&value, 2)
+                    }
+                    None => NOT_FOUND,
+                }
+            }
+            "proxy_set_shared_data" => {
+                let (key, value, version) = (self.bytes(0), self.bytes(2), self.number(4));
+                let mut shared = self.world().shared.borrow_mut();
+                let known = shared.get(&key).map_or(0, |(_, version)| *version);
+                if version != 0 && known != 0 && version != known {
+                    return CAS_MISMATCH;
+                }
+                shared.insert(key, (value, known + 1));
                 OK
             }
             _ => BAD_ARGUMENT,

@@ -123,4 +123,42 @@ fn two_plugins_in_one_vm_keep_to_themselves() {
     // One ends, the other goes on.
     vm.delete(blue);
     assert_eq!(exchange(&mut vm, green, None).0, "green");
+    vm.tick(green);
+    assert_eq!(exchange(&mut vm, green, None).0, "green");
+}
+
+#[test]
+fn what_a_plugin_counted_and_what_its_streams_await_is_counted_when_it_is_gone() {
+    let (mut vm, blue) = plugin(&generated_cookie());
+    let (green, taken) = vm.plugin();
+    assert!(taken);
+    exchange(&mut vm, blue, None);
+    let stream = request(&mut vm, blue, None);
+    vm.delete(stream);
+    vm.delete(blue);
+    vm.tick(green);
+    assert_eq!(crate::support::counters(&mut vm), [("default assigned".to_owned(), 2)]);
+}
+
+#[test]
+fn a_request_that_nobody_waits_for_counts_within_a_second() {
+    let (mut vm, root) = plugin(&generated_cookie());
+    let stream = request(&mut vm, root, None);
+    vm.delete(stream);
+    for _ in 0..4 {
+        vm.tick(root);
+    }
+    assert_eq!(crate::support::counters(&mut vm), [("default assigned".to_owned(), 1)]);
+}
+
+#[test]
+fn a_session_is_told_to_a_client_that_waits_for_minutes() {
+    let (mut vm, root) = plugin(&generated_cookie());
+    let stream = request(&mut vm, root, None);
+    vm.calls();
+    for _ in 0..1_000 {
+        vm.tick(root);
+    }
+    response(&mut vm, stream);
+    assert!(header(&vm.world().response, "set-cookie").is_some());
 }

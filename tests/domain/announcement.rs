@@ -20,8 +20,7 @@ fn edits(affinity: &Value, https: bool, age: u64, response: &[(&str, &str)]) -> 
         HeaderEdit::Set(name, value) => format!("set {name}: {}", text(value)),
         HeaderEdit::Remove(name) => format!("remove {name}"),
     };
-    let edits =
-        service.announce(News::Session(session, [7; NONCE_LEN]), NOW + age, &response.iter().copied());
+    let edits = service.announce(News::Session(session, [7; NONCE_LEN]), NOW + age, response.iter().copied());
     edits.into_iter().map(show).collect()
 }
 

@@ -33,11 +33,16 @@ def hash64(data):
     return mix(bits)
 
 
+def backend_id(cluster):
+    """48 bits of the name's hash."""
+    return hash64(cluster.encode()) >> 16
+
+
 def choose(key, weights):
     """Weighted rendezvous hashing: the exponential clock that rings first."""
 
     def rings(cluster):
-        unit = ((mix(key ^ hash64(cluster.encode())) >> 11) + 0.5) / 2**53
+        unit = ((mix(key ^ backend_id(cluster)) >> 11) + 0.5) / 2**53
         return -math.log(unit) / weights[cluster]
 
     return min(weights, key=rings)
@@ -61,10 +66,14 @@ def hchacha20(key, nonce):
     return struct.pack("<8I", *state[:4], *state[12:])
 
 
+def subkey(secret, purpose, length=32):
+    """By HKDF-SHA256."""
+    return HKDF(hashes.SHA256(), length, None, b"session-affinity/v1/" + purpose).derive(secret)
+
+
 def seal(secret, nonce, payload, associated, purpose=b"token"):
-    """XChaCha20-Poly1305 with a subkey by HKDF-SHA256."""
-    key = HKDF(hashes.SHA256(), 32, None, b"session-affinity/v1/" + purpose).derive(secret)
-    cipher = ChaCha20Poly1305(hchacha20(key, nonce[:16]))
+    """XChaCha20-Poly1305."""
+    cipher = ChaCha20Poly1305(hchacha20(subkey(secret, purpose), nonce[:16]))
     return cipher.encrypt(bytes(4) + nonce[16:], payload, associated)
 
 
@@ -77,7 +86,7 @@ assert hchacha20(bytes(range(32)), bytes.fromhex("000000090000004a00000000314159
 
 print("ids")
 for name in ["neg-demo-0", "neg-demo-1", "blue", "outbound|80||shop.default.svc.cluster.local"]:
-    print(f"  {name} {hash64(name.encode()):#x}")
+    print(f"  {name} {backend_id(name):#x}")
 
 WEIGHTS = {"neg-demo-0": 1, "neg-demo-1": 2, "neg-demo-2": 3}
 print("choices", "".join(choose(mix(index), WEIGHTS)[-1] for index in range(1, 41)))
@@ -86,8 +95,10 @@ print("addresses")
 for address in ["127.0.0.1", "2001:db8::1", "2001:db8::"]:
     print(f"  {address} {hash64(ipaddress.ip_address(address).packed):#x}")
 
-# Over https, start, last use in quarter seconds, seed, backend.
-SESSION = [(1_700_000_000_123, 6), (42, 4), (0x0123456789ABCDEF, 8), (hash64(b"neg-demo-0"), 8)]
+# Start in hundredths of a second, backend, last use in quarter seconds, seed.
+SESSION = [(170_000_000_012, 5), (backend_id("neg-demo-0"), 6), (42, 4), (0x0123456789ABCDEF, 8)]
+HTTPS, USED, SEED, ENDPOINT = 1, 2, 4, 8
+ALL = HTTPS | USED | SEED
 
 
 def binding(carrier, name):
@@ -98,45 +109,61 @@ BINDING = binding(b"cookie", b"GCLB")
 
 
 def payload(flags):
-    return bytes([flags]) + b"".join(number.to_bytes(length, "big") for number, length in SESSION)
+    """What the flags say; the endpoint aside."""
+    there = [True, True, flags & USED, flags & SEED]
+    return b"".join(number.to_bytes(length, "big") for (number, length), is_there in zip(SESSION, there) if is_there)
 
 
 def with_endpoint(address, port):
-    """Room for an endpoint: flag 2. It is known: 4. It is IPv6: 8."""
+    """Known: 1; known and IPv6: 3."""
     if address is None:
-        return payload(1 | 2) + bytes(18)
+        return payload(ALL) + bytes(19)
     ip = ipaddress.ip_address(address)
     mapped = ip.packed if ip.version == 6 else bytes(10) + b"\xff\xff" + ip.packed
-    return payload(1 | 2 | 4 | (8 if ip.version == 6 else 0)) + mapped + port.to_bytes(2, "big")
+    return payload(ALL) + bytes([3 if ip.version == 6 else 1]) + mapped + port.to_bytes(2, "big")
 
 
-def plain(payload, binding=BINDING):
-    checksum = hash64(b"\1" + binding + b"\0" + payload)
-    return text(b"\1" + payload + checksum.to_bytes(8, "big"))
+def plain(flags, payload, binding=BINDING):
+    token = bytes([0x10 | flags]) + payload
+    return text(token + hash64(binding + b"\0" + token).to_bytes(8, "big"))
 
 
-print("token without keys", plain(payload(1)))
-for flags in [2, 6, 16, 32, 64, 128]:
-    print(f"  with flags {flags} and no room for an endpoint", plain(payload(flags)))
-HEADER = b"\2\2k1"
+KEY_ID = b"k1"
 NONCE = bytes(range(24))
 SECRET = b" 32 bytes that nobody shall see!"
 
 
-def sealed(payload, binding=BINDING, purpose=b"token"):
-    return text(HEADER + NONCE + seal(SECRET, NONCE, payload, HEADER + binding, purpose))
+def sealed(flags, payload, binding=BINDING, purpose=b"token"):
+    first = bytes([0x20 | flags])
+    hint = (hash64(KEY_ID) >> 56).to_bytes(1, "big")
+    return text(first + hint + NONCE + seal(SECRET, NONCE, payload, first + KEY_ID + b"\0" + binding, purpose))
 
 
-print("token with keys", sealed(payload(1)))
+print("tokens without keys")
+print("  used", plain(ALL, payload(ALL)))
+print("  not used", plain(HTTPS | SEED, payload(HTTPS | SEED)))
+print("  without a seed", plain(HTTPS | USED, payload(HTTPS | USED)))
+print("  that promise an endpoint", plain(ALL | ENDPOINT, payload(ALL)))
+print("  that promise a seed", plain(ALL, payload(HTTPS | USED)))
+for kind in [2, 4, 255]:
+    room = bytes([kind]) + bytes(18)
+    print(f"  with an endpoint of kind {kind}", plain(ALL | ENDPOINT, payload(ALL) + room))
+print("  with an IPv4 endpoint that is none", plain(ALL | ENDPOINT, payload(ALL) + bytes([1]) + bytes(18)))
+print("tokens with keys")
+print("  used", sealed(ALL, payload(ALL)))
+print("  new", sealed(HTTPS, payload(HTTPS)))
+mask = int.from_bytes(subkey(SECRET, b"seed", 8), "big")
+print(f"  the seed of the new one {int.from_bytes(NONCE[:8], 'big') ^ mask:#x}")
 
 print("tokens with keys and room for an endpoint")
 for address, port in [("10.1.2.3", 8080), ("2001:db8::1", 443), (None, 0)]:
-    print(f"  {address} {port}", sealed(with_endpoint(address, port)))
+    print(f"  {address} {port}", sealed(ALL | ENDPOINT, with_endpoint(address, port)))
 
 ENVELOPE = binding(b"envelope", b"mcp-session-id")
 VALUE = b"0f36a8a5-\xff"
 print("envelopes")
-print("  without keys", plain(payload(1) + VALUE, ENVELOPE))
-print("  with keys", sealed(payload(1) + VALUE, ENVELOPE, b"envelope"))
-print("  with an endpoint", sealed(with_endpoint("10.1.2.3", 8080) + VALUE, ENVELOPE, b"envelope"))
-print("  whose flags promise an endpoint that is not there", plain(payload(6) + VALUE, ENVELOPE))
+print("  without keys", plain(ALL, payload(ALL) + VALUE, ENVELOPE))
+print("  with keys", sealed(ALL, payload(ALL) + VALUE, ENVELOPE, b"envelope"))
+endpoint = with_endpoint("10.1.2.3", 8080) + VALUE
+print("  with an endpoint", sealed(ALL | ENDPOINT, endpoint, ENVELOPE, b"envelope"))
+print("  that promise an endpoint that is not there", plain(ALL | ENDPOINT, payload(ALL) + VALUE, ENVELOPE))

@@ -34,13 +34,14 @@ fn lines_with(words: &[&str]) -> Vec<String> {
 #[test]
 fn only_the_two_sides_of_the_abi_name_its_functions() {
     let mut elsewhere = lines_with(&["proxy_", "extern \"C\"", "unsafe "]);
-    elsewhere.retain(|line| !line.starts_with("exports.rs: ") && !line.starts_with("host.rs: "));
+    let sides = ["exports.rs: ", "host.rs: ", "host/"];
+    elsewhere.retain(|line| !sides.iter().any(|file| line.starts_with(file)));
     assert_eq!(elsewhere, [""; 0]);
 }
 
 #[test]
 fn only_the_edge_calls_the_host() {
-    let edge = ["exports.rs: ", "plugin.rs: ", "plugin/", "filter.rs: ", "filter/", "host.rs: "];
+    let edge = ["exports.rs: ", "plugin.rs: ", "plugin/", "filter.rs: ", "filter/", "host.rs: ", "host/"];
     let mut elsewhere = lines_with(&["host::", "wasi::"]);
     elsewhere.retain(|line| !edge.iter().any(|file| line.starts_with(file)));
     assert_eq!(elsewhere, [""; 0]);

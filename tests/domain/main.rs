@@ -23,6 +23,7 @@ mod probing;
 mod routes;
 mod session;
 mod sessions_that_move;
+mod streams;
 mod support;
 mod token;
 mod watch;

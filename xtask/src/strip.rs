@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use walrus::{ModuleConfig, passes};
 
 /// What stays: what `src/exports.rs` declares.
-const EXPORTS: [&str; 11] = [
+const EXPORTS: [&str; 10] = [
     "memory",
     "malloc",
     "_initialize",
@@ -17,7 +17,6 @@ const EXPORTS: [&str; 11] = [
     "proxy_on_tick",
     "proxy_on_request_headers",
     "proxy_on_response_headers",
-    "proxy_on_delete",
     "proxy_on_http_call_response",
 ];
 
@@ -25,7 +24,7 @@ const EXPORTS: [&str; 11] = [
 pub fn strip(module: &[u8]) -> Result<Vec<u8>> {
     let mut module = ModuleConfig::new()
         .generate_producers_section(false)
-        .generate_name_section(false)
+        .generate_name_section(std::env::var_os("NAMES").is_some())
         .parse(module)
         .context("the linked module cannot be read")?;
     let unneeded: Vec<_> = module

@@ -12,7 +12,7 @@ use harness::config::{Bootstrap, cluster};
 use serde_json::Value;
 
 pub use self::client::{Behaviour, Headers, OTHER_COOKIES, send};
-pub use self::noop::noop;
+pub use self::noop::{floor, noop};
 pub use self::others::{no_filter, stateful_session};
 pub use self::ours::{Plugin, pinned};
 use super::backends::Backends;
@@ -38,6 +38,8 @@ pub const PINNED: &str = "pinned, keys, detection off";
 pub const PINNED_PASSIVE: &str = "pinned, keys, passive detection";
 /// The Wasm filter that does nothing.
 pub const NOOP: &str = "no-op Wasm filter";
+/// The Wasm filter that reads the cookies and sets the cluster, always the same.
+pub const FLOOR: &str = "Wasm filter: one read, one set";
 
 /// A filter, or none, and a client.
 #[derive(Clone, Debug)]

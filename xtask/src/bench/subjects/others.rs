@@ -4,7 +4,7 @@ use anyhow::Result;
 use harness::config::Bootstrap;
 use serde_json::{Value, json};
 
-use super::{Behaviour, Kind, NO_FILTER, REFERENCE, Subject, clusters, noop, one_cluster};
+use super::{Behaviour, Kind, NO_FILTER, REFERENCE, Subject, clusters, floor, noop, one_cluster};
 use crate::bench::backends::Backends;
 
 /// Two weeks.
@@ -41,6 +41,7 @@ pub(super) fn all(backends: &Backends) -> Result<Vec<Subject>> {
         stateful_session(backends),
         ring_hash(backends),
         noop(backends)?,
+        floor(backends)?,
         lua(backends),
     ])
 }

@@ -1,0 +1,79 @@
+//! The streams whose response is awaited.
+//!
+//! Envoy would say when a stream ends, at the price of one more callback for each of them. Nearly all streams end with
+//! their response. Of those that do not, because the client went away first, [`Streams::sweep`] finds out.
+
+use std::collections::HashMap;
+
+use fnv::FnvBuildHasher;
+
+/// Sweeps of one plugin, counted.
+type Sweeps = u64;
+
+/// Each stream is asked for so many sweeps after it came, and then once in so many: a request that nobody waits for
+/// counts within a second.
+const PAUSE: Sweeps = 3;
+/// Room for so many from the start: memory need not grow with the first bursts.
+const ROOM: usize = 512;
+
+/// The streams of all plugins of a VM, and what is to be remembered of each until its response comes.
+#[derive(Debug)]
+pub struct Streams<T> {
+    awaited: HashMap<u32, Awaited<T>, FnvBuildHasher>,
+}
+
+#[derive(Debug)]
+struct Awaited<T> {
+    root: u32,
+    ask_at: Sweeps,
+    request: T,
+}
+
+impl<T> Streams<T> {
+    /// None yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { awaited: HashMap::with_hasher(FnvBuildHasher::new()) }
+    }
+
+    /// Remembers a request of the plugin with this root context, which has been swept so many times, until
+    /// [`answered`](Self::answered) is called or a sweep finds that the stream is gone.
+    pub fn wait(&mut self, stream: u32, request: T, (root, sweeps): (u32, Sweeps)) {
+        if self.awaited.capacity() == 0 {
+            self.awaited.reserve(ROOM);
+        }
+        self.awaited.insert(stream, Awaited { root, ask_at: sweeps.saturating_add(PAUSE), request });
+    }
+
+    /// What is remembered of a request. To be called when its response comes.
+    pub fn answered(&mut self, stream: u32) -> Option<T> {
+        // Most streams await nothing, and then this need not be computed.
+        if self.awaited.is_empty() {
+            return None;
+        }
+        self.awaited.remove(&stream).map(|awaited| awaited.request)
+    }
+
+    /// Drops what is remembered of streams that are gone. To be called at regular times for each plugin, with the number
+    /// of times so far. Streams that were answered soon are never asked for.
+    pub fn sweep(&mut self, (root, sweeps): (u32, Sweeps), is_there: impl Fn(u32) -> bool) {
+        self.awaited.retain(|stream, awaited| {
+            if awaited.root != root || sweeps < awaited.ask_at {
+                return true;
+            }
+            awaited.ask_at = sweeps.saturating_add(PAUSE);
+            is_there(*stream)
+        });
+    }
+
+    /// Drops what is remembered of all streams of a plugin that is gone.
+    pub fn forget(&mut self, root: u32) {
+        self.awaited.retain(|_, awaited| awaited.root != root);
+    }
+}
+
+impl<T> Default for Streams<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
