@@ -13,22 +13,18 @@
 mod affinity;
 mod cookie;
 mod detection;
-mod document;
 mod headers;
 mod keys;
-mod reader;
 mod service;
 
-use std::collections::HashMap;
-
 pub use affinity::Affinity;
+pub use config_reader::ConfigError;
+use config_reader::{Claims, Field, Object, Place, Value};
 pub use detection::{HealthCheck, OutlierDetection};
-pub use reader::ConfigError;
 pub use service::{OnUnavailable, Pin, Service};
 
 use crate::keys::Key;
 use headers::HeaderNames;
-use reader::{Field, Object, error, refusal};
 
 /// Looks up an environment variable of the Wasm VM.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -71,12 +67,17 @@ impl Config {
     /// The first thing that is wrong: its place, what is allowed, what was given. Nothing given under `keys`
     /// is ever part of it.
     pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Self, ConfigError> {
+        Self::read(bytes, environment).map_err(|error| *error)
+    }
+
+    fn read(bytes: &[u8], environment: Environment<'_>) -> config_reader::Result<Self> {
         const FORMATS: &str = "JSON, or a google.protobuf.Struct";
         if bytes.is_empty() {
-            return Err(error("", "no configuration", FORMATS, None));
+            return Err(ConfigError::about(&Place::ROOT, &"no configuration", FORMATS, None));
         }
-        let document = document::parse(bytes).map_err(|problem| {
-            refusal("", &format!("not JSON: {problem}"), FORMATS, &format!("{} bytes", bytes.len()))
+        let document = Value::read(bytes).map_err(|problem| {
+            let wrong = format_args!("not JSON: {problem}");
+            ConfigError::new(&Place::ROOT, &wrong, FORMATS, &format_args!("{} bytes", bytes.len()))
         })?;
         let root = Field::root(&document).object(&[SHARED_FIELDS.as_slice(), &service::FIELDS].concat())?;
         let header_names = HeaderNames::read(&root)?;
@@ -159,70 +160,55 @@ fn read_services(
     root: &Object<'_>,
     header_names: &HeaderNames,
     has_keys: bool,
-) -> Result<Vec<Service>, ConfigError> {
+) -> config_reader::Result<Vec<Service>> {
     let Some(list) = root.get("services") else {
         return Ok(vec![Service::read(root, header_names, has_keys)?]);
     };
     if let Some(field) = service::FIELDS.iter().find_map(|name| root.get(name)) {
-        return Err(field.error("given beside services", "services, or the fields of a single service"));
+        return Err(field.error(&"given beside services", "services, or the fields of a single service"));
     }
-    let fields = list.list()?;
-    if fields.is_empty() {
-        return Err(list.error("empty", "at least one service"));
+    let mut objects = Vec::new();
+    for field in list.list()? {
+        objects.push(field.object(&service::FIELDS)?);
     }
-    let objects = fields.into_iter().map(|field| field.object(&service::FIELDS));
-    let objects = objects.collect::<Result<Vec<_>, _>>()?;
-    let services = objects.iter().map(|object| Service::read(object, header_names, has_keys));
-    let services = services.collect::<Result<Vec<_>, _>>()?;
+    if objects.is_empty() {
+        return Err(list.error(&"empty", "at least one service"));
+    }
+    let mut services = Vec::new();
+    for object in &objects {
+        services.push(Service::read(object, header_names, has_keys)?);
+    }
     check_across(&objects, &services)?;
     Ok(services)
 }
 
 /// What only several services together can get wrong.
-fn check_across(objects: &[Object<'_>], services: &[Service]) -> Result<(), ConfigError> {
-    let mut names = Claims::of("a name of its own");
-    let mut cookies =
-        Claims::of("a name of its own: in one browser they would overwrite each other's cookie");
-    let mut routes = Claims::of("each route in one service");
-    let mut default: Option<String> = None;
+fn check_across(objects: &[Object<'_>], services: &[Service]) -> config_reader::Result<()> {
+    const OWN_COOKIE: &str = "a name of its own: in one browser they would overwrite each other's cookie";
+    let mut names = Claims::default();
+    let mut cookies = Claims::default();
+    let mut routes = Claims::default();
+    let mut default: Option<Place<'_>> = None;
     for (object, service) in objects.iter().zip(services) {
-        names.claim(&service.name, object.path_of("name"))?;
+        names.claim(&service.name, &object.place_of("name"), "a name of its own")?;
         if let Some(cookie) = service.affinity.generated_cookie() {
-            cookies.claim(&cookie.name, format!("{}.cookie.name", object.path_of("sessionAffinity")))?;
+            let affinity = object.place_of("sessionAffinity");
+            cookies.claim(&cookie.name, &affinity.field("cookie").field("name"), OWN_COOKIE)?;
         }
-        let routes_path = object.path_of("routes");
+        let routes_place = object.place_of("routes");
         if let Some(list) = &service.routes {
             for (index, route) in list.iter().enumerate() {
-                routes.claim(route, format!("{routes_path}[{index}]"))?;
+                routes.claim(route, &routes_place.element(index), "each route in one service")?;
             }
-        } else if let Some(first) = default.replace(routes_path.clone()) {
-            let wrong = format!("missing, as is {first}");
-            return Err(refusal(&routes_path, &wrong, "at most one service without routes", "nothing"));
+        } else if let Some(first) = default.replace(routes_place) {
+            let wrong = format_args!("missing, as is {first}");
+            return Err(object.field_error("routes", &wrong, "at most one service without routes"));
         }
     }
     Ok(())
 }
 
-/// Names that each may be taken by one place only.
-struct Claims<'a> {
-    taken: HashMap<&'a str, String>,
-    allowed: &'static str,
-}
-
-impl<'a> Claims<'a> {
-    fn of(allowed: &'static str) -> Self {
-        Self { taken: HashMap::new(), allowed }
-    }
-
-    fn claim(&mut self, name: &'a str, place: String) -> Result<(), ConfigError> {
-        if let Some(first) = self.taken.get(name) {
-            return Err(refusal(&place, &format!("duplicate of {first}"), self.allowed, &quoted(name)));
-        }
-        self.taken.insert(name, place);
-        Ok(())
-    }
-}
-
-fn quoted(text: &str) -> String {
-    document::Quoted(text).to_string()
+/// Whether a text may be a path, of a cookie or of a request.
+fn is_request_path(text: &str) -> bool {
+    text.len() <= 1024 && text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -1,69 +1,57 @@
 //! `sessionAffinity.cookie`, with the rules that browsers enforce (draft-ietf-httpbis-rfc6265bis): a cookie they
 //! would drop is refused here, where someone reads the error.
 
+use config_reader::{Field, Result};
+
 use super::headers::is_token;
-use super::reader::{ConfigError, Field};
 use crate::cookie::{Cookie, SameSite, Secure};
 
 const FIELDS: [&str; 8] =
     ["name", "path", "domain", "secure", "httpOnly", "sameSite", "partitioned", "hideFromUpstream"];
 
 /// Reads the object; what it leaves out has its default.
-pub fn read(field: Field<'_>) -> Result<Cookie, ConfigError> {
+pub fn read(field: Field<'_>) -> Result<Cookie> {
     let object = field.object(&FIELDS)?;
     let mut cookie = Cookie::default();
-    if let Some(field) = object.get("name") {
-        let legal = |name: &str| name.len() <= 128 && is_token(name);
-        cookie.name =
-            String::from(field.string_that(legal, "a cookie name (RFC 6265 token, at most 128 bytes)")?);
+    let allowed = "a cookie name (RFC 6265 token, at most 128 bytes)";
+    if let Some(name) = object.string("name", is_cookie_name, allowed)? {
+        name.clone_into(&mut cookie.name);
     }
-    if let Some(field) = object.get("path") {
-        let legal = |path: &str| {
-            path.len() <= 1024
-                && path.starts_with('/')
-                && path.bytes().all(|byte| byte.is_ascii_graphic() && !b";?#".contains(&byte))
-        };
-        let allowed = "a path that starts with / (visible ASCII without ; ? and #, at most 1024 bytes)";
-        cookie.path = String::from(field.string_that(legal, allowed)?);
+    let allowed = "a path that starts with / (visible ASCII without ; ? and #, at most 1024 bytes)";
+    if let Some(path) = object.string("path", is_path, allowed)? {
+        path.clone_into(&mut cookie.path);
     }
-    if let Some(field) = object.get("domain") {
-        let allowed = "a host name such as example.com, without a leading dot";
-        cookie.domain = Some(field.string_that(is_host_name, allowed)?.to_owned());
-    }
-    if let Some(field) = object.get("secure") {
-        cookie.secure =
-            field.one_of(&[("AUTO", Secure::Auto), ("ALWAYS", Secure::Always), ("NEVER", Secure::Never)])?;
-    }
-    if let Some(field) = object.get("httpOnly") {
-        cookie.http_only = field.boolean()?;
-    }
-    if let Some(field) = object.get("sameSite") {
-        cookie.same_site = field.one_of(&[
-            ("LAX", SameSite::Lax),
-            ("STRICT", SameSite::Strict),
-            ("NONE", SameSite::None),
-            ("UNSET", SameSite::Unset),
-        ])?;
-    }
-    if let Some(field) = object.get("partitioned") {
-        cookie.partitioned = field.boolean()?;
-    }
-    if let Some(field) = object.get("hideFromUpstream") {
-        cookie.hide_from_upstream = field.boolean()?;
-    }
-    let broken = browser_rules(&cookie).into_iter().find(|rule| rule.applies && !rule.holds);
-    match broken {
-        Some(rule) => {
-            let given = object.get(rule.field);
-            let wrong =
-                format!("browsers drop a cookie with {} unless this is {}", rule.because, rule.allowed);
-            Err(match given {
-                Some(field) => field.error(&wrong, rule.allowed),
-                None => super::reader::error(&object.path_of(rule.field), &wrong, rule.allowed, None),
-            })
+    let allowed = "a host name such as example.com, without a leading dot";
+    cookie.domain = object.string("domain", is_host_name, allowed)?.map(str::to_owned);
+    cookie.secure = match object.word("secure", &["AUTO", "ALWAYS", "NEVER"])? {
+        1 => Secure::Always,
+        2 => Secure::Never,
+        _ => Secure::Auto,
+    };
+    cookie.http_only = object.boolean("httpOnly", true)?;
+    cookie.same_site = match object.word("sameSite", &["LAX", "STRICT", "NONE", "UNSET"])? {
+        1 => SameSite::Strict,
+        2 => SameSite::None,
+        3 => SameSite::Unset,
+        _ => SameSite::Lax,
+    };
+    cookie.partitioned = object.boolean("partitioned", false)?;
+    cookie.hide_from_upstream = object.boolean("hideFromUpstream", false)?;
+    match browser_rules(&cookie).into_iter().find(|rule| rule.applies && !rule.holds) {
+        Some(BrowserRule { because, field, allowed, .. }) => {
+            let wrong = format_args!("browsers drop a cookie with {because} unless this is {allowed}");
+            Err(object.field_error(field, &wrong, allowed))
         }
         None => Ok(cookie),
     }
+}
+
+fn is_cookie_name(text: &str) -> bool {
+    text.len() <= 128 && is_token(text)
+}
+
+fn is_path(text: &str) -> bool {
+    super::is_request_path(text) && !text.bytes().any(|byte| b";?#".contains(&byte))
 }
 
 struct BrowserRule {
@@ -75,7 +63,7 @@ struct BrowserRule {
 }
 
 /// What browsers demand of cookies of certain kinds. Prefixes are matched as browsers match them, in any case.
-fn browser_rules(cookie: &Cookie) -> Vec<BrowserRule> {
+fn browser_rules(cookie: &Cookie) -> [BrowserRule; 8] {
     let has_prefix = |prefix: &str| {
         cookie.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
@@ -87,7 +75,7 @@ fn browser_rules(cookie: &Cookie) -> Vec<BrowserRule> {
         allowed: "ALWAYS",
     };
     let host = has_prefix("__Host-");
-    vec![
+    [
         secure("the prefix __Host-", host),
         secure("the prefix __Secure-", has_prefix("__Secure-")),
         secure("the prefix __Http-", has_prefix("__Http-")),
