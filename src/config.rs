@@ -81,11 +81,13 @@ impl Config {
         })?;
         let root = Field::root(&document).object(&[SHARED_FIELDS.as_slice(), &service::FIELDS].concat())?;
         let header_names = HeaderNames::read(&root)?;
-        let keys = root.get("keys").map(|field| keys::read(&field, environment)).transpose()?;
-        let keys = keys.unwrap_or_default();
-        let services = read_services(&root, &header_names, !keys.is_empty())?;
+        let mut config = Self::default();
+        if let Some(field) = root.get("keys") {
+            keys::read(&mut config.keys, &field, environment)?;
+        }
+        read_services(&mut config.services, &root, &header_names, !config.keys.is_empty())?;
         let HeaderNames { cluster, endpoint, debug } = header_names;
-        Ok(Self { cluster_header: cluster, endpoint_header: endpoint, debug_header: debug, keys, services })
+        Ok(Self { cluster_header: cluster, endpoint_header: endpoint, debug_header: debug, ..config })
     }
 
     /// What works but is probably not meant, one sentence each.
@@ -129,15 +131,19 @@ impl Config {
     /// One line for the log: services, their backends, the ids of keys.
     #[must_use]
     pub fn summary(&self) -> String {
-        const SHOWN: usize = 10;
-        let services = abridged(&self.services, SHOWN, "; ", |service| {
-            let backends = abridged(&service.backends, SHOWN, ", ", |(cluster, weight)| match weight {
+        let services = self.services.iter().map(|service| {
+            let backends = service.backends.iter().map(|(cluster, weight)| match weight {
                 1 => cluster.clone(),
                 _ => format!("{cluster} (weight {weight})"),
             });
-            let over = if service.pin.has_cluster() { backends } else { "the route's endpoints".to_owned() };
+            let over = if service.pin.has_cluster() {
+                abridged(backends, ", ")
+            } else {
+                "the route's endpoints".to_owned()
+            };
             format!("service {}: {} over {over}", service.name, service.affinity.type_name())
         });
+        let services = abridged(services, "; ");
         let keys = match self.keys.as_slice() {
             [] => "none".to_owned(),
             keys => keys.iter().map(Key::id).collect::<Vec<_>>().join(", "),
@@ -147,9 +153,10 @@ impl Config {
 }
 
 /// The first few elements, and how many more there are.
-fn abridged<T>(elements: &[T], shown: usize, separator: &str, show: impl Fn(&T) -> String) -> String {
-    let mut parts: Vec<String> = elements.iter().take(shown).map(show).collect();
-    let more = elements.len().saturating_sub(shown);
+fn abridged(elements: impl ExactSizeIterator<Item = String>, separator: &str) -> String {
+    const SHOWN: usize = 10;
+    let more = elements.len().saturating_sub(SHOWN);
+    let mut parts: Vec<String> = elements.take(SHOWN).collect();
     if more > 0 {
         parts.push(format!("and {more} more"));
     }
@@ -157,12 +164,14 @@ fn abridged<T>(elements: &[T], shown: usize, separator: &str, show: impl Fn(&T) 
 }
 
 fn read_services(
+    services: &mut Vec<Service>,
     root: &Object<'_>,
     header_names: &HeaderNames,
     has_keys: bool,
-) -> config_reader::Result<Vec<Service>> {
+) -> config_reader::Result<()> {
     let Some(list) = root.get("services") else {
-        return Ok(vec![Service::read(root, header_names, has_keys)?]);
+        services.push(Service::read(root, header_names, has_keys)?);
+        return Ok(());
     };
     if let Some(field) = service::FIELDS.iter().find_map(|name| root.get(name)) {
         return Err(field.error(&"given beside services", "services, or the fields of a single service"));
@@ -174,12 +183,10 @@ fn read_services(
     if objects.is_empty() {
         return Err(list.error(&"empty", "at least one service"));
     }
-    let mut services = Vec::new();
     for object in &objects {
         services.push(Service::read(object, header_names, has_keys)?);
     }
-    check_across(&objects, &services)?;
-    Ok(services)
+    check_across(&objects, services)
 }
 
 /// What only several services together can get wrong.

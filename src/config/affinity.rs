@@ -161,29 +161,25 @@ impl Written {
         }
     }
 
-    /// Reads the object.
-    pub fn read(field: Field<'_>, header_names: &HeaderNames) -> Result<Self> {
+    /// Reads the object, over what a service without one has.
+    pub fn read(&mut self, field: Field<'_>, header_names: &HeaderNames) -> Result<()> {
         let object = field.object(&FIELDS)?;
         let words = AffinityType::ALL.map(AffinityType::name);
         let word = object.required("affinityType", &words.join(", "))?.word(&words)?;
-        let ttl_sec = object.integer("affinityCookieTtlSec", 0, &(0..=MAX_TTL_SEC))?;
-        let idle_timeout_sec = object.integer("idleTimeoutSec", 0, &(0..=MAX_TTL_SEC))?;
-        let cookie = object.get("cookie").map(super::cookie::read).transpose()?;
-        let prefixes = object.get("clientIp").map(read_prefixes).transpose()?;
-        let mut header = String::new();
+        self.affinity_type = AffinityType::ALL.get(word).copied().unwrap_or(AffinityType::None);
+        self.life.ttl_sec = object.integer("affinityCookieTtlSec", 0, &(0..=MAX_TTL_SEC))?;
+        self.life.idle_timeout_sec = object.integer("idleTimeoutSec", 0, &(0..=MAX_TTL_SEC))?;
+        if let Some(field) = object.get("cookie") {
+            super::cookie::read(&mut self.cookie, field)?;
+        }
+        if let Some(field) = object.get("clientIp") {
+            self.prefixes = read_prefixes(field)?;
+        }
         if let Some(field) = object.get("header") {
             let object = field.object(&["name"])?;
-            header = header_names.read_other(&object.required("name", "a header name")?)?;
+            self.header = header_names.read_other(&object.required("name", "a header name")?)?;
         }
-        let written = Self {
-            affinity_type: AffinityType::ALL.get(word).copied().unwrap_or(AffinityType::None),
-            life: Life { ttl_sec, idle_timeout_sec },
-            cookie: cookie.unwrap_or_default(),
-            prefixes: prefixes.unwrap_or_default(),
-            header,
-        };
-        written.check(&object)?;
-        Ok(written)
+        self.check(&object)
     }
 
     /// What goes with which type.

@@ -9,10 +9,9 @@ use crate::cookie::{Cookie, SameSite, Secure};
 const FIELDS: [&str; 8] =
     ["name", "path", "domain", "secure", "httpOnly", "sameSite", "partitioned", "hideFromUpstream"];
 
-/// Reads the object; what it leaves out has its default.
-pub fn read(field: Field<'_>) -> Result<Cookie> {
+/// Reads the object, over the defaults.
+pub fn read(cookie: &mut Cookie, field: Field<'_>) -> Result<()> {
     let object = field.object(&FIELDS)?;
-    let mut cookie = Cookie::default();
     let allowed = "a cookie name (RFC 6265 token, at most 128 bytes)";
     if let Some(name) = object.string("name", is_cookie_name, allowed)? {
         name.clone_into(&mut cookie.name);
@@ -37,12 +36,12 @@ pub fn read(field: Field<'_>) -> Result<Cookie> {
     };
     cookie.partitioned = object.boolean("partitioned", false)?;
     cookie.hide_from_upstream = object.boolean("hideFromUpstream", false)?;
-    match browser_rules(&cookie).into_iter().find(|rule| rule.applies && !rule.holds) {
+    match BROWSER_RULES.iter().find(|rule| (rule.applies)(cookie) && !(rule.holds)(cookie)) {
         Some(BrowserRule { because, field, allowed, .. }) => {
             let wrong = format_args!("browsers drop a cookie with {because} unless this is {allowed}");
             Err(object.field_error(field, &wrong, allowed))
         }
-        None => Ok(cookie),
+        None => Ok(()),
     }
 }
 
@@ -56,53 +55,57 @@ fn is_path(text: &str) -> bool {
 
 struct BrowserRule {
     because: &'static str,
-    applies: bool,
-    holds: bool,
+    applies: fn(&Cookie) -> bool,
     field: &'static str,
     allowed: &'static str,
+    holds: fn(&Cookie) -> bool,
 }
 
-/// What browsers demand of cookies of certain kinds. Prefixes are matched as browsers match them, in any case.
-fn browser_rules(cookie: &Cookie) -> [BrowserRule; 8] {
-    let has_prefix = |prefix: &str| {
-        cookie.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-    };
-    let secure = |because, applies| BrowserRule {
-        because,
-        applies,
-        holds: cookie.secure == Secure::Always,
-        field: "secure",
-        allowed: "ALWAYS",
-    };
-    let host = has_prefix("__Host-");
-    [
-        secure("the prefix __Host-", host),
-        secure("the prefix __Secure-", has_prefix("__Secure-")),
-        secure("the prefix __Http-", has_prefix("__Http-")),
-        secure("sameSite NONE", cookie.same_site == SameSite::None),
-        secure("partitioned true", cookie.partitioned),
-        BrowserRule {
-            because: "the prefix __Host-",
-            applies: host,
-            holds: cookie.path == "/",
-            field: "path",
-            allowed: "/",
-        },
-        BrowserRule {
-            because: "the prefix __Host-",
-            applies: host,
-            holds: cookie.domain.is_none(),
-            field: "domain",
-            allowed: "left out",
-        },
-        BrowserRule {
-            because: "the prefix __Http- or __Host-Http-",
-            applies: has_prefix("__Http-") || has_prefix("__Host-Http-"),
-            holds: cookie.http_only,
-            field: "httpOnly",
-            allowed: "true",
-        },
-    ]
+impl BrowserRule {
+    const fn secure(because: &'static str, applies: fn(&Cookie) -> bool) -> Self {
+        let holds = |cookie: &Cookie| cookie.secure == Secure::Always;
+        Self { because, applies, field: "secure", allowed: "ALWAYS", holds }
+    }
+}
+
+/// What browsers demand of cookies of certain kinds.
+const BROWSER_RULES: [BrowserRule; 8] = [
+    BrowserRule::secure("the prefix __Host-", is_host),
+    BrowserRule::secure("the prefix __Secure-", |cookie| has_prefix(cookie, "__Secure-")),
+    BrowserRule::secure("the prefix __Http-", |cookie| has_prefix(cookie, "__Http-")),
+    BrowserRule::secure("sameSite NONE", |cookie| cookie.same_site == SameSite::None),
+    BrowserRule::secure("partitioned true", |cookie| cookie.partitioned),
+    BrowserRule {
+        because: "the prefix __Host-",
+        applies: is_host,
+        field: "path",
+        allowed: "/",
+        holds: |cookie| cookie.path == "/",
+    },
+    BrowserRule {
+        because: "the prefix __Host-",
+        applies: is_host,
+        field: "domain",
+        allowed: "left out",
+        holds: |cookie| cookie.domain.is_none(),
+    },
+    BrowserRule {
+        because: "the prefix __Http- or __Host-Http-",
+        applies: |cookie| has_prefix(cookie, "__Http-") || has_prefix(cookie, "__Host-Http-"),
+        field: "httpOnly",
+        allowed: "true",
+        holds: |cookie| cookie.http_only,
+    },
+];
+
+fn is_host(cookie: &Cookie) -> bool {
+    has_prefix(cookie, "__Host-")
+}
+
+/// As browsers match prefixes, in any case.
+#[inline(never)]
+fn has_prefix(cookie: &Cookie, prefix: &str) -> bool {
+    cookie.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// Labels of letters, digits and inner hyphens (RFC 1123, section 2.1).

@@ -42,17 +42,30 @@ const RESERVED: [&str; 13] = [
 impl HeaderNames {
     /// Reads them off the top level, and sees that they differ.
     pub fn read(root: &Object<'_>) -> Result<Self> {
-        let read = |name| root.get(name).map(|field| read_name(&field)).transpose();
-        let names = Self {
-            cluster: read("clusterHeader")?.unwrap_or_else(|| DEFAULT_CLUSTER.to_owned()),
-            endpoint: read("endpointHeader")?.unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned()),
-            debug: read("debugHeader")?,
+        let mut names = Self {
+            cluster: DEFAULT_CLUSTER.to_owned(),
+            endpoint: DEFAULT_ENDPOINT.to_owned(),
+            debug: None,
         };
-        let debug = names.debug.as_deref();
+        names.read_over(root)?;
+        Ok(names)
+    }
+
+    fn read_over(&mut self, root: &Object<'_>) -> Result<()> {
+        if let Some(field) = root.get("clusterHeader") {
+            self.cluster = read_name(&field)?;
+        }
+        if let Some(field) = root.get("endpointHeader") {
+            self.endpoint = read_name(&field)?;
+        }
+        if let Some(field) = root.get("debugHeader") {
+            self.debug = Some(read_name(&field)?);
+        }
+        let debug = self.debug.as_deref();
         let pairs = [
-            ("endpointHeader", "clusterHeader", names.endpoint == names.cluster),
-            ("debugHeader", "clusterHeader", debug == Some(names.cluster.as_str())),
-            ("debugHeader", "endpointHeader", debug == Some(names.endpoint.as_str())),
+            ("endpointHeader", "clusterHeader", self.endpoint == self.cluster),
+            ("debugHeader", "clusterHeader", debug == Some(self.cluster.as_str())),
+            ("debugHeader", "endpointHeader", debug == Some(self.endpoint.as_str())),
         ];
         for (one, other, equal) in pairs {
             if !equal {
@@ -66,7 +79,7 @@ impl HeaderNames {
                 (None, None) => continue,
             });
         }
-        Ok(names)
+        Ok(())
     }
 
     /// Reads the name of a header that belongs to one service.

@@ -11,12 +11,11 @@ const SECRET: &str = "at least 32 bytes as base64 with padding (for example from
 const MIN_SECRET_LEN: usize = 32;
 
 /// Reads the list.
-pub fn read(field: &Field<'_>, environment: Environment<'_>) -> Result<Vec<Key>> {
+pub fn read(keys: &mut Vec<Key>, field: &Field<'_>, environment: Environment<'_>) -> Result<()> {
     let elements = field.list()?;
     if elements.len() == 0 {
         return Err(field.error(&"empty", "at least one key, or no keys at all"));
     }
-    let mut keys = Vec::new();
     let mut ids = Claims::default();
     for element in elements {
         let object = element.object(&["id", "secret", "env"])?;
@@ -36,7 +35,7 @@ pub fn read(field: &Field<'_>, environment: Environment<'_>) -> Result<Vec<Key>>
         };
         keys.push(Key::new(id.to_owned(), &secret));
     }
-    Ok(keys)
+    Ok(())
 }
 
 fn is_id(text: &str) -> bool {

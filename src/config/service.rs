@@ -84,37 +84,60 @@ const CLUSTER: &str = "the name of an Envoy cluster (visible ASCII, 1 to 256 byt
 impl Service {
     /// Reads a service from its object, or from the top level.
     pub(super) fn read(object: &Object<'_>, header_names: &HeaderNames, has_keys: bool) -> Result<Self> {
-        let name = object.string("name", is_name, "[A-Za-z0-9_-]{1,64}")?.unwrap_or("default");
-        let routes = object.get("routes").map(|field| read_routes(&field)).transpose()?;
-        let written = match object.get("sessionAffinity") {
-            Some(field) => Written::read(field, header_names)?,
-            None => Written::none(),
+        // It stands in one place, so that none of the many ways out has much to clean up.
+        let mut service = Self {
+            name: String::new(),
+            routes: None,
+            affinity: Affinity::None,
+            pin: Pin::Cluster,
+            backends: Vec::new(),
+            on_unavailable: OnUnavailable::Repin,
+            outlier_detection: OutlierDetection::default(),
+            health_check: None,
+            has_idle_ttl: false,
         };
-        let pin = match object.word("pin", &["CLUSTER", "ENDPOINT", "CLUSTER_AND_ENDPOINT"])? {
+        let mut affinity = Written::none();
+        service.read_over(&mut affinity, object, header_names, has_keys)?;
+        service.has_idle_ttl = affinity.has_idle_ttl();
+        service.affinity = affinity.into_affinity();
+        Ok(service)
+    }
+
+    fn read_over(
+        &mut self,
+        affinity: &mut Written,
+        object: &Object<'_>,
+        header_names: &HeaderNames,
+        has_keys: bool,
+    ) -> Result<()> {
+        let name = object.string("name", is_name, "[A-Za-z0-9_-]{1,64}")?;
+        name.unwrap_or("default").clone_into(&mut self.name);
+        if let Some(field) = object.get("routes") {
+            read_routes(self.routes.insert(Vec::new()), &field)?;
+        }
+        if let Some(field) = object.get("sessionAffinity") {
+            affinity.read(field, header_names)?;
+        }
+        self.pin = match object.word("pin", &["CLUSTER", "ENDPOINT", "CLUSTER_AND_ENDPOINT"])? {
             1 => Pin::Endpoint,
             2 => Pin::ClusterAndEndpoint,
             _ => Pin::Cluster,
         };
-        let backends = object.get("backends").map(|field| read_backends(&field)).transpose()?;
-        let on_unavailable = read_on_unavailable(object, written.affinity_type)?;
-        let outlier_detection = object.get("outlierDetection").map(OutlierDetection::read).transpose()?;
-        let health_check = object.get("healthCheck").map(HealthCheck::read).transpose()?;
-        check_pin(object, pin, written.affinity_type, has_keys)?;
-        if backends.is_none() && pin != Pin::Endpoint {
+        if let Some(field) = object.get("backends") {
+            read_backends(&mut self.backends, &field)?;
+        }
+        self.on_unavailable = read_on_unavailable(object, affinity.affinity_type)?;
+        if let Some(field) = object.get("outlierDetection") {
+            self.outlier_detection = OutlierDetection::read(field)?;
+        }
+        if let Some(field) = object.get("healthCheck") {
+            self.health_check = Some(HealthCheck::read(field)?);
+        }
+        check_pin(object, self.pin, affinity.affinity_type, has_keys)?;
+        if self.pin != Pin::Endpoint {
             object.required("backends", BACKENDS)?;
         }
-        let has_idle_ttl = written.has_idle_ttl();
-        Ok(Self {
-            name: name.to_owned(),
-            routes,
-            affinity: written.into_affinity(),
-            pin,
-            backends: backends.unwrap_or_default(),
-            on_unavailable,
-            outlier_detection: outlier_detection.unwrap_or_default(),
-            health_check,
-            has_idle_ttl,
-        })
+        Ok(())
     }
 }
 
@@ -128,8 +151,7 @@ fn is_cluster(text: &str) -> bool {
     (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn read_routes(field: &Field<'_>) -> Result<Vec<String>> {
-    let mut routes = Vec::new();
+fn read_routes(routes: &mut Vec<String>, field: &Field<'_>) -> Result<()> {
     let mut known = Claims::default();
     for element in field.list()? {
         let route = element.string(|text| !text.is_empty(), "the name of an Envoy route")?;
@@ -139,11 +161,10 @@ fn read_routes(field: &Field<'_>) -> Result<Vec<String>> {
     if routes.is_empty() {
         return Err(field.error(&"empty", "at least one route, or no routes at all for every other route"));
     }
-    Ok(routes)
+    Ok(())
 }
 
-fn read_backends(field: &Field<'_>) -> Result<Vec<(String, u32)>> {
-    let mut backends = Vec::new();
+fn read_backends(backends: &mut Vec<(String, u32)>, field: &Field<'_>) -> Result<()> {
     let mut names = Claims::default();
     let mut ids = Claims::default();
     for element in field.list()? {
@@ -172,7 +193,7 @@ fn read_backends(field: &Field<'_>) -> Result<Vec<(String, u32)>> {
     if backends.iter().all(|(_, weight)| *weight == 0) {
         return Err(field.error(&"every weight is 0", "at least one weight from 1 to 1000"));
     }
-    Ok(backends)
+    Ok(())
 }
 
 fn read_on_unavailable(object: &Object<'_>, kind: AffinityType) -> Result<OnUnavailable> {
