@@ -40,40 +40,38 @@ impl Service {
         now: Millis,
         response: &(impl Iterator<Item = (&'h [u8], &'h [u8])> + Clone),
     ) -> Vec<HeaderEdit<'s>> {
-        let lines = |name: &str| {
-            let name = name.to_owned();
-            let named = move |(field, _): &(&[u8], &[u8])| field.eq_ignore_ascii_case(name.as_bytes());
-            response.clone().filter(named).map(|(_, value)| value)
-        };
-        let sets = |cookie: &Cookie| lines("set-cookie").any(|line| cookie::sets(line, &cookie.name));
+        let fields: Vec<(&[u8], &[u8])> = response.clone().collect();
         let token = match (&self.affinity, news) {
-            (Affinity::GeneratedCookie { cookie, life }, News::Session(session, nonce)) if !sets(cookie) => {
+            (Affinity::GeneratedCookie { cookie, life }, News::Session(session, nonce))
+                if !sets(&fields, cookie) =>
+            {
                 let token = self.token(&session, nonce);
                 cookie_edit(cookie.set(&token, life.max_age(&session, now), session.https))
             }
-            (Affinity::HttpCookie { cookie, ttl_sec }, News::Key(key, https)) if !sets(cookie) => {
+            (Affinity::HttpCookie { cookie, ttl_sec }, News::Key(key, https)) if !sets(&fields, cookie) => {
                 cookie_edit(cookie.set(&key_text(key), Some(u64::from(*ttl_sec)), https))
             }
             (Affinity::GeneratedHeader { name, .. }, News::Session(session, nonce))
-                if lines(name).next().is_none() =>
+                if !has(&fields, name, 1) =>
             {
                 HeaderEdit::Add(name, self.token(&session, nonce).into_bytes())
             }
             // Several values are no name of a session.
-            (Affinity::HeaderEnvelope { name, .. }, News::Envelope(envelope))
-                if lines(name).nth(1).is_none() =>
-            {
+            (Affinity::HeaderEnvelope { name, .. }, News::Envelope(envelope)) if !has(&fields, name, 2) => {
                 HeaderEdit::Set(name, envelope.into_bytes())
             }
             _ => return Vec::new(),
         };
         let mut edits = vec![token];
-        let cache_control: Vec<&[u8]> = lines("cache-control").collect();
+        let cache_control: Vec<&[u8]> = values(&fields, "cache-control").collect();
         if let Some(value) = caching::uncacheable_by_shared_caches(&cache_control) {
             edits.push(HeaderEdit::Set("cache-control", value));
         }
-        let present = caching::SHARED_CACHE_FIELDS.into_iter().filter(|name| lines(name).next().is_some());
-        edits.extend(present.map(HeaderEdit::Remove));
+        for name in caching::SHARED_CACHE_FIELDS {
+            if has(&fields, name, 1) {
+                edits.push(HeaderEdit::Remove(name));
+            }
+        }
         edits
     }
 
@@ -84,4 +82,22 @@ impl Service {
 
 fn cookie_edit<'a>(line: String) -> HeaderEdit<'a> {
     HeaderEdit::Add("set-cookie", line.into_bytes())
+}
+
+/// The values of a header.
+fn values<'h>(fields: &[(&[u8], &'h [u8])], name: &str) -> impl Iterator<Item = &'h [u8]> {
+    let named = |(field, _): &&(&[u8], &[u8])| field.eq_ignore_ascii_case(name.as_bytes());
+    fields.iter().filter(named).map(|(_, value)| *value)
+}
+
+/// Whether there are so many lines of a header.
+#[inline(never)]
+fn has(fields: &[(&[u8], &[u8])], name: &str, lines: usize) -> bool {
+    values(fields, name).take(lines).count() == lines
+}
+
+/// Whether the application sets a cookie of this name.
+#[inline(never)]
+fn sets(fields: &[(&[u8], &[u8])], cookie: &Cookie) -> bool {
+    values(fields, "set-cookie").any(|line| cookie::sets(line, &cookie.name))
 }

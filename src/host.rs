@@ -343,10 +343,12 @@ pub fn get(cluster: &str, path: &str, timeout: Duration) -> Option<u32> {
 /// A header map as [`HeaderPairs`] reads it.
 fn encode(pairs: &[(&str, &str)]) -> Vec<u8> {
     let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
-    let sizes = pairs.iter().flat_map(|(name, value)| [number(name.len()), number(value.len())].concat());
-    let mut bytes: Vec<u8> = number(pairs.len()).into_iter().chain(sizes).collect();
+    let mut bytes = number(pairs.len()).to_vec();
     for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
-        bytes.extend(text.bytes());
+        bytes.extend_from_slice(&number(text.len()));
+    }
+    for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
+        bytes.extend_from_slice(text.as_bytes());
         bytes.push(0);
     }
     bytes
@@ -399,18 +401,18 @@ fn fill_randomly(_bytes: &mut [u8]) -> bool {
 /// The value of one of the VM's environment variables, if it is there and UTF-8.
 #[must_use]
 pub fn environment_variable(name: &str) -> Option<String> {
-    environment().iter().find_map(|line| {
+    environment().split(|byte| *byte == 0).find_map(|line| {
         let value = line.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
         String::from_utf8(value.to_vec()).ok()
     })
 }
 
-/// All environment variables, each as `NAME=value`.
+/// All environment variables, each as `NAME=value` and a NUL.
 #[cfg(target_arch = "wasm32")]
-fn environment() -> Vec<Vec<u8>> {
+fn environment() -> Vec<u8> {
     // SAFETY: the host fills the two buffers, whose sizes it named itself, with pointers into the second and
     // with lines that end in NUL. The pointers are not followed.
-    let block = unsafe {
+    unsafe {
         let Ok((count, size)) = wasi::environ_sizes_get() else {
             return Vec::new();
         };
@@ -420,12 +422,11 @@ fn environment() -> Vec<Vec<u8>> {
             return Vec::new();
         }
         block
-    };
-    block.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
+    }
 }
 
 #[cfg(not(target_arch = "wasm32"))]
-fn environment() -> Vec<Vec<u8>> {
+fn environment() -> Vec<u8> {
     Vec::new()
 }
 

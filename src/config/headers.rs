@@ -42,11 +42,8 @@ const RESERVED: [&str; 13] = [
 impl HeaderNames {
     /// Reads them off the top level, and sees that they differ.
     pub fn read(root: &Object<'_>) -> Result<Self> {
-        let mut names = Self {
-            cluster: DEFAULT_CLUSTER.to_owned(),
-            endpoint: DEFAULT_ENDPOINT.to_owned(),
-            debug: None,
-        };
+        let mut names =
+            Self { cluster: DEFAULT_CLUSTER.to_owned(), endpoint: DEFAULT_ENDPOINT.to_owned(), debug: None };
         names.read_over(root)?;
         Ok(names)
     }
