@@ -9,18 +9,18 @@ pub const SHARED_CACHE_FIELDS: [&str; 2] = ["surrogate-control", "cdn-cache-cont
 #[must_use]
 pub fn uncacheable_by_shared_caches(lines: &[&[u8]]) -> Option<Vec<u8>> {
     let mut kept = Vec::new();
-    let (mut safe, mut same) = (false, true);
+    let (mut safe, mut unchanged) = (false, true);
     for directive in lines.iter().flat_map(|line| directives(line)) {
         let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
         if is(name, "public") || is(name, "s-maxage") {
-            same = false;
+            unchanged = false;
             continue;
         }
         safe |= is(directive, "private") || is(directive, "no-store");
         append(&mut kept, directive);
     }
     if safe {
-        return (!same).then_some(kept);
+        return (!unchanged).then_some(kept);
     }
     // First, where no quote that is never closed can take it in.
     let mut value = b"private".to_vec();

@@ -19,7 +19,7 @@ mod service;
 
 pub use affinity::Affinity;
 pub use config_reader::ConfigError;
-use config_reader::{Claims, Field, Object, Place, Value};
+use config_reader::{Claims, Field, Object, Place, Problems, Value};
 pub use detection::{HealthCheck, OutlierDetection};
 pub use service::{OnUnavailable, Pin, Service};
 
@@ -67,27 +67,26 @@ impl Config {
     /// The first thing that is wrong: its place, what is allowed, what was given. Nothing given under `keys`
     /// is ever part of it.
     pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Self, ConfigError> {
-        Self::read(bytes, environment).map_err(|error| *error)
-    }
-
-    fn read(bytes: &[u8], environment: Environment<'_>) -> config_reader::Result<Self> {
         const FORMATS: &str = "JSON, or a google.protobuf.Struct";
         if bytes.is_empty() {
-            return Err(ConfigError::about(&Place::ROOT, &"no configuration", FORMATS, None));
+            return Err(ConfigError::new(&Place::ROOT, &"no configuration", FORMATS, &"nothing"));
         }
         let document = Value::read(bytes).map_err(|problem| {
             let wrong = format_args!("not JSON: {problem}");
             ConfigError::new(&Place::ROOT, &wrong, FORMATS, &format_args!("{} bytes", bytes.len()))
         })?;
-        let root = Field::root(&document).object(&[SHARED_FIELDS.as_slice(), &service::FIELDS].concat())?;
-        let header_names = HeaderNames::read(&root)?;
-        let mut config = Self::default();
-        if let Some(field) = root.get("keys") {
-            keys::read(&mut config.keys, &field, environment)?;
-        }
-        read_services(&mut config.services, &root, &header_names, !config.keys.is_empty())?;
+        let problems = Problems::default();
+        let config = Self::read(Field::root(&document, &problems), environment);
+        problems.first().map_or(Ok(config), Err)
+    }
+
+    fn read(document: Field<'_>, environment: Environment<'_>) -> Self {
+        let root = document.object(&[SHARED_FIELDS.as_slice(), &service::FIELDS].concat());
+        let header_names = HeaderNames::read(&root);
+        let keys = root.get("keys").map(|field| keys::read(&field, environment)).unwrap_or_default();
+        let services = read_services(&root, &header_names, !keys.is_empty());
         let HeaderNames { cluster, endpoint, debug } = header_names;
-        Ok(Self { cluster_header: cluster, endpoint_header: endpoint, debug_header: debug, ..config })
+        Self { cluster_header: cluster, endpoint_header: endpoint, debug_header: debug, keys, services }
     }
 
     /// What works but is probably not meant, one sentence each.
@@ -163,56 +162,46 @@ fn abridged(elements: impl ExactSizeIterator<Item = String>, separator: &str) ->
     parts.join(separator)
 }
 
-fn read_services(
-    services: &mut Vec<Service>,
-    root: &Object<'_>,
-    header_names: &HeaderNames,
-    has_keys: bool,
-) -> config_reader::Result<()> {
+fn read_services(root: &Object<'_>, header_names: &HeaderNames, has_keys: bool) -> Vec<Service> {
     let Some(list) = root.get("services") else {
-        services.push(Service::read(root, header_names, has_keys)?);
-        return Ok(());
+        return vec![Service::read(root, header_names, has_keys)];
     };
     if let Some(field) = service::FIELDS.iter().find_map(|name| root.get(name)) {
-        return Err(field.error(&"given beside services", "services, or the fields of a single service"));
+        field.refuse(&"given beside services", "services, or the fields of a single service");
     }
-    let mut objects = Vec::new();
-    for field in list.list()? {
-        objects.push(field.object(&service::FIELDS)?);
-    }
+    let objects: Vec<Object<'_>> = list.list().map(|field| field.object(&service::FIELDS)).collect();
     if objects.is_empty() {
-        return Err(list.error(&"empty", "at least one service"));
+        list.refuse(&"empty", "at least one service");
     }
-    for object in &objects {
-        services.push(Service::read(object, header_names, has_keys)?);
-    }
-    check_across(&objects, services)
+    let services: Vec<_> =
+        objects.iter().map(|object| Service::read(object, header_names, has_keys)).collect();
+    check_across(root.problems(), &objects, &services);
+    services
 }
 
 /// What only several services together can get wrong.
-fn check_across(objects: &[Object<'_>], services: &[Service]) -> config_reader::Result<()> {
+fn check_across(problems: &Problems, objects: &[Object<'_>], services: &[Service]) {
     const OWN_COOKIE: &str = "a name of its own: in one browser they would overwrite each other's cookie";
-    let mut names = Claims::default();
-    let mut cookies = Claims::default();
-    let mut routes = Claims::default();
+    let mut names = Claims::new(problems);
+    let mut cookies = Claims::new(problems);
+    let mut routes = Claims::new(problems);
     let mut default: Option<Place<'_>> = None;
     for (object, service) in objects.iter().zip(services) {
-        names.claim(&service.name, &object.place_of("name"), "a name of its own")?;
+        names.claim(&service.name, &object.place_of("name"), "a name of its own");
         if let Some(cookie) = service.affinity.generated_cookie() {
             let affinity = object.place_of("sessionAffinity");
-            cookies.claim(&cookie.name, &affinity.field("cookie").field("name"), OWN_COOKIE)?;
+            cookies.claim(&cookie.name, &affinity.field("cookie").field("name"), OWN_COOKIE);
         }
         let routes_place = object.place_of("routes");
         if let Some(list) = &service.routes {
             for (index, route) in list.iter().enumerate() {
-                routes.claim(route, &routes_place.element(index), "each route in one service")?;
+                routes.claim(route, &routes_place.element(index), "each route in one service");
             }
         } else if let Some(first) = default.replace(routes_place) {
             let wrong = format_args!("missing, as is {first}");
-            return Err(object.field_error("routes", &wrong, "at most one service without routes"));
+            object.refuse_field("routes", &wrong, "at most one service without routes");
         }
     }
-    Ok(())
 }
 
 /// Whether a text may be a path, of a cookie or of a request.

@@ -1,20 +1,27 @@
 //! Names that each may be taken once.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use fnv::FnvBuildHasher;
 
-use super::error::{ConfigError, HIDDEN, Result};
+use super::error::{HIDDEN, Problems};
 use super::place::Place;
 use super::value::Quoted;
 
 /// Who took which name.
-#[derive(Debug, Default)]
-pub struct Claims {
+pub struct Claims<'a> {
+    problems: &'a Problems,
     taken: HashMap<Vec<u8>, String, FnvBuildHasher>,
 }
 
-impl Claims {
+impl<'a> Claims<'a> {
+    /// No name is taken.
+    #[must_use]
+    pub fn new(problems: &'a Problems) -> Self {
+        Self { problems, taken: HashMap::default() }
+    }
+
     /// Notes that a name is taken here. Returns where it was taken before, if it was.
     #[inline(never)]
     pub fn take(&mut self, name: &[u8], place: &Place<'_>) -> Option<String> {
@@ -22,21 +29,12 @@ impl Claims {
     }
 
     /// Notes that a name is taken here, where it must not have been taken before.
-    ///
-    /// # Errors
-    /// It was.
     #[inline(never)]
-    pub fn claim(&mut self, name: &str, place: &Place<'_>, allowed: &str) -> Result<()> {
-        match self.take(name.as_bytes(), place) {
-            Some(first) => {
-                let wrong = format_args!("duplicate of {first}");
-                Err(if place.is_secret() {
-                    ConfigError::new(place, &wrong, allowed, &HIDDEN)
-                } else {
-                    ConfigError::new(place, &wrong, allowed, &Quoted(name))
-                })
-            }
-            None => Ok(()),
+    pub fn claim(&mut self, name: &str, place: &Place<'_>, allowed: &str) {
+        if let Some(first) = self.take(name.as_bytes(), place) {
+            let wrong = format_args!("duplicate of {first}");
+            let given: &dyn fmt::Display = if place.is_secret() { &HIDDEN } else { &Quoted(name) };
+            self.problems.add(place, &wrong, allowed, given);
         }
     }
 }

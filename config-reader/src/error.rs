@@ -1,5 +1,6 @@
-//! The one error: where, what is wrong, what is allowed, what was given.
+//! Errors: where, what is wrong, what is allowed, what was given.
 
+use std::cell::Cell;
 use std::fmt;
 
 use super::place::Place;
@@ -22,9 +23,6 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// What reading comes to. The box keeps the many places that hand an error on small.
-pub type Result<T> = std::result::Result<T, Box<ConfigError>>;
-
 /// Stands for what was given where it is secret.
 pub const HIDDEN: &str = "(not shown)";
 
@@ -33,30 +31,47 @@ impl ConfigError {
     #[cold]
     #[inline(never)]
     #[must_use]
-    pub fn new(
-        place: &Place<'_>,
-        wrong: &dyn fmt::Display,
-        allowed: &str,
-        given: &dyn fmt::Display,
-    ) -> Box<Self> {
+    pub fn new(place: &Place<'_>, wrong: &dyn fmt::Display, allowed: &str, given: &dyn fmt::Display) -> Self {
         let problem = format!("{wrong}; allowed: {allowed}; given: {given}");
-        Box::new(Self { path: place.to_string(), problem })
+        Self { path: place.to_string(), problem }
+    }
+}
+
+/// What is wrong with a document. After an error reading goes on with what stands for a field that is left out; of all
+/// errors the first counts.
+#[derive(Default)]
+pub struct Problems(Cell<Option<ConfigError>>);
+
+impl Problems {
+    /// The first error, if there is any.
+    #[must_use]
+    pub fn first(self) -> Option<ConfigError> {
+        self.0.into_inner()
     }
 
-    /// The error about a value, or about there being none. What was given is left out where it is secret.
+    /// Notes an error.
     #[cold]
     #[inline(never)]
-    #[must_use]
-    pub fn about(
+    pub fn add(&self, place: &Place<'_>, wrong: &dyn fmt::Display, allowed: &str, given: &dyn fmt::Display) {
+        let first = self.0.take();
+        self.0.set(first.or_else(|| Some(ConfigError::new(place, wrong, allowed, given))));
+    }
+
+    /// Notes an error about a value, or about there being none. What was given is left out where it is secret.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn add_about(
+        &self,
         place: &Place<'_>,
         wrong: &dyn fmt::Display,
         allowed: &str,
         value: Option<&Value>,
-    ) -> Box<Self> {
-        match value {
-            Some(_) if place.is_secret() => Self::new(place, wrong, allowed, &HIDDEN),
-            Some(value) => Self::new(place, wrong, allowed, value),
-            None => Self::new(place, wrong, allowed, &"nothing"),
-        }
+    ) {
+        let given: &dyn fmt::Display = match value {
+            Some(_) if place.is_secret() => &HIDDEN,
+            Some(value) => value,
+            None => &"nothing",
+        };
+        self.add(place, wrong, allowed, given);
     }
 }

@@ -1,6 +1,6 @@
 //! `sessionAffinity`: which kind, and what goes with it.
 
-use config_reader::{ConfigError, Field, Object, Result};
+use config_reader::{Field, Object};
 
 use super::headers::HeaderNames;
 use crate::client_ip::Prefixes;
@@ -161,29 +161,33 @@ impl Written {
         }
     }
 
-    /// Reads the object, over what a service without one has.
-    pub fn read(&mut self, field: Field<'_>, header_names: &HeaderNames) -> Result<()> {
-        let object = field.object(&FIELDS)?;
+    /// Reads the object.
+    pub fn read(field: Field<'_>, header_names: &HeaderNames) -> Self {
+        let object = field.object(&FIELDS);
         let words = AffinityType::ALL.map(AffinityType::name);
-        let word = object.required("affinityType", &words.join(", "))?.word(&words)?;
-        self.affinity_type = AffinityType::ALL.get(word).copied().unwrap_or(AffinityType::None);
-        self.life.ttl_sec = object.integer("affinityCookieTtlSec", 0, &(0..=MAX_TTL_SEC))?;
-        self.life.idle_timeout_sec = object.integer("idleTimeoutSec", 0, &(0..=MAX_TTL_SEC))?;
-        if let Some(field) = object.get("cookie") {
-            super::cookie::read(&mut self.cookie, field)?;
-        }
-        if let Some(field) = object.get("clientIp") {
-            self.prefixes = read_prefixes(field)?;
-        }
-        if let Some(field) = object.get("header") {
-            let object = field.object(&["name"])?;
-            self.header = header_names.read_other(&object.required("name", "a header name")?)?;
-        }
-        self.check(&object)
+        let word = object.required("affinityType", &words.join(", ")).map(|field| field.word(&words));
+        let affinity_type = word.and_then(|index| AffinityType::ALL.get(index).copied());
+        let header = |field: Field<'_>| {
+            let object = field.object(&["name"]);
+            let name = object.required("name", "a header name");
+            name.map(|name| header_names.read_other(&name))
+        };
+        let written = Self {
+            affinity_type: affinity_type.unwrap_or(AffinityType::None),
+            life: Life {
+                ttl_sec: object.integer("affinityCookieTtlSec", 0, &(0..=MAX_TTL_SEC)),
+                idle_timeout_sec: object.integer("idleTimeoutSec", 0, &(0..=MAX_TTL_SEC)),
+            },
+            cookie: object.get("cookie").map(super::cookie::read).unwrap_or_default(),
+            prefixes: object.get("clientIp").map(read_prefixes).unwrap_or_default(),
+            header: object.get("header").and_then(header).unwrap_or_default(),
+        };
+        written.check(&object);
+        written
     }
 
     /// What goes with which type.
-    fn check(&self, object: &Object<'_>) -> Result<()> {
+    fn check(&self, object: &Object<'_>) {
         use AffinityType as T;
         let this = self.affinity_type;
         let with_header = [T::HeaderField, T::GeneratedHeader, T::HeaderEnvelope];
@@ -202,19 +206,18 @@ impl Written {
             if set && !types.contains(&this) {
                 let types = types.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
                 let wrong = format_args!("has no effect with affinityType {}", this.name());
-                return Err(object.field_error(name, &wrong, &format!("only with {types}")));
+                object.refuse_field(name, &wrong, &format!("only with {types}"));
             }
         }
         if with_header.contains(&this) {
-            object.required("header", "an object with the header's name")?;
+            object.required("header", "an object with the header's name");
         }
         if this == T::HttpCookie && self.cookie.hide_from_upstream {
             let cookie = object.place_of("cookie");
             let wrong = &"has no effect with affinityType HTTP_COOKIE: the application owns the cookie";
             let allowed = "only with GENERATED_COOKIE";
-            return Err(ConfigError::new(&cookie.field("hideFromUpstream"), wrong, allowed, &"true"));
+            object.problems().add(&cookie.field("hideFromUpstream"), wrong, allowed, &"true");
         }
-        Ok(())
     }
 
     /// Whether there is a TTL that does nothing.
@@ -237,10 +240,10 @@ impl Written {
     }
 }
 
-fn read_prefixes(field: Field<'_>) -> Result<Prefixes> {
-    let object = field.object(&["ipv4PrefixLen", "ipv6PrefixLen"])?;
-    Ok(Prefixes {
-        ipv4: object.integer("ipv4PrefixLen", 32, &(0..=32))?,
-        ipv6: object.integer("ipv6PrefixLen", 128, &(0..=128))?,
-    })
+fn read_prefixes(field: Field<'_>) -> Prefixes {
+    let object = field.object(&["ipv4PrefixLen", "ipv6PrefixLen"]);
+    Prefixes {
+        ipv4: object.integer("ipv4PrefixLen", 32, &(0..=32)),
+        ipv6: object.integer("ipv6PrefixLen", 128, &(0..=128)),
+    }
 }

@@ -1,7 +1,7 @@
 //! `sessionAffinity.cookie`, with the rules that browsers enforce (draft-ietf-httpbis-rfc6265bis): a cookie they
 //! would drop is refused here, where someone reads the error.
 
-use config_reader::{Field, Result};
+use config_reader::Field;
 
 use super::headers::is_token;
 use crate::cookie::{Cookie, SameSite, Secure};
@@ -9,40 +9,41 @@ use crate::cookie::{Cookie, SameSite, Secure};
 const FIELDS: [&str; 8] =
     ["name", "path", "domain", "secure", "httpOnly", "sameSite", "partitioned", "hideFromUpstream"];
 
-/// Reads the object, over the defaults.
-pub fn read(cookie: &mut Cookie, field: Field<'_>) -> Result<()> {
-    let object = field.object(&FIELDS)?;
+/// Reads the object; what it leaves out has its default.
+pub fn read(field: Field<'_>) -> Cookie {
+    let object = field.object(&FIELDS);
+    let mut cookie = Cookie::default();
     let allowed = "a cookie name (RFC 6265 token, at most 128 bytes)";
-    if let Some(name) = object.string("name", is_cookie_name, allowed)? {
+    if let Some(name) = object.string("name", is_cookie_name, allowed) {
         name.clone_into(&mut cookie.name);
     }
     let allowed = "a path that starts with / (visible ASCII without ; ? and #, at most 1024 bytes)";
-    if let Some(path) = object.string("path", is_path, allowed)? {
+    if let Some(path) = object.string("path", is_path, allowed) {
         path.clone_into(&mut cookie.path);
     }
     let allowed = "a host name such as example.com, without a leading dot";
-    cookie.domain = object.string("domain", is_host_name, allowed)?.map(str::to_owned);
-    cookie.secure = match object.word("secure", &["AUTO", "ALWAYS", "NEVER"])? {
+    cookie.domain = object.string("domain", is_host_name, allowed).map(str::to_owned);
+    cookie.secure = match object.word("secure", &["AUTO", "ALWAYS", "NEVER"]) {
         1 => Secure::Always,
         2 => Secure::Never,
         _ => Secure::Auto,
     };
-    cookie.http_only = object.boolean("httpOnly", true)?;
-    cookie.same_site = match object.word("sameSite", &["LAX", "STRICT", "NONE", "UNSET"])? {
+    cookie.http_only = object.boolean("httpOnly", true);
+    cookie.same_site = match object.word("sameSite", &["LAX", "STRICT", "NONE", "UNSET"]) {
         1 => SameSite::Strict,
         2 => SameSite::None,
         3 => SameSite::Unset,
         _ => SameSite::Lax,
     };
-    cookie.partitioned = object.boolean("partitioned", false)?;
-    cookie.hide_from_upstream = object.boolean("hideFromUpstream", false)?;
-    match BROWSER_RULES.iter().find(|rule| (rule.applies)(cookie) && !(rule.holds)(cookie)) {
-        Some(BrowserRule { because, field, allowed, .. }) => {
+    cookie.partitioned = object.boolean("partitioned", false);
+    cookie.hide_from_upstream = object.boolean("hideFromUpstream", false);
+    for BrowserRule { because, applies, field, allowed, holds } in BROWSER_RULES {
+        if applies(&cookie) && !holds(&cookie) {
             let wrong = format_args!("browsers drop a cookie with {because} unless this is {allowed}");
-            Err(object.field_error(field, &wrong, allowed))
+            object.refuse_field(field, &wrong, allowed);
         }
-        None => Ok(()),
     }
+    cookie
 }
 
 fn is_cookie_name(text: &str) -> bool {

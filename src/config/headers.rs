@@ -1,6 +1,6 @@
 //! Names of headers: the ones the filter keeps for itself, and what a header's name may be.
 
-use config_reader::{ConfigError, Field, Object, Result};
+use config_reader::{Field, Object};
 
 /// The headers named beside the services, all in lower case.
 #[derive(Debug)]
@@ -41,65 +41,55 @@ const RESERVED: [&str; 13] = [
 
 impl HeaderNames {
     /// Reads them off the top level, and sees that they differ.
-    pub fn read(root: &Object<'_>) -> Result<Self> {
-        let mut names =
-            Self { cluster: DEFAULT_CLUSTER.to_owned(), endpoint: DEFAULT_ENDPOINT.to_owned(), debug: None };
-        names.read_over(root)?;
-        Ok(names)
-    }
-
-    fn read_over(&mut self, root: &Object<'_>) -> Result<()> {
-        if let Some(field) = root.get("clusterHeader") {
-            self.cluster = read_name(&field)?;
-        }
-        if let Some(field) = root.get("endpointHeader") {
-            self.endpoint = read_name(&field)?;
-        }
-        if let Some(field) = root.get("debugHeader") {
-            self.debug = Some(read_name(&field)?);
-        }
-        let debug = self.debug.as_deref();
+    pub fn read(root: &Object<'_>) -> Self {
+        let read = |name| root.get(name).map(|field| read_name(&field));
+        let names = Self {
+            cluster: read("clusterHeader").unwrap_or_else(|| DEFAULT_CLUSTER.to_owned()),
+            endpoint: read("endpointHeader").unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned()),
+            debug: read("debugHeader"),
+        };
+        let debug = names.debug.as_deref();
         let pairs = [
-            ("endpointHeader", "clusterHeader", self.endpoint == self.cluster),
-            ("debugHeader", "clusterHeader", debug == Some(self.cluster.as_str())),
-            ("debugHeader", "endpointHeader", debug == Some(self.endpoint.as_str())),
+            ("endpointHeader", "clusterHeader", names.endpoint == names.cluster),
+            ("debugHeader", "clusterHeader", debug == Some(names.cluster.as_str())),
+            ("debugHeader", "endpointHeader", debug == Some(names.endpoint.as_str())),
         ];
         for (one, other, equal) in pairs {
             if !equal {
                 continue;
             }
             // Of two equal names at most one is a default, which nobody wrote and nobody can look up here.
-            return Err(match (root.get(one), root.get(other)) {
+            match (root.get(one), root.get(other)) {
                 (Some(field), Some(_)) => clash(&field, other, ""),
                 (Some(field), None) => clash(&field, other, " (its default)"),
                 (None, Some(field)) => clash(&field, one, " (its default)"),
-                (None, None) => continue,
-            });
+                (None, None) => {}
+            }
         }
-        Ok(())
+        names
     }
 
     /// Reads the name of a header that belongs to one service.
-    pub fn read_other(&self, field: &Field<'_>) -> Result<String> {
-        let name = read_name(field)?;
+    pub fn read_other(&self, field: &Field<'_>) -> String {
+        let name = read_name(field);
         let taken = [
             ("clusterHeader", Some(&self.cluster)),
             ("endpointHeader", Some(&self.endpoint)),
             ("debugHeader", self.debug.as_ref()),
         ];
-        match taken.into_iter().find(|(_, taken)| *taken == Some(&name)) {
-            Some((other, _)) => Err(clash(field, other, "")),
-            None => Ok(name),
+        if let Some((other, _)) = taken.into_iter().find(|(_, taken)| *taken == Some(&name)) {
+            clash(field, other, "");
         }
+        name
     }
 }
 
-fn clash(field: &Field<'_>, other: &str, remark: &str) -> Box<ConfigError> {
-    field.error(&format_args!("the same name as {other}{remark}"), "a name of its own")
+fn clash(field: &Field<'_>, other: &str, remark: &str) {
+    field.refuse(&format_args!("the same name as {other}{remark}"), "a name of its own");
 }
 
-fn read_name(field: &Field<'_>) -> Result<String> {
-    Ok(field.string(is_header_name, ALLOWED)?.to_ascii_lowercase())
+fn read_name(field: &Field<'_>) -> String {
+    field.string(is_header_name, ALLOWED).unwrap_or_default().to_ascii_lowercase()
 }
 
 fn is_header_name(text: &str) -> bool {

@@ -1,7 +1,7 @@
 //! `keys`: secrets, inline or from the environment. No error says what was given.
 
 use base64ct::{Base64, Encoding};
-use config_reader::{Claims, Field, Result};
+use config_reader::{Claims, Field};
 
 use super::Environment;
 use crate::keys::Key;
@@ -11,31 +11,37 @@ const SECRET: &str = "at least 32 bytes as base64 with padding (for example from
 const MIN_SECRET_LEN: usize = 32;
 
 /// Reads the list.
-pub fn read(keys: &mut Vec<Key>, field: &Field<'_>, environment: Environment<'_>) -> Result<()> {
-    let elements = field.list()?;
+pub fn read(field: &Field<'_>, environment: Environment<'_>) -> Vec<Key> {
+    let mut ids = Claims::new(field.problems());
+    let elements = field.list();
     if elements.len() == 0 {
-        return Err(field.error(&"empty", "at least one key, or no keys at all"));
+        field.refuse(&"empty", "at least one key, or no keys at all");
     }
-    let mut ids = Claims::default();
-    for element in elements {
-        let object = element.object(&["id", "secret", "env"])?;
-        let id_field = object.required("id", ID)?;
-        let id = id_field.string(is_id, ID)?;
-        ids.claim(id, id_field.place(), "each id once")?;
-        let secret = match (object.get("secret"), object.get("env")) {
-            (Some(field), None) => decode(&field, field.string(|_| true, SECRET)?, "")?,
-            (None, Some(field)) => {
-                let name = field.string(|name| !name.is_empty(), "the name of a variable")?;
-                let allowed = "a variable that vm_config.environment_variables hands to the VM";
-                let value = environment(name).ok_or_else(|| field.error(&"not set", allowed))?;
-                decode(&field, &value, "the variable's value is ")?
-            }
-            (Some(_), Some(_)) => return Err(object.error(&"both secret and env given", "one of them")),
-            (None, None) => return Err(object.error(&"neither secret nor env given", "one of them")),
-        };
-        keys.push(Key::new(id.to_owned(), &secret));
-    }
-    Ok(())
+    elements.filter_map(|element| read_key(element, environment, &mut ids)).collect()
+}
+
+fn read_key(element: Field<'_>, environment: Environment<'_>, ids: &mut Claims<'_>) -> Option<Key> {
+    let object = element.object(&["id", "secret", "env"]);
+    let id_field = object.required("id", ID)?;
+    let id = id_field.string(is_id, ID)?;
+    ids.claim(id, id_field.place(), "each id once");
+    let secret = match (object.get("secret"), object.get("env")) {
+        (Some(field), None) => decode(&field, field.string(|_| true, SECRET)?, "")?,
+        (None, Some(field)) => {
+            let name = field.string(|name| !name.is_empty(), "the name of a variable")?;
+            let Some(value) = environment(name) else {
+                field.refuse(&"not set", "a variable that vm_config.environment_variables hands to the VM");
+                return None;
+            };
+            decode(&field, &value, "the variable's value is ")?
+        }
+        (secret, _) => {
+            let given = if secret.is_some() { "both secret and env" } else { "neither secret nor env" };
+            object.refuse(&format_args!("{given} given"), "one of them");
+            return None;
+        }
+    };
+    Some(Key::new(id.to_owned(), &secret))
 }
 
 fn is_id(text: &str) -> bool {
@@ -43,11 +49,12 @@ fn is_id(text: &str) -> bool {
 }
 
 /// `what` says what is wrong where that is not the field itself.
-fn decode(field: &Field<'_>, text: &str, what: &str) -> Result<Vec<u8>> {
+fn decode(field: &Field<'_>, text: &str, what: &str) -> Option<Vec<u8>> {
     let wrong = match Base64::decode_vec(text) {
-        Ok(bytes) if bytes.len() >= MIN_SECRET_LEN => return Ok(bytes),
+        Ok(bytes) if bytes.len() >= MIN_SECRET_LEN => return Some(bytes),
         Ok(_) => "too short",
         Err(_) => "not base64",
     };
-    Err(field.error(&format_args!("{what}{wrong}"), SECRET))
+    field.refuse(&format_args!("{what}{wrong}"), SECRET);
+    None
 }

@@ -1,6 +1,6 @@
 //! A service: its routes, its affinity, its backends.
 
-use config_reader::{Claims, ConfigError, Field, Object, Result};
+use config_reader::{Claims, Field, Object};
 
 use super::affinity::{Affinity, AffinityType, Written};
 use super::detection::{HealthCheck, OutlierDetection};
@@ -83,61 +83,37 @@ const CLUSTER: &str = "the name of an Envoy cluster (visible ASCII, 1 to 256 byt
 
 impl Service {
     /// Reads a service from its object, or from the top level.
-    pub(super) fn read(object: &Object<'_>, header_names: &HeaderNames, has_keys: bool) -> Result<Self> {
-        // It stands in one place, so that none of the many ways out has much to clean up.
-        let mut service = Self {
-            name: String::new(),
-            routes: None,
-            affinity: Affinity::None,
-            pin: Pin::Cluster,
-            backends: Vec::new(),
-            on_unavailable: OnUnavailable::Repin,
-            outlier_detection: OutlierDetection::default(),
-            health_check: None,
-            has_idle_ttl: false,
+    pub(super) fn read(object: &Object<'_>, header_names: &HeaderNames, has_keys: bool) -> Self {
+        let name = object.string("name", is_name, "[A-Za-z0-9_-]{1,64}").unwrap_or("default");
+        let routes = object.get("routes").map(|field| read_routes(&field));
+        let written = match object.get("sessionAffinity") {
+            Some(field) => Written::read(field, header_names),
+            None => Written::none(),
         };
-        let mut affinity = Written::none();
-        service.read_over(&mut affinity, object, header_names, has_keys)?;
-        service.has_idle_ttl = affinity.has_idle_ttl();
-        service.affinity = affinity.into_affinity();
-        Ok(service)
-    }
-
-    fn read_over(
-        &mut self,
-        affinity: &mut Written,
-        object: &Object<'_>,
-        header_names: &HeaderNames,
-        has_keys: bool,
-    ) -> Result<()> {
-        let name = object.string("name", is_name, "[A-Za-z0-9_-]{1,64}")?;
-        name.unwrap_or("default").clone_into(&mut self.name);
-        if let Some(field) = object.get("routes") {
-            read_routes(self.routes.insert(Vec::new()), &field)?;
-        }
-        if let Some(field) = object.get("sessionAffinity") {
-            affinity.read(field, header_names)?;
-        }
-        self.pin = match object.word("pin", &["CLUSTER", "ENDPOINT", "CLUSTER_AND_ENDPOINT"])? {
+        let pin = match object.word("pin", &["CLUSTER", "ENDPOINT", "CLUSTER_AND_ENDPOINT"]) {
             1 => Pin::Endpoint,
             2 => Pin::ClusterAndEndpoint,
             _ => Pin::Cluster,
         };
-        if let Some(field) = object.get("backends") {
-            read_backends(&mut self.backends, &field)?;
+        let backends = object.get("backends").map(|field| read_backends(&field));
+        let on_unavailable = read_on_unavailable(object, written.affinity_type);
+        let outlier_detection = object.get("outlierDetection").map(OutlierDetection::read);
+        let health_check = object.get("healthCheck").map(HealthCheck::read);
+        check_pin(object, pin, written.affinity_type, has_keys);
+        if pin != Pin::Endpoint {
+            object.required("backends", BACKENDS);
         }
-        self.on_unavailable = read_on_unavailable(object, affinity.affinity_type)?;
-        if let Some(field) = object.get("outlierDetection") {
-            self.outlier_detection = OutlierDetection::read(field)?;
+        Self {
+            name: name.to_owned(),
+            routes,
+            has_idle_ttl: written.has_idle_ttl(),
+            affinity: written.into_affinity(),
+            pin,
+            backends: backends.unwrap_or_default(),
+            on_unavailable,
+            outlier_detection: outlier_detection.unwrap_or_default(),
+            health_check,
         }
-        if let Some(field) = object.get("healthCheck") {
-            self.health_check = Some(HealthCheck::read(field)?);
-        }
-        check_pin(object, self.pin, affinity.affinity_type, has_keys)?;
-        if self.pin != Pin::Endpoint {
-            object.required("backends", BACKENDS)?;
-        }
-        Ok(())
     }
 }
 
@@ -151,94 +127,97 @@ fn is_cluster(text: &str) -> bool {
     (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn read_routes(routes: &mut Vec<String>, field: &Field<'_>) -> Result<()> {
-    let mut known = Claims::default();
-    for element in field.list()? {
-        let route = element.string(|text| !text.is_empty(), "the name of an Envoy route")?;
-        known.claim(route, element.place(), "each route once")?;
-        routes.push(route.to_owned());
+fn read_routes(field: &Field<'_>) -> Vec<String> {
+    let mut routes = Vec::new();
+    let mut known = Claims::new(field.problems());
+    for element in field.list() {
+        if let Some(route) = element.string(|text| !text.is_empty(), "the name of an Envoy route") {
+            known.claim(route, element.place(), "each route once");
+            routes.push(route.to_owned());
+        }
     }
     if routes.is_empty() {
-        return Err(field.error(&"empty", "at least one route, or no routes at all for every other route"));
+        field.refuse(&"empty", "at least one route, or no routes at all for every other route");
     }
-    Ok(())
+    routes
 }
 
-fn read_backends(backends: &mut Vec<(String, u32)>, field: &Field<'_>) -> Result<()> {
-    let mut names = Claims::default();
-    let mut ids = Claims::default();
-    for element in field.list()? {
+fn read_backends(field: &Field<'_>) -> Vec<(String, u32)> {
+    let mut backends = Vec::new();
+    let mut names = Claims::new(field.problems());
+    let mut ids = Claims::new(field.problems());
+    for element in field.list() {
         let object;
         let (cluster_field, weight) = if element.is_string() {
-            (element, 1)
+            (Some(element), 1)
         } else if element.is_object() {
-            object = element.object(&["cluster", "weight"])?;
-            let weight = object.integer("weight", 1, &(0..=1000))?;
-            (object.required("cluster", CLUSTER)?, weight)
+            object = element.object(&["cluster", "weight"]);
+            let weight = object.integer("weight", 1, &(0..=1000));
+            (object.required("cluster", CLUSTER), weight)
         } else {
-            return Err(element.error(&"wrong type", "a cluster's name, or an object of cluster and weight"));
+            element.refuse(&"wrong type", "a cluster's name, or an object of cluster and weight");
+            continue;
         };
-        let cluster = cluster_field.string(is_cluster, CLUSTER)?;
+        let Some(cluster_field) = cluster_field else {
+            continue;
+        };
+        let cluster = cluster_field.string(is_cluster, CLUSTER).unwrap_or_default();
         let place = cluster_field.place();
-        names.claim(cluster, place, ONCE)?;
+        names.claim(cluster, place, ONCE);
         if let Some(first) = ids.take(&BackendId::of(cluster).to_bits().to_be_bytes(), place) {
-            let wrong = format_args!("by its hash the same backend as {first}");
-            return Err(cluster_field.error(&wrong, ONCE));
+            cluster_field.refuse(&format_args!("by its hash the same backend as {first}"), ONCE);
         }
         backends.push((cluster.to_owned(), weight));
     }
     if backends.is_empty() {
-        return Err(field.error(&"empty", "at least one backend"));
+        field.refuse(&"empty", "at least one backend");
     }
     if backends.iter().all(|(_, weight)| *weight == 0) {
-        return Err(field.error(&"every weight is 0", "at least one weight from 1 to 1000"));
+        field.refuse(&"every weight is 0", "at least one weight from 1 to 1000");
     }
-    Ok(())
+    backends
 }
 
-fn read_on_unavailable(object: &Object<'_>, kind: AffinityType) -> Result<OnUnavailable> {
-    let status = object.integer("rejectStatus", 503, &(400..=599))?;
-    let reject = object.word("onUnavailable", &["REPIN", "REJECT"])? == 1;
+fn read_on_unavailable(object: &Object<'_>, kind: AffinityType) -> OnUnavailable {
+    let status = object.integer("rejectStatus", 503, &(400..=599));
+    let reject = object.word("onUnavailable", &["REPIN", "REJECT"]) == 1;
     if !reject {
-        return match object.get("rejectStatus") {
-            Some(field) => {
-                Err(field.error(&"has no effect without onUnavailable REJECT", "only with REJECT"))
-            }
-            None => Ok(OnUnavailable::Repin),
-        };
+        if let Some(field) = object.get("rejectStatus") {
+            field.refuse(&"has no effect without onUnavailable REJECT", "only with REJECT");
+        }
+        return OnUnavailable::Repin;
     }
     if !kind.has_token() {
         let allowed = "REPIN, or REJECT with GENERATED_COOKIE, GENERATED_HEADER, HEADER_ENVELOPE";
-        return Err(carries_no_token(object, "onUnavailable", kind, allowed));
+        refuse_without_token(object, "onUnavailable", kind, allowed);
     }
-    Ok(OnUnavailable::Reject(status))
+    OnUnavailable::Reject(status)
 }
 
 /// What a pin needs and excludes.
-fn check_pin(object: &Object<'_>, pin: Pin, kind: AffinityType, has_keys: bool) -> Result<()> {
+fn check_pin(object: &Object<'_>, pin: Pin, kind: AffinityType, has_keys: bool) {
     if pin == Pin::Cluster {
-        return Ok(());
+        return;
     }
     if !kind.has_token() {
         let allowed = "CLUSTER; for endpoints, the hash policies of Envoy's own routes";
-        return Err(carries_no_token(object, "pin", kind, allowed));
+        refuse_without_token(object, "pin", kind, allowed);
     }
     if !has_keys {
         let wrong = &"needs keys: the token holds an address";
-        return Err(object.field_error("pin", wrong, "CLUSTER, or this with keys"));
+        object.refuse_field("pin", wrong, "CLUSTER, or this with keys");
     }
     if pin == Pin::Endpoint {
         for name in ["backends", "outlierDetection", "healthCheck"] {
             if let Some(field) = object.get(name) {
                 let allowed = "left out; the route's own cluster has the endpoints, and Envoy their health";
-                return Err(field.error(&"has no effect with pin ENDPOINT", allowed));
+                field.refuse(&"has no effect with pin ENDPOINT", allowed);
             }
         }
     }
-    Ok(())
 }
 
-fn carries_no_token(object: &Object<'_>, name: &str, kind: AffinityType, allowed: &str) -> Box<ConfigError> {
+fn refuse_without_token(object: &Object<'_>, name: &str, kind: AffinityType, allowed: &str) {
     let wrong = format_args!("cannot work with affinityType {}, which carries no token", kind.name());
-    object.field_error(name, &wrong, allowed)
+    object.refuse_field(name, &wrong, allowed);
 }
