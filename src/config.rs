@@ -19,7 +19,7 @@ mod service;
 
 pub use affinity::Affinity;
 pub use config_reader::ConfigError;
-use config_reader::{Claims, Field, Object, Place, Problems, Value};
+use config_reader::{Claims, Field, Object, Place, Problems, Value, joined};
 pub use detection::{HealthCheck, OutlierDetection};
 pub use service::{OnUnavailable, Pin, Service};
 
@@ -145,7 +145,7 @@ impl Config {
         let services = abridged(services, "; ");
         let keys = match self.keys.as_slice() {
             [] => "none".to_owned(),
-            keys => keys.iter().map(Key::id).collect::<Vec<_>>().join(", "),
+            keys => joined(&keys.iter().map(Key::id).collect::<Vec<_>>(), ", "),
         };
         format!("{services}; keys: {keys}")
     }
@@ -159,7 +159,7 @@ fn abridged(elements: impl ExactSizeIterator<Item = String>, separator: &str) ->
     if more > 0 {
         parts.push(format!("and {more} more"));
     }
-    parts.join(separator)
+    joined(&parts.iter().map(String::as_str).collect::<Vec<_>>(), separator)
 }
 
 fn read_services(root: &Object<'_>, header_names: &HeaderNames, has_keys: bool) -> Vec<Service> {

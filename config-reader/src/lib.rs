@@ -17,4 +17,4 @@ pub use claims::Claims;
 pub use error::{ConfigError, Problems};
 pub use object::{Field, Object};
 pub use place::Place;
-pub use value::{Quoted, Value};
+pub use value::{Quoted, Value, joined};

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::error::{HIDDEN, Problems};
 use super::place::Place;
-use super::value::{Quoted, Value};
+use super::value::{Quoted, Value, joined};
 
 /// A value and its place.
 #[derive(Clone, Copy)]
@@ -138,7 +138,7 @@ impl<'a> Field<'a> {
             }
             _ => "wrong type",
         };
-        self.refuse(&wrong, &words.join(", "));
+        self.refuse(&wrong, &joined(words, ", "));
         0
     }
 }
@@ -245,6 +245,7 @@ impl<'a> Object<'a> {
         let place = if short && word { self.place_of(name) } else { here };
         let shown = short && (word || !below_keys);
         let given: &dyn fmt::Display = if shown { &Quoted(name) } else { &HIDDEN };
-        self.problems().add(&place, &"unknown field", &allowed.join(", "), given);
+        let allowed = joined(allowed, ", ");
+        self.problems().add(&place, &"unknown field", &allowed, given);
     }
 }

@@ -105,3 +105,17 @@ impl fmt::Display for Quoted<'_> {
         }
     }
 }
+
+/// Texts with a separator between them. (The standard library's own ways are copied for each type and separator.)
+#[inline(never)]
+#[must_use]
+pub fn joined(texts: &[&str], separator: &str) -> String {
+    let mut all = String::new();
+    for text in texts {
+        if !all.is_empty() {
+            all.push_str(separator);
+        }
+        all.push_str(text);
+    }
+    all
+}

@@ -1,6 +1,6 @@
 //! `sessionAffinity`: which kind, and what goes with it.
 
-use config_reader::{Field, Object};
+use config_reader::{Field, Object, joined};
 
 use super::headers::HeaderNames;
 use crate::client_ip::Prefixes;
@@ -165,7 +165,8 @@ impl Written {
     pub fn read(field: Field<'_>, header_names: &HeaderNames) -> Self {
         let object = field.object(&FIELDS);
         let words = AffinityType::ALL.map(AffinityType::name);
-        let word = object.required("affinityType", &words.join(", ")).map(|field| field.word(&words));
+        let allowed = joined(&words, ", ");
+        let word = object.required("affinityType", &allowed).map(|field| field.word(&words));
         let affinity_type = word.and_then(|index| AffinityType::ALL.get(index).copied());
         let header = |field: Field<'_>| {
             let object = field.object(&["name"]);
@@ -204,9 +205,9 @@ impl Written {
         ];
         for (name, set, types) in companions {
             if set && !types.contains(&this) {
-                let types = types.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
+                let types: Vec<_> = types.iter().map(|kind| kind.name()).collect();
                 let wrong = format_args!("has no effect with affinityType {}", this.name());
-                object.refuse_field(name, &wrong, &format!("only with {types}"));
+                object.refuse_field(name, &wrong, &format!("only with {}", joined(&types, ", ")));
             }
         }
         if with_header.contains(&this) {
