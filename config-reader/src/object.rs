@@ -160,6 +160,7 @@ impl<'a> Object<'a> {
 
     /// A field that must be there.
     #[inline(never)]
+    #[expect(clippy::must_use_candidate, reason = "some ask for the error alone")]
     pub fn required(&'a self, name: &'a str, allowed: &str) -> Option<Field<'a>> {
         let field = self.get(name);
         if field.is_none() {
