@@ -410,19 +410,19 @@ pub fn environment_variable(name: &str) -> Option<String> {
 /// All environment variables, each as `NAME=value` and a NUL.
 #[cfg(target_arch = "wasm32")]
 fn environment() -> Vec<u8> {
-    // SAFETY: the host fills the two buffers, whose sizes it named itself, with pointers into the second and
-    // with lines that end in NUL. The pointers are not followed.
-    unsafe {
-        let Ok((count, size)) = wasi::environ_sizes_get() else {
-            return Vec::new();
-        };
-        let mut pointers = vec![null_mut(); count];
-        let mut block = vec![0_u8; size];
-        if wasi::environ_get(pointers.as_mut_ptr(), block.as_mut_ptr()).is_err() {
-            return Vec::new();
-        }
-        block
+    use wasi::wasi_snapshot_preview1::{environ_get, environ_sizes_get};
+    let (mut count, mut size) = (0_usize, 0_usize);
+    // SAFETY: the host writes the two sizes. Should it write none, there is nothing.
+    let status = unsafe { environ_sizes_get((&raw mut count) as i32, (&raw mut size) as i32) };
+    if status != 0 || size == 0 {
+        return Vec::new();
     }
+    let mut pointers: Vec<*mut u8> = vec![null_mut(); count];
+    let mut block = vec![0_u8; size];
+    // SAFETY: the host fills the two buffers, whose sizes it named itself, with pointers into the second and with lines
+    // that end in NUL. The pointers are not followed.
+    let status = unsafe { environ_get(pointers.as_mut_ptr() as i32, block.as_mut_ptr() as i32) };
+    if status == 0 { block } else { Vec::new() }
 }
 
 #[cfg(not(target_arch = "wasm32"))]
