@@ -249,6 +249,7 @@ impl Service {
     }
 
     /// A living session: to its backend, or where it goes in its stead.
+    #[inline]
     fn resume<'a>(
         &'a self,
         session: Session,

@@ -63,6 +63,9 @@ impl Hasher for IdHasher {
     }
 }
 
+/// The place of each backend in a list.
+pub type Places = HashMap<BackendId, usize, BuildHasherDefault<IdHasher>>;
+
 /// A set of backends.
 pub type BackendSet = HashSet<BackendId, BuildHasherDefault<IdHasher>>;
 
@@ -95,8 +98,7 @@ impl Backend {
 #[derive(Debug)]
 pub struct Backends {
     weighted: Vec<(Backend, u32)>,
-    by_id: HashMap<BackendId, Backend, BuildHasherDefault<IdHasher>>,
-    draining: BackendSet,
+    places: Rc<Places>,
     all: Rc<Choice>,
 }
 
@@ -108,12 +110,7 @@ impl Backends {
         let weighted: Vec<(Backend, u32)> =
             backends.into_iter().map(|(cluster, weight)| (Backend::new(&cluster), weight)).collect();
         Self {
-            by_id: weighted.iter().map(|(backend, _)| (backend.id, backend.clone())).collect(),
-            draining: weighted
-                .iter()
-                .filter(|(_, weight)| *weight == 0)
-                .map(|(backend, _)| backend.id)
-                .collect(),
+            places: Rc::new(weighted.iter().map(|(backend, _)| backend.id).zip(0..).collect()),
             all: Rc::new(Choice::among(weighted.iter())),
             weighted,
         }
@@ -122,7 +119,7 @@ impl Backends {
     /// The backend with this id, draining or not, if the configuration still has it.
     #[must_use]
     pub fn get(&self, id: BackendId) -> Option<&Backend> {
-        self.by_id.get(&id)
+        self.with_weight(id).map(|(backend, _)| backend)
     }
 
     /// Each backend, in the order of the configuration.
@@ -146,7 +143,17 @@ impl Backends {
     /// Whether a backend drains: it has weight 0.
     #[must_use]
     pub fn drains(&self, id: BackendId) -> bool {
-        self.draining.contains(&id)
+        self.with_weight(id).is_some_and(|(_, weight)| *weight == 0)
+    }
+
+    fn with_weight(&self, id: BackendId) -> Option<&(Backend, u32)> {
+        self.weighted.get(*self.places.get(&id)?)
+    }
+
+    /// The place of each backend in [`iter`](Self::iter), for tables beside this one.
+    #[must_use]
+    pub fn places(&self) -> Rc<Places> {
+        Rc::clone(&self.places)
     }
 
     /// The choice among those that are not in `out`.

@@ -8,28 +8,39 @@ pub const SHARED_CACHE_FIELDS: [&str; 2] = ["surrogate-control", "cdn-cache-cont
 /// and `s-maxage` go, `private` comes unless `no-store` is there. `None` where it says so already.
 #[must_use]
 pub fn uncacheable_by_shared_caches(lines: &[&[u8]]) -> Option<Vec<u8>> {
-    if lines.is_empty() {
-        return Some(b"private".to_vec());
+    let mut kept = Vec::new();
+    let (mut safe, mut unchanged) = (false, true);
+    for directive in lines.iter().flat_map(|line| directives(line)) {
+        let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+        if is(name, "public") || is(name, "s-maxage") {
+            unchanged = false;
+            continue;
+        }
+        safe |= is(directive, "private") || is(directive, "no-store");
+        append(&mut kept, directive);
     }
-    let directives: Vec<&[u8]> = lines.iter().flat_map(|line| directives(line)).collect();
-    let is = |directive: &&[u8], name: &str| directive.eq_ignore_ascii_case(name.as_bytes());
-    let mut kept: Vec<&[u8]> = directives
-        .iter()
-        .copied()
-        .filter(|directive| {
-            let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
-            !is(&name, "public") && !is(&name, "s-maxage")
-        })
-        .collect();
-    let safe = kept.iter().any(|directive| is(directive, "private") || is(directive, "no-store"));
-    if safe && kept.len() == directives.len() {
-        return None;
+    if safe {
+        return (!unchanged).then_some(kept);
     }
-    if !safe {
-        // First, where no quote that is never closed can take it in.
-        kept.insert(0, b"private");
+    // First, where no quote that is never closed can take it in.
+    let mut value = b"private".to_vec();
+    if !kept.is_empty() {
+        append(&mut value, &kept);
     }
-    Some(kept.join(b", ".as_slice()))
+    Some(value)
+}
+
+#[inline(never)]
+fn is(directive: &[u8], name: &str) -> bool {
+    directive.eq_ignore_ascii_case(name.as_bytes())
+}
+
+#[inline(never)]
+fn append(value: &mut Vec<u8>, directive: &[u8]) {
+    if !value.is_empty() {
+        value.extend_from_slice(b", ");
+    }
+    value.extend_from_slice(directive);
 }
 
 /// Splits a field's value at its commas, those within quoted strings aside.

@@ -13,22 +13,18 @@
 mod affinity;
 mod cookie;
 mod detection;
-mod document;
 mod headers;
 mod keys;
-mod reader;
 mod service;
 
-use std::collections::HashMap;
-
 pub use affinity::Affinity;
+pub use config_reader::ConfigError;
+use config_reader::{Claims, Field, Object, Place, Problems, Value, joined};
 pub use detection::{HealthCheck, OutlierDetection};
-pub use reader::ConfigError;
 pub use service::{OnUnavailable, Pin, Service};
 
 use crate::keys::Key;
 use headers::HeaderNames;
-use reader::{Field, Object, error, refusal};
 
 /// Looks up an environment variable of the Wasm VM.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -73,18 +69,24 @@ impl Config {
     pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Self, ConfigError> {
         const FORMATS: &str = "JSON, or a google.protobuf.Struct";
         if bytes.is_empty() {
-            return Err(error("", "no configuration", FORMATS, None));
+            return Err(ConfigError::new(&Place::ROOT, &"no configuration", FORMATS, &"nothing"));
         }
-        let document = document::parse(bytes).map_err(|problem| {
-            refusal("", &format!("not JSON: {problem}"), FORMATS, &format!("{} bytes", bytes.len()))
+        let document = Value::read(bytes).map_err(|problem| {
+            let wrong = format_args!("not JSON: {problem}");
+            ConfigError::new(&Place::ROOT, &wrong, FORMATS, &format_args!("{} bytes", bytes.len()))
         })?;
-        let root = Field::root(&document).object(&[SHARED_FIELDS.as_slice(), &service::FIELDS].concat())?;
-        let header_names = HeaderNames::read(&root)?;
-        let keys = root.get("keys").map(|field| keys::read(&field, environment)).transpose()?;
-        let keys = keys.unwrap_or_default();
-        let services = read_services(&root, &header_names, !keys.is_empty())?;
+        let problems = Problems::default();
+        let config = Self::read(Field::root(&document, &problems), environment);
+        problems.first().map_or(Ok(config), Err)
+    }
+
+    fn read(document: Field<'_>, environment: Environment<'_>) -> Self {
+        let root = document.object(&[SHARED_FIELDS.as_slice(), &service::FIELDS].concat());
+        let header_names = HeaderNames::read(&root);
+        let keys = root.get("keys").map(|field| keys::read(&field, environment)).unwrap_or_default();
+        let services = read_services(&root, &header_names, !keys.is_empty());
         let HeaderNames { cluster, endpoint, debug } = header_names;
-        Ok(Self { cluster_header: cluster, endpoint_header: endpoint, debug_header: debug, keys, services })
+        Self { cluster_header: cluster, endpoint_header: endpoint, debug_header: debug, keys, services }
     }
 
     /// What works but is probably not meant, one sentence each.
@@ -128,101 +130,81 @@ impl Config {
     /// One line for the log: services, their backends, the ids of keys.
     #[must_use]
     pub fn summary(&self) -> String {
-        const SHOWN: usize = 10;
-        let services = abridged(&self.services, SHOWN, "; ", |service| {
-            let backends = abridged(&service.backends, SHOWN, ", ", |(cluster, weight)| match weight {
+        let services = self.services.iter().map(|service| {
+            let backends = service.backends.iter().map(|(cluster, weight)| match weight {
                 1 => cluster.clone(),
                 _ => format!("{cluster} (weight {weight})"),
             });
-            let over = if service.pin.has_cluster() { backends } else { "the route's endpoints".to_owned() };
+            let over = if service.pin.has_cluster() {
+                abridged(backends, ", ")
+            } else {
+                "the route's endpoints".to_owned()
+            };
             format!("service {}: {} over {over}", service.name, service.affinity.type_name())
         });
+        let services = abridged(services, "; ");
         let keys = match self.keys.as_slice() {
             [] => "none".to_owned(),
-            keys => keys.iter().map(Key::id).collect::<Vec<_>>().join(", "),
+            keys => joined(&keys.iter().map(Key::id).collect::<Vec<_>>(), ", "),
         };
         format!("{services}; keys: {keys}")
     }
 }
 
 /// The first few elements, and how many more there are.
-fn abridged<T>(elements: &[T], shown: usize, separator: &str, show: impl Fn(&T) -> String) -> String {
-    let mut parts: Vec<String> = elements.iter().take(shown).map(show).collect();
-    let more = elements.len().saturating_sub(shown);
+fn abridged(elements: impl ExactSizeIterator<Item = String>, separator: &str) -> String {
+    const SHOWN: usize = 10;
+    let more = elements.len().saturating_sub(SHOWN);
+    let mut parts: Vec<String> = elements.take(SHOWN).collect();
     if more > 0 {
         parts.push(format!("and {more} more"));
     }
-    parts.join(separator)
+    joined(&parts.iter().map(String::as_str).collect::<Vec<_>>(), separator)
 }
 
-fn read_services(
-    root: &Object<'_>,
-    header_names: &HeaderNames,
-    has_keys: bool,
-) -> Result<Vec<Service>, ConfigError> {
+fn read_services(root: &Object<'_>, header_names: &HeaderNames, has_keys: bool) -> Vec<Service> {
     let Some(list) = root.get("services") else {
-        return Ok(vec![Service::read(root, header_names, has_keys)?]);
+        return vec![Service::read(root, header_names, has_keys)];
     };
     if let Some(field) = service::FIELDS.iter().find_map(|name| root.get(name)) {
-        return Err(field.error("given beside services", "services, or the fields of a single service"));
+        field.refuse(&"given beside services", "services, or the fields of a single service");
     }
-    let fields = list.list()?;
-    if fields.is_empty() {
-        return Err(list.error("empty", "at least one service"));
+    let objects: Vec<Object<'_>> = list.list().map(|field| field.object(&service::FIELDS)).collect();
+    if objects.is_empty() {
+        list.refuse(&"empty", "at least one service");
     }
-    let objects = fields.into_iter().map(|field| field.object(&service::FIELDS));
-    let objects = objects.collect::<Result<Vec<_>, _>>()?;
-    let services = objects.iter().map(|object| Service::read(object, header_names, has_keys));
-    let services = services.collect::<Result<Vec<_>, _>>()?;
-    check_across(&objects, &services)?;
-    Ok(services)
+    let services: Vec<_> =
+        objects.iter().map(|object| Service::read(object, header_names, has_keys)).collect();
+    check_across(root.problems(), &objects, &services);
+    services
 }
 
 /// What only several services together can get wrong.
-fn check_across(objects: &[Object<'_>], services: &[Service]) -> Result<(), ConfigError> {
-    let mut names = Claims::of("a name of its own");
-    let mut cookies =
-        Claims::of("a name of its own: in one browser they would overwrite each other's cookie");
-    let mut routes = Claims::of("each route in one service");
-    let mut default: Option<String> = None;
+fn check_across(problems: &Problems, objects: &[Object<'_>], services: &[Service]) {
+    const OWN_COOKIE: &str = "a name of its own: in one browser they would overwrite each other's cookie";
+    let mut names = Claims::new(problems);
+    let mut cookies = Claims::new(problems);
+    let mut routes = Claims::new(problems);
+    let mut default: Option<Place<'_>> = None;
     for (object, service) in objects.iter().zip(services) {
-        names.claim(&service.name, object.path_of("name"))?;
+        names.claim(&service.name, &object.place_of("name"), "a name of its own");
         if let Some(cookie) = service.affinity.generated_cookie() {
-            cookies.claim(&cookie.name, format!("{}.cookie.name", object.path_of("sessionAffinity")))?;
+            let affinity = object.place_of("sessionAffinity");
+            cookies.claim(&cookie.name, &affinity.field("cookie").field("name"), OWN_COOKIE);
         }
-        let routes_path = object.path_of("routes");
+        let routes_place = object.place_of("routes");
         if let Some(list) = &service.routes {
             for (index, route) in list.iter().enumerate() {
-                routes.claim(route, format!("{routes_path}[{index}]"))?;
+                routes.claim(route, &routes_place.element(index), "each route in one service");
             }
-        } else if let Some(first) = default.replace(routes_path.clone()) {
-            let wrong = format!("missing, as is {first}");
-            return Err(refusal(&routes_path, &wrong, "at most one service without routes", "nothing"));
+        } else if let Some(first) = default.replace(routes_place) {
+            let wrong = format_args!("missing, as is {first}");
+            object.refuse_field("routes", &wrong, "at most one service without routes");
         }
     }
-    Ok(())
 }
 
-/// Names that each may be taken by one place only.
-struct Claims<'a> {
-    taken: HashMap<&'a str, String>,
-    allowed: &'static str,
-}
-
-impl<'a> Claims<'a> {
-    fn of(allowed: &'static str) -> Self {
-        Self { taken: HashMap::new(), allowed }
-    }
-
-    fn claim(&mut self, name: &'a str, place: String) -> Result<(), ConfigError> {
-        if let Some(first) = self.taken.get(name) {
-            return Err(refusal(&place, &format!("duplicate of {first}"), self.allowed, &quoted(name)));
-        }
-        self.taken.insert(name, place);
-        Ok(())
-    }
-}
-
-fn quoted(text: &str) -> String {
-    document::Quoted(text).to_string()
+/// Whether a text may be a path, of a cookie or of a request.
+fn is_request_path(text: &str) -> bool {
+    text.len() <= 1024 && text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -78,6 +78,7 @@ pub const fn of_answer_from_elsewhere(after: Millis) -> Evidence {
     if after < SOON { Evidence::NotConnected } else { Evidence::TimedOut }
 }
 
+#[inline(never)]
 fn begins_with_any(text: &[u8], words: &[&str]) -> bool {
     words.iter().any(|word| text.starts_with(word.as_bytes()))
 }

@@ -132,20 +132,28 @@ impl Board {
     /// Reads what [`to_bytes`](Self::to_bytes) wrote. What cannot be read says nothing of any backend.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        let (entries, _) = bytes.as_chunks::<ENTRY_LEN>();
-        let mut entries: Vec<_> = entries.iter().filter_map(decode).collect();
-        entries.sort_unstable_by_key(|(slot, _)| *slot);
-        Self { entries }
+        let mut board = Self::default();
+        for (slot, entry) in bytes.as_chunks::<ENTRY_LEN>().0.iter().filter_map(decode) {
+            // The last place, where `to_bytes` wrote them.
+            let (Ok(place) | Err(place)) = board.place_of(slot);
+            board.entries.insert(place, (slot, entry));
+        }
+        board
     }
 
     /// For the other workers.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.entries.iter().flat_map(|(slot, entry)| encode(*slot, entry)).collect()
+        let mut bytes = Vec::new();
+        for (slot, entry) in &self.entries {
+            encode(*slot, entry, &mut bytes);
+        }
+        bytes
     }
 
     /// Whether [`record`](Self::record) would change anything.
     #[must_use]
+    #[inline(never)]
     pub fn is_news(&self, service: &Service, testimony: Testimony, now: Millis) -> bool {
         let Testimony { backend, evidence, was_out } = testimony;
         let entry = self.entry(service, backend);
@@ -288,11 +296,13 @@ impl Board {
         }
     }
 
+    #[inline(never)]
     fn is_panic(&self, service: &Service, now: Millis) -> bool {
         service.backends.iter().all(|backend| self.entry(service, backend.id()).is_out(service, now))
     }
 
     /// What is known of a backend; nothing speaks against one that is not known.
+    #[inline(never)]
     fn entry(&self, service: &Service, backend: BackendId) -> Entry {
         self.get(Slot::of(&service.name, backend)).copied().unwrap_or_default()
     }
@@ -305,6 +315,7 @@ impl Board {
         self.entries.binary_search_by_key(&slot, |(known, _)| *known)
     }
 
+    #[inline(never)]
     fn put(&mut self, service: &Service, backend: BackendId, entry: Entry, now: Millis) {
         let slot = Slot::of(&service.name, backend);
         let entry = Entry { changed: now, ..entry };
@@ -437,15 +448,15 @@ impl View {
 }
 
 /// Big-endian: slot, local origin failures, gateway errors, ejections, unhealthy, ejected at, ejected until, changed.
-fn encode(slot: Slot, entry: &Entry) -> Vec<u8> {
-    let counts = [entry.local_origin_failures, entry.gateway_errors, entry.ejections];
-    let mut bytes = slot.0.to_be_bytes().to_vec();
-    bytes.extend(counts.into_iter().flat_map(u16::to_be_bytes));
+fn encode(slot: Slot, entry: &Entry, bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(&slot.0.to_be_bytes());
+    for count in [entry.local_origin_failures, entry.gateway_errors, entry.ejections] {
+        bytes.extend_from_slice(&count.to_be_bytes());
+    }
     bytes.push(u8::from(entry.unhealthy));
-    bytes.extend(entry.ejected_at.to_be_bytes());
-    bytes.extend(entry.ejected_until.to_be_bytes());
-    bytes.extend(entry.changed.to_be_bytes());
-    bytes
+    for time in [entry.ejected_at, entry.ejected_until, entry.changed] {
+        bytes.extend_from_slice(&time.to_be_bytes());
+    }
 }
 
 fn decode(bytes: &[u8; ENTRY_LEN]) -> Option<(Slot, Entry)> {

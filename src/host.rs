@@ -180,6 +180,7 @@ pub struct HeaderPairsIter<'a> {
 }
 
 impl<'a> HeaderPairsIter<'a> {
+    #[inline]
     fn text(&mut self) -> Option<&'a [u8]> {
         let (size, sizes) = self.sizes.split_first_chunk()?;
         let size = usize::try_from(u32::from_le_bytes(*size)).ok()?;
@@ -193,6 +194,7 @@ impl<'a> HeaderPairsIter<'a> {
 impl<'a> Iterator for HeaderPairsIter<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         Some((self.text()?, self.text()?))
     }
@@ -352,10 +354,12 @@ pub fn get(cluster: &str, path: &str, timeout: Duration) -> Option<u32> {
 /// A header map as [`HeaderPairs`] reads it.
 fn encode(pairs: &[(&str, &str)]) -> Vec<u8> {
     let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
-    let sizes = pairs.iter().flat_map(|(name, value)| [number(name.len()), number(value.len())].concat());
-    let mut bytes: Vec<u8> = number(pairs.len()).into_iter().chain(sizes).collect();
+    let mut bytes = number(pairs.len()).to_vec();
     for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
-        bytes.extend(text.bytes());
+        bytes.extend_from_slice(&number(text.len()));
+    }
+    for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
+        bytes.extend_from_slice(text.as_bytes());
         bytes.push(0);
     }
     bytes
@@ -408,33 +412,32 @@ fn fill_randomly(_bytes: &mut [u8]) -> bool {
 /// The value of one of the VM's environment variables, if it is there and UTF-8.
 #[must_use]
 pub fn environment_variable(name: &str) -> Option<String> {
-    environment().iter().find_map(|line| {
+    environment().split(|byte| *byte == 0).find_map(|line| {
         let value = line.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
         String::from_utf8(value.to_vec()).ok()
     })
 }
 
-/// All environment variables, each as `NAME=value`.
+/// All environment variables, each as `NAME=value` and a NUL.
 #[cfg(target_arch = "wasm32")]
-fn environment() -> Vec<Vec<u8>> {
-    // SAFETY: the host fills the two buffers, whose sizes it named itself, with pointers into the second and
-    // with lines that end in NUL. The pointers are not followed.
-    let block = unsafe {
-        let Ok((count, size)) = wasi::environ_sizes_get() else {
-            return Vec::new();
-        };
-        let mut pointers = vec![null_mut(); count];
-        let mut block = vec![0_u8; size];
-        if wasi::environ_get(pointers.as_mut_ptr(), block.as_mut_ptr()).is_err() {
-            return Vec::new();
-        }
-        block
-    };
-    block.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
+fn environment() -> Vec<u8> {
+    use wasi::wasi_snapshot_preview1::{environ_get, environ_sizes_get};
+    let (mut count, mut size) = (0_usize, 0_usize);
+    // SAFETY: the host writes the two sizes. Should it write none, there is nothing.
+    let status = unsafe { environ_sizes_get((&raw mut count) as i32, (&raw mut size) as i32) };
+    if status != 0 || size == 0 {
+        return Vec::new();
+    }
+    let mut pointers: Vec<*mut u8> = vec![null_mut(); count];
+    let mut block = vec![0_u8; size];
+    // SAFETY: the host fills the two buffers, whose sizes it named itself, with pointers into the second and with lines
+    // that end in NUL. The pointers are not followed.
+    let status = unsafe { environ_get(pointers.as_mut_ptr() as i32, block.as_mut_ptr() as i32) };
+    if status == 0 { block } else { Vec::new() }
 }
 
 #[cfg(not(target_arch = "wasm32"))]
-fn environment() -> Vec<Vec<u8>> {
+fn environment() -> Vec<u8> {
     Vec::new()
 }
 

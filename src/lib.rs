@@ -22,6 +22,8 @@ pub mod hash;
 pub mod health;
 pub mod host;
 pub mod keys;
+#[cfg(target_arch = "wasm32")]
+mod memory;
 pub mod outcome;
 pub mod plugin;
 pub mod probing;

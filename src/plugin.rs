@@ -138,13 +138,14 @@ fn announce(config: &Config, fingerprint: u64) {
     for service in &config.services {
         Warnings::of(&service.name).forget();
     }
-    let line = format!("session-affinity {} configured: {}", env!("CARGO_PKG_VERSION"), config.summary());
+    let mut line = format!("session-affinity {} configured: {}", env!("CARGO_PKG_VERSION"), config.summary());
     let warnings = config.warnings();
-    if warnings.is_empty() {
-        log::info!("{line}");
-    } else {
-        log::warn!("{line}; {}", warnings.join("; "));
+    for warning in &warnings {
+        line.push_str("; ");
+        line.push_str(warning);
     }
+    let level = if warnings.is_empty() { log::Level::Info } else { log::Level::Warn };
+    log::log!(level, "{line}");
 }
 
 /// What all streams of one worker share.

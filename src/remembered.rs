@@ -35,6 +35,7 @@ struct Opened {
 impl Remembered {
     /// What `take` takes of the session, and the value beside it, of a token that `owner` remembered.
     #[must_use]
+    #[inline]
     pub fn recall<T>(&self, owner: usize, text: &[u8], take: impl FnOnce(&Session, &[u8]) -> T) -> Option<T> {
         let places = self.places.try_borrow().ok()?;
         let opened = places.get(place(owner, text))?.as_ref()?;
@@ -59,6 +60,7 @@ impl Remembered {
 }
 
 /// By the end of the text: that is a part of the tag, or of the checksum, which differ from token to token.
+#[inline]
 fn place(owner: usize, text: &[u8]) -> usize {
     let end = text.last_chunk().copied().map_or(0, u64::from_le_bytes);
     let owner = u64::try_from(owner).unwrap_or(u64::MAX);
@@ -66,6 +68,7 @@ fn place(owner: usize, text: &[u8]) -> usize {
 }
 
 /// Whether two texts are equal. The time that this takes depends on their length alone.
+#[inline]
 fn is_same(a: &[u8], b: &[u8]) -> bool {
     let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
     // The rest, with some that was compared already.

@@ -44,6 +44,7 @@ impl Session {
         Self { used: u32::try_from(quarters).unwrap_or(u32::MAX), ..self }
     }
 
+    #[inline]
     fn last_use(&self) -> Millis {
         self.start.saturating_add(Millis::from(self.used).saturating_mul(QUARTER_SECOND))
     }
@@ -74,6 +75,7 @@ pub enum Standing {
 impl Life {
     /// Where a session stands.
     #[must_use]
+    #[inline]
     pub fn standing(&self, session: &Session, now: Millis) -> Standing {
         if session.start > now.saturating_add(CLOCK_TOLERANCE) {
             return Standing::FromTheFuture;

@@ -173,22 +173,23 @@ impl Tokens {
             None => {
                 bytes.push(PLAIN | self.flags(session, None));
                 self.put_session(session, None, bytes);
-                bytes.extend(value);
-                bytes.extend(self.checksum(bytes));
+                bytes.extend_from_slice(value);
+                let checksum = self.checksum(bytes);
+                bytes.extend_from_slice(&checksum);
             }
             Some(bound) => {
                 let seed = Some(self.seed(&nonce));
                 let first = SEALED | self.flags(session, seed);
-                bytes.extend([first, bound.hint]);
-                bytes.extend(nonce);
+                bytes.extend_from_slice(&[first, bound.hint]);
+                bytes.extend_from_slice(&nonce);
                 let start = bytes.len();
                 self.put_session(session, seed, bytes);
-                bytes.extend(value);
+                bytes.extend_from_slice(value);
                 let payload = bytes.get_mut(start..)?;
                 let associated = [&[first], bound.binding.as_slice()].concat();
                 let cipher = self.cipher(&bound.key);
                 let tag = cipher.encrypt_inout_detached(&XNonce::from(nonce), &associated, payload.into());
-                bytes.extend(tag.ok()?);
+                bytes.extend_from_slice(&tag.ok()?);
             }
         }
         Some(())
@@ -196,6 +197,7 @@ impl Tokens {
 
     /// The session of a token; `None` for any bytes that are no valid token of this service and carrier.
     #[must_use]
+    #[inline]
     pub fn read(&self, text: &[u8]) -> Option<Session> {
         let remembered = self.remembered.recall(self.owner, text, |session, _| *session);
         if remembered.is_some() {
@@ -278,14 +280,14 @@ impl Tokens {
     /// Appends what the flags say.
     fn put_session(&self, session: &Session, seed: Option<u64>, bytes: &mut Vec<u8>) {
         let [_, _, _, start @ ..] = session.start.div_ceil(HUNDREDTH).to_be_bytes();
-        bytes.extend(start);
+        bytes.extend_from_slice(&start);
         let [_, _, backend @ ..] = session.backend.to_bits().to_be_bytes();
-        bytes.extend(backend);
+        bytes.extend_from_slice(&backend);
         if session.used > 0 {
-            bytes.extend(session.used.to_be_bytes());
+            bytes.extend_from_slice(&session.used.to_be_bytes());
         }
         if seed != Some(session.seed) {
-            bytes.extend(session.seed.to_be_bytes());
+            bytes.extend_from_slice(&session.seed.to_be_bytes());
         }
         if self.has_endpoint {
             let (kind, address) = match session.endpoint.map(|endpoint| endpoint.ip()) {
@@ -294,8 +296,8 @@ impl Tokens {
                 Some(IpAddr::V6(address)) => (IPV6, address),
             };
             bytes.push(kind);
-            bytes.extend(address.octets());
-            bytes.extend(session.endpoint.map_or(0, |endpoint| endpoint.port()).to_be_bytes());
+            bytes.extend_from_slice(&address.octets());
+            bytes.extend_from_slice(&session.endpoint.map_or(0, |endpoint| endpoint.port()).to_be_bytes());
         }
     }
 }

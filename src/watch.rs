@@ -1,12 +1,10 @@
 //! What one worker goes by between two readings of the shared [`Board`]: a view for each service, and for each
 //! backend which of its responses to look at, and how.
 
-use std::cell::Cell;
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::backends::{Backend, BackendId, IdHasher};
+use crate::backends::{Backend, BackendId, Places};
 use crate::health::{Board, Health, Slot, Slots, Testimony, View};
 use crate::service::{Service, Services};
 use crate::session::Millis;
@@ -84,8 +82,6 @@ impl Traffic {
     }
 }
 
-type AllTraffic = HashMap<BackendId, Traffic, BuildHasherDefault<IdHasher>>;
-
 /// One worker's knowledge of health.
 pub struct Watch {
     board: Cell<Board>,
@@ -99,7 +95,9 @@ struct Watched {
     healthy: Rc<View>,
     /// `None` where nothing is known of any backend.
     view: Cell<Option<Rc<View>>>,
-    traffic: Cell<AllTraffic>,
+    places: Rc<Places>,
+    /// By their places.
+    traffic: RefCell<Vec<Traffic>>,
 }
 
 impl Watched {
@@ -109,7 +107,8 @@ impl Watched {
             slots: ids.map(|id| (Slot::of(&service.name, id), id)).collect(),
             healthy: Rc::new(View::healthy(&service.backends)),
             view: Cell::default(),
-            traffic: Cell::default(),
+            places: service.backends.places(),
+            traffic: RefCell::new(vec![Traffic::default(); service.backends.iter().len()]),
         }
     }
 
@@ -228,10 +227,8 @@ impl Watch {
         backend: BackendId,
         use_it: impl FnOnce(&mut Traffic) -> T,
     ) -> Option<T> {
-        let watched = self.watched.get(service)?;
-        let mut all = watched.traffic.take();
-        let result = use_it(all.entry(backend).or_default());
-        watched.traffic.set(all);
-        Some(result)
+        let Watched { places, traffic, .. } = self.watched.get(service)?;
+        let mut traffic = traffic.try_borrow_mut().ok()?;
+        traffic.get_mut(*places.get(&backend)?).map(use_it)
     }
 }

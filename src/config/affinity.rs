@@ -1,7 +1,8 @@
 //! `sessionAffinity`: which kind, and what goes with it.
 
+use config_reader::{Field, Object, joined};
+
 use super::headers::HeaderNames;
-use super::reader::{ConfigError, Field, Object, refusal};
 use crate::client_ip::Prefixes;
 use crate::cookie::Cookie;
 use crate::session::Life;
@@ -161,60 +162,63 @@ impl Written {
     }
 
     /// Reads the object.
-    pub fn read(field: Field<'_>, header_names: &HeaderNames) -> Result<Self, ConfigError> {
-        let object = field.object(&FIELDS)?;
-        let names = AffinityType::ALL.map(|kind| (kind.name(), kind));
-        let affinity_type = object
-            .required("affinityType", &AffinityType::ALL.map(AffinityType::name).join(", "))?
-            .one_of(&names)?;
-        let seconds = |name| object.get(name).map_or(Ok(0), |field| field.integer(0..=MAX_TTL_SEC));
-        let life =
-            Life { ttl_sec: seconds("affinityCookieTtlSec")?, idle_timeout_sec: seconds("idleTimeoutSec")? };
-        let cookie = object.get("cookie").map_or_else(|| Ok(Cookie::default()), super::cookie::read)?;
-        let prefixes =
-            object.get("clientIp").map_or_else(|| Ok(Prefixes::default()), |field| read_prefixes(field))?;
-        let header = object.get("header").map_or_else(
-            || Ok(String::new()),
-            |header| header_names.read_other(&header.object(&["name"])?.required("name", "a header name")?),
-        )?;
-        let written = Self { affinity_type, life, cookie, prefixes, header };
-        written.check(&object)?;
-        Ok(written)
+    pub fn read(field: Field<'_>, header_names: &HeaderNames) -> Self {
+        let object = field.object(&FIELDS);
+        let words = AffinityType::ALL.map(AffinityType::name);
+        let allowed = joined(&words, ", ");
+        let word = object.required("affinityType", &allowed).map(|field| field.word(&words));
+        let affinity_type = word.and_then(|index| AffinityType::ALL.get(index).copied());
+        let header = |field: Field<'_>| {
+            let object = field.object(&["name"]);
+            let name = object.required("name", "a header name");
+            name.map(|name| header_names.read_other(&name))
+        };
+        let written = Self {
+            affinity_type: affinity_type.unwrap_or(AffinityType::None),
+            life: Life {
+                ttl_sec: object.integer("affinityCookieTtlSec", 0, &(0..=MAX_TTL_SEC)),
+                idle_timeout_sec: object.integer("idleTimeoutSec", 0, &(0..=MAX_TTL_SEC)),
+            },
+            cookie: object.get("cookie").map(super::cookie::read).unwrap_or_default(),
+            prefixes: object.get("clientIp").map(read_prefixes).unwrap_or_default(),
+            header: object.get("header").and_then(header).unwrap_or_default(),
+        };
+        written.check(&object);
+        written
     }
 
     /// What goes with which type.
-    fn check(&self, object: &Object<'_>) -> Result<(), ConfigError> {
+    fn check(&self, object: &Object<'_>) {
         use AffinityType as T;
         let this = self.affinity_type;
-        let goes_with = |name: &str, set: bool, types: &[T]| {
-            if !set || types.contains(&this) {
-                return Ok(());
-            }
-            let types = types.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
-            let wrong = format!("has no effect with affinityType {}", this.name());
-            let given = object.get(name).map_or_else(String::new, |field| field.given());
-            Err(refusal(&object.path_of(name), &wrong, &format!("only with {types}"), &given))
-        };
-        let has = |name| object.get(name).is_some();
         let with_header = [T::HeaderField, T::GeneratedHeader, T::HeaderEnvelope];
-        goes_with("cookie", has("cookie"), &[T::GeneratedCookie, T::HttpCookie])?;
-        goes_with("clientIp", has("clientIp"), &[T::ClientIp])?;
-        goes_with("header", has("header"), &with_header)?;
         let with_token = [T::GeneratedCookie, T::GeneratedHeader, T::HeaderEnvelope];
-        goes_with("idleTimeoutSec", self.life.idle_timeout_sec > 0, &with_token)?;
         // NONE and CLIENT_IP take it, as GKE does, with a warning.
         let with_ttl =
             [T::None, T::ClientIp, T::GeneratedCookie, T::HttpCookie, T::GeneratedHeader, T::HeaderEnvelope];
-        goes_with("affinityCookieTtlSec", self.life.ttl_sec > 0, &with_ttl)?;
+        let companions: [(&str, bool, &[T]); 5] = [
+            ("cookie", object.has("cookie"), &[T::GeneratedCookie, T::HttpCookie]),
+            ("clientIp", object.has("clientIp"), &[T::ClientIp]),
+            ("header", object.has("header"), &with_header),
+            ("idleTimeoutSec", self.life.idle_timeout_sec > 0, &with_token),
+            ("affinityCookieTtlSec", self.life.ttl_sec > 0, &with_ttl),
+        ];
+        for (name, set, types) in companions {
+            if set && !types.contains(&this) {
+                let types: Vec<_> = types.iter().map(|kind| kind.name()).collect();
+                let wrong = format_args!("has no effect with affinityType {}", this.name());
+                object.refuse_field(name, &wrong, &format!("only with {}", joined(&types, ", ")));
+            }
+        }
         if with_header.contains(&this) {
-            object.required("header", "an object with the header's name")?;
+            object.required("header", "an object with the header's name");
         }
         if this == T::HttpCookie && self.cookie.hide_from_upstream {
-            let path = format!("{}.hideFromUpstream", object.path_of("cookie"));
-            let wrong = "has no effect with affinityType HTTP_COOKIE: the application owns the cookie";
-            return Err(refusal(&path, wrong, "only with GENERATED_COOKIE", "true"));
+            let cookie = object.place_of("cookie");
+            let wrong = &"has no effect with affinityType HTTP_COOKIE: the application owns the cookie";
+            let allowed = "only with GENERATED_COOKIE";
+            object.problems().add(&cookie.field("hideFromUpstream"), wrong, allowed, &"true");
         }
-        Ok(())
     }
 
     /// Whether there is a TTL that does nothing.
@@ -237,8 +241,10 @@ impl Written {
     }
 }
 
-fn read_prefixes(field: Field<'_>) -> Result<Prefixes, ConfigError> {
-    let object = field.object(&["ipv4PrefixLen", "ipv6PrefixLen"])?;
-    let bits = |name, max| object.get(name).map_or(Ok(max), |field: Field<'_>| field.integer(0..=max));
-    Ok(Prefixes { ipv4: bits("ipv4PrefixLen", 32)?, ipv6: bits("ipv6PrefixLen", 128)? })
+fn read_prefixes(field: Field<'_>) -> Prefixes {
+    let object = field.object(&["ipv4PrefixLen", "ipv6PrefixLen"]);
+    Prefixes {
+        ipv4: object.integer("ipv4PrefixLen", 32, &(0..=32)),
+        ipv6: object.integer("ipv6PrefixLen", 128, &(0..=128)),
+    }
 }

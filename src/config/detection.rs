@@ -1,6 +1,6 @@
 //! `outlierDetection` and `healthCheck`.
 
-use super::reader::{ConfigError, Field};
+use config_reader::Field;
 
 /// When failing responses take a backend out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,30 +34,26 @@ impl OutlierDetection {
     }
 
     /// Reads the object; what it leaves out has its default.
-    pub(super) fn read(field: Field<'_>) -> Result<Self, ConfigError> {
-        let object = field.object(&[
+    pub(super) fn read(field: Field<'_>) -> Self {
+        const FIELDS: [&str; 4] = [
             "consecutiveLocalOriginFailure",
             "consecutiveGatewayErrors",
             "baseEjectionTimeSec",
             "maxEjectionPercent",
-        ])?;
-        let read =
-            |name, default, range| object.get(name).map_or(Ok(default), |f: Field<'_>| f.integer(range));
+        ];
+        let [local_origin, gateway, time, percent] = FIELDS;
+        let object = field.object(&FIELDS);
         let default = Self::default();
-        Ok(Self {
-            consecutive_local_origin_failure: read(
-                "consecutiveLocalOriginFailure",
+        let threshold = |name, default| object.integer(name, default, &(0..=MAX_THRESHOLD));
+        Self {
+            consecutive_local_origin_failure: threshold(
+                local_origin,
                 default.consecutive_local_origin_failure,
-                0..=MAX_THRESHOLD,
-            )?,
-            consecutive_gateway_errors: read(
-                "consecutiveGatewayErrors",
-                default.consecutive_gateway_errors,
-                0..=MAX_THRESHOLD,
-            )?,
-            base_ejection_time_sec: read("baseEjectionTimeSec", default.base_ejection_time_sec, 1..=300)?,
-            max_ejection_percent: read("maxEjectionPercent", default.max_ejection_percent, 0..=100)?,
-        })
+            ),
+            consecutive_gateway_errors: threshold(gateway, default.consecutive_gateway_errors),
+            base_ejection_time_sec: object.integer(time, default.base_ejection_time_sec, &(1..=300)),
+            max_ejection_percent: object.integer(percent, default.max_ejection_percent, &(0..=100)),
+        }
     }
 }
 
@@ -81,34 +77,28 @@ pub struct HealthCheck {
 
 impl HealthCheck {
     /// Reads the object; what it leaves out has its default.
-    pub(super) fn read(field: Field<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(field: Field<'_>) -> Self {
+        const PATH: &str = "a path that starts with / (visible ASCII, at most 1024 bytes)";
         let object = field.object(&[
             "requestPath",
             "checkIntervalSec",
             "timeoutSec",
             "healthyThreshold",
             "unhealthyThreshold",
-        ])?;
-        let legal = |path: &str| {
-            path.starts_with('/') && path.len() <= 1024 && path.bytes().all(|byte| byte.is_ascii_graphic())
-        };
-        let request_path = object.get("requestPath").map_or(Ok("/"), |path| {
-            path.string_that(legal, "a path that starts with / (visible ASCII, at most 1024 bytes)")
-        })?;
-        let read =
-            |name, default, range| object.get(name).map_or(Ok(default), |f: Field<'_>| f.integer(range));
-        let check_interval_sec = read("checkIntervalSec", 5, 1..=300)?;
-        let timeout_sec = read("timeoutSec", check_interval_sec.min(5), 1..=300)?;
-        if let Some(field) = object.get("timeoutSec").filter(|_| timeout_sec > check_interval_sec) {
+        ]);
+        let request_path = object.string("requestPath", super::is_request_path, PATH).unwrap_or("/");
+        let check_interval_sec = object.integer("checkIntervalSec", 5, &(1..=300));
+        let timeout_sec = object.integer("timeoutSec", check_interval_sec.min(5), &(1..=300));
+        if timeout_sec > check_interval_sec {
             let allowed = format!("at most {check_interval_sec}, as checkIntervalSec");
-            return Err(field.error("longer than checkIntervalSec", &allowed));
+            object.refuse_field("timeoutSec", &"longer than checkIntervalSec", &allowed);
         }
-        Ok(Self {
+        Self {
             request_path: request_path.to_owned(),
             check_interval_sec,
             timeout_sec,
-            healthy_threshold: read("healthyThreshold", 2, 1..=10)?,
-            unhealthy_threshold: read("unhealthyThreshold", 2, 1..=10)?,
-        })
+            healthy_threshold: object.integer("healthyThreshold", 2, &(1..=10)),
+            unhealthy_threshold: object.integer("unhealthyThreshold", 2, &(1..=10)),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Names of headers: the ones the filter keeps for itself, and what a header's name may be.
 
-use super::reader::{ConfigError, Field, Object};
+use config_reader::{Field, Object};
 
 /// The headers named beside the services, all in lower case.
 #[derive(Debug)]
@@ -41,12 +41,12 @@ const RESERVED: [&str; 13] = [
 
 impl HeaderNames {
     /// Reads them off the top level, and sees that they differ.
-    pub fn read(root: &Object<'_>) -> Result<Self, ConfigError> {
-        let read = |name: &str| root.get(name).map(|field| read_name(&field)).transpose();
+    pub fn read(root: &Object<'_>) -> Self {
+        let read = |name| root.get(name).map(|field| read_name(&field));
         let names = Self {
-            cluster: read("clusterHeader")?.unwrap_or_else(|| DEFAULT_CLUSTER.to_owned()),
-            endpoint: read("endpointHeader")?.unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned()),
-            debug: read("debugHeader")?,
+            cluster: read("clusterHeader").unwrap_or_else(|| DEFAULT_CLUSTER.to_owned()),
+            endpoint: read("endpointHeader").unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned()),
+            debug: read("debugHeader"),
         };
         let debug = names.debug.as_deref();
         let pairs = [
@@ -55,41 +55,45 @@ impl HeaderNames {
             ("debugHeader", "endpointHeader", debug == Some(names.endpoint.as_str())),
         ];
         for (one, other, equal) in pairs {
+            if !equal {
+                continue;
+            }
             // Of two equal names at most one is a default, which nobody wrote and nobody can look up here.
             match (root.get(one), root.get(other)) {
-                (Some(field), Some(_)) if equal => return Err(clash(&field, other)),
-                (Some(field), None) if equal => return Err(clash(&field, &format!("{other} (its default)"))),
-                (None, Some(field)) if equal => return Err(clash(&field, &format!("{one} (its default)"))),
-                _ => {}
+                (Some(field), Some(_)) => clash(&field, other, ""),
+                (Some(field), None) => clash(&field, other, " (its default)"),
+                (None, Some(field)) => clash(&field, one, " (its default)"),
+                (None, None) => {}
             }
         }
-        Ok(names)
+        names
     }
 
     /// Reads the name of a header that belongs to one service.
-    pub fn read_other(&self, field: &Field<'_>) -> Result<String, ConfigError> {
-        let name = read_name(field)?;
+    pub fn read_other(&self, field: &Field<'_>) -> String {
+        let name = read_name(field);
         let taken = [
             ("clusterHeader", Some(&self.cluster)),
             ("endpointHeader", Some(&self.endpoint)),
             ("debugHeader", self.debug.as_ref()),
         ];
-        match taken.into_iter().find(|(_, taken)| *taken == Some(&name)) {
-            Some((other, _)) => Err(clash(field, other)),
-            None => Ok(name),
+        if let Some((other, _)) = taken.into_iter().find(|(_, taken)| *taken == Some(&name)) {
+            clash(field, other, "");
         }
+        name
     }
 }
 
-fn clash(field: &Field<'_>, other: &str) -> ConfigError {
-    field.error(&format!("the same name as {other}"), "a name of its own")
+fn clash(field: &Field<'_>, other: &str, remark: &str) {
+    field.refuse(&format_args!("the same name as {other}{remark}"), "a name of its own");
 }
 
-fn read_name(field: &Field<'_>) -> Result<String, ConfigError> {
-    let legal = |name: &str| {
-        name.len() <= 128 && is_token(name) && !RESERVED.contains(&name.to_ascii_lowercase().as_str())
-    };
-    Ok(field.string_that(legal, ALLOWED)?.to_ascii_lowercase())
+fn read_name(field: &Field<'_>) -> String {
+    field.string(is_header_name, ALLOWED).unwrap_or_default().to_ascii_lowercase()
+}
+
+fn is_header_name(text: &str) -> bool {
+    text.len() <= 128 && is_token(text) && !RESERVED.iter().any(|name| text.eq_ignore_ascii_case(name))
 }
 
 /// Whether a text is a token (RFC 9110, section 5.6.2).

@@ -1,11 +1,10 @@
 //! A service: its routes, its affinity, its backends.
 
-use std::collections::HashMap;
+use config_reader::{Claims, Field, Object};
 
 use super::affinity::{Affinity, AffinityType, Written};
 use super::detection::{HealthCheck, OutlierDetection};
 use super::headers::HeaderNames;
-use super::reader::{ConfigError, Field, Object, error};
 use crate::backends::BackendId;
 
 /// A service as configured.
@@ -79,54 +78,42 @@ pub const FIELDS: [&str; 9] = [
 ];
 
 const BACKENDS: &str = "a list of clusters, each a name or an object of cluster and weight";
+const ONCE: &str = "each cluster once";
 const CLUSTER: &str = "the name of an Envoy cluster (visible ASCII, 1 to 256 bytes)";
 
 impl Service {
     /// Reads a service from its object, or from the top level.
-    pub(super) fn read(
-        object: &Object<'_>,
-        header_names: &HeaderNames,
-        has_keys: bool,
-    ) -> Result<Self, ConfigError> {
-        let name = match object.get("name") {
-            Some(field) => field.string_that(is_name, "[A-Za-z0-9_-]{1,64}")?,
-            None => "default",
-        };
-        let routes = object.get("routes").map(|field| read_routes(&field)).transpose()?;
+    pub(super) fn read(object: &Object<'_>, header_names: &HeaderNames, has_keys: bool) -> Self {
+        let name = object.string("name", is_name, "[A-Za-z0-9_-]{1,64}").unwrap_or("default");
+        let routes = object.get("routes").map(|field| read_routes(&field));
         let written = match object.get("sessionAffinity") {
-            Some(field) => Written::read(field, header_names)?,
+            Some(field) => Written::read(field, header_names),
             None => Written::none(),
         };
-        let pin = object.get("pin").map_or(Ok(Pin::Cluster), |field| {
-            field.one_of(&[
-                ("CLUSTER", Pin::Cluster),
-                ("ENDPOINT", Pin::Endpoint),
-                ("CLUSTER_AND_ENDPOINT", Pin::ClusterAndEndpoint),
-            ])
-        })?;
-        let backends = object.get("backends").map(|field| read_backends(&field)).transpose()?;
-        let on_unavailable = read_on_unavailable(object, written.affinity_type)?;
-        let outlier_detection =
-            object.get("outlierDetection").map_or(Ok(OutlierDetection::default()), OutlierDetection::read)?;
-        let health_check = object.get("healthCheck").map(HealthCheck::read).transpose()?;
-        check_pin(object, pin, written.affinity_type, has_keys)?;
-        let backends = match backends {
-            Some(backends) => backends,
-            None if pin == Pin::Endpoint => Vec::new(),
-            None => return Err(error(&object.path_of("backends"), "missing", BACKENDS, None)),
+        let pin = match object.word("pin", &["CLUSTER", "ENDPOINT", "CLUSTER_AND_ENDPOINT"]) {
+            1 => Pin::Endpoint,
+            2 => Pin::ClusterAndEndpoint,
+            _ => Pin::Cluster,
         };
-        let has_idle_ttl = written.has_idle_ttl();
-        Ok(Self {
+        let backends = object.get("backends").map(|field| read_backends(&field));
+        let on_unavailable = read_on_unavailable(object, written.affinity_type);
+        let outlier_detection = object.get("outlierDetection").map(OutlierDetection::read);
+        let health_check = object.get("healthCheck").map(HealthCheck::read);
+        check_pin(object, pin, written.affinity_type, has_keys);
+        if pin != Pin::Endpoint {
+            object.required("backends", BACKENDS);
+        }
+        Self {
             name: name.to_owned(),
             routes,
+            has_idle_ttl: written.has_idle_ttl(),
             affinity: written.into_affinity(),
             pin,
-            backends,
+            backends: backends.unwrap_or_default(),
             on_unavailable,
-            outlier_detection,
+            outlier_detection: outlier_detection.unwrap_or_default(),
             health_check,
-            has_idle_ttl,
-        })
+        }
     }
 }
 
@@ -136,97 +123,101 @@ pub fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(legal)
 }
 
-fn read_routes(field: &Field<'_>) -> Result<Vec<String>, ConfigError> {
-    let mut routes = Vec::new();
-    let mut known = HashMap::new();
-    for element in field.list()? {
-        let route = element.string_that(|text| !text.is_empty(), "the name of an Envoy route")?;
-        if let Some(first) = known.insert(route, element.path().to_owned()) {
-            return Err(element.error(&format!("duplicate of {first}"), "each route once"));
-        }
-        routes.push(route.to_owned());
-    }
-    if routes.is_empty() {
-        return Err(field.error("empty", "at least one route, or no routes at all for every other route"));
-    }
-    Ok(routes)
+fn is_cluster(text: &str) -> bool {
+    (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn read_backends(field: &Field<'_>) -> Result<Vec<(String, u32)>, ConfigError> {
+fn read_routes(field: &Field<'_>) -> Vec<String> {
+    let mut routes = Vec::new();
+    let mut known = Claims::new(field.problems());
+    for element in field.list() {
+        if let Some(route) = element.string(|text| !text.is_empty(), "the name of an Envoy route") {
+            known.claim(route, element.place(), "each route once");
+            routes.push(route.to_owned());
+        }
+    }
+    if routes.is_empty() {
+        field.refuse(&"empty", "at least one route, or no routes at all for every other route");
+    }
+    routes
+}
+
+fn read_backends(field: &Field<'_>) -> Vec<(String, u32)> {
     let mut backends = Vec::new();
-    let mut known: HashMap<BackendId, (&str, String)> = HashMap::new();
-    for element in field.list()? {
-        let (cluster_field, weight) = read_backend(element)?;
-        let legal =
-            |name: &str| (1..=256).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
-        let cluster = cluster_field.string_that(legal, CLUSTER)?;
-        let place = cluster_field.path().to_owned();
-        if let Some((other, first)) = known.insert(BackendId::of(cluster), (cluster, place)) {
-            let wrong = if other == cluster { "duplicate of" } else { "by its hash the same backend as" };
-            return Err(cluster_field.error(&format!("{wrong} {first}"), "each cluster once"));
+    let mut names = Claims::new(field.problems());
+    let mut ids = Claims::new(field.problems());
+    for element in field.list() {
+        let object;
+        let (cluster_field, weight) = if element.is_string() {
+            (Some(element), 1)
+        } else if element.is_object() {
+            object = element.object(&["cluster", "weight"]);
+            let weight = object.integer("weight", 1, &(0..=1000));
+            (object.required("cluster", CLUSTER), weight)
+        } else {
+            element.refuse(&"wrong type", "a cluster's name, or an object of cluster and weight");
+            continue;
+        };
+        let Some(cluster_field) = cluster_field else {
+            continue;
+        };
+        let cluster = cluster_field.string(is_cluster, CLUSTER).unwrap_or_default();
+        let place = cluster_field.place();
+        names.claim(cluster, place, ONCE);
+        if let Some(first) = ids.take(&BackendId::of(cluster).to_bits().to_be_bytes(), place) {
+            cluster_field.refuse(&format_args!("by its hash the same backend as {first}"), ONCE);
         }
         backends.push((cluster.to_owned(), weight));
     }
     if backends.is_empty() {
-        return Err(field.error("empty", "at least one backend"));
+        field.refuse(&"empty", "at least one backend");
     }
     if backends.iter().all(|(_, weight)| *weight == 0) {
-        return Err(field.error("every weight is 0", "at least one weight from 1 to 1000"));
+        field.refuse(&"every weight is 0", "at least one weight from 1 to 1000");
     }
-    Ok(backends)
+    backends
 }
 
-fn read_backend(element: Field<'_>) -> Result<(Field<'_>, u32), ConfigError> {
-    if element.is_string() {
-        return Ok((element, 1));
-    }
-    if !element.is_object() {
-        return Err(element.error("wrong type", "a cluster's name, or an object of cluster and weight"));
-    }
-    let object = element.object(&["cluster", "weight"])?;
-    let weight = object.get("weight").map_or(Ok(1), |field| field.integer(0..=1000))?;
-    Ok((object.required("cluster", CLUSTER)?, weight))
-}
-
-fn read_on_unavailable(object: &Object<'_>, kind: AffinityType) -> Result<OnUnavailable, ConfigError> {
-    let status = object.get("rejectStatus").map(|field| field.integer(400..=599)).transpose()?;
-    let reject = match object.get("onUnavailable") {
-        Some(field) => field.one_of(&[("REPIN", false), ("REJECT", true)])?,
-        None => false,
-    };
-    match (reject, object.get("rejectStatus"), object.get("onUnavailable")) {
-        (false, Some(field), _) => {
-            Err(field.error("has no effect without onUnavailable REJECT", "only with REJECT"))
+fn read_on_unavailable(object: &Object<'_>, kind: AffinityType) -> OnUnavailable {
+    let status = object.integer("rejectStatus", 503, &(400..=599));
+    let reject = object.word("onUnavailable", &["REPIN", "REJECT"]) == 1;
+    if !reject {
+        if let Some(field) = object.get("rejectStatus") {
+            field.refuse(&"has no effect without onUnavailable REJECT", "only with REJECT");
         }
-        (true, _, Some(field)) if !kind.has_token() => {
-            let wrong = format!("cannot work with affinityType {}, which carries no token", kind.name());
-            Err(field
-                .error(&wrong, "REPIN, or REJECT with GENERATED_COOKIE, GENERATED_HEADER, HEADER_ENVELOPE"))
-        }
-        (true, ..) => Ok(OnUnavailable::Reject(status.unwrap_or(503))),
-        (false, ..) => Ok(OnUnavailable::Repin),
+        return OnUnavailable::Repin;
     }
+    if !kind.has_token() {
+        let allowed = "REPIN, or REJECT with GENERATED_COOKIE, GENERATED_HEADER, HEADER_ENVELOPE";
+        refuse_without_token(object, "onUnavailable", kind, allowed);
+    }
+    OnUnavailable::Reject(status)
 }
 
 /// What a pin needs and excludes.
-fn check_pin(object: &Object<'_>, pin: Pin, kind: AffinityType, has_keys: bool) -> Result<(), ConfigError> {
-    let Some(field) = object.get("pin").filter(|_| pin != Pin::Cluster) else {
-        return Ok(());
-    };
+fn check_pin(object: &Object<'_>, pin: Pin, kind: AffinityType, has_keys: bool) {
+    if pin == Pin::Cluster {
+        return;
+    }
     if !kind.has_token() {
-        let wrong = format!("cannot work with affinityType {}, which carries no token", kind.name());
-        return Err(field.error(&wrong, "CLUSTER; for endpoints, the hash policies of Envoy's own routes"));
+        let allowed = "CLUSTER; for endpoints, the hash policies of Envoy's own routes";
+        refuse_without_token(object, "pin", kind, allowed);
     }
     if !has_keys {
-        return Err(field.error("needs keys: the token holds an address", "CLUSTER, or this with keys"));
+        let wrong = &"needs keys: the token holds an address";
+        object.refuse_field("pin", wrong, "CLUSTER, or this with keys");
     }
     if pin == Pin::Endpoint {
         for name in ["backends", "outlierDetection", "healthCheck"] {
             if let Some(field) = object.get(name) {
                 let allowed = "left out; the route's own cluster has the endpoints, and Envoy their health";
-                return Err(field.error("has no effect with pin ENDPOINT", allowed));
+                field.refuse(&"has no effect with pin ENDPOINT", allowed);
             }
         }
     }
-    Ok(())
+}
+
+fn refuse_without_token(object: &Object<'_>, name: &str, kind: AffinityType, allowed: &str) {
+    let wrong = format_args!("cannot work with affinityType {}, which carries no token", kind.name());
+    object.refuse_field(name, &wrong, allowed);
 }

@@ -148,6 +148,7 @@ impl AllHeaders {
 }
 
 /// Tells Envoy what was decided. Returns how the stream goes on, and the envelope that the application sees the value of.
+#[inline]
 fn apply(
     plugin: &Plugin,
     service: &Service,

@@ -16,6 +16,7 @@ thread_local! {
 
 /// A block for the host to fill with so many bytes.
 #[must_use]
+#[inline]
 pub fn allocate(size: usize) -> *mut u8 {
     if size > SPARE_LEN {
         return Box::into_raw(Box::<[u8]>::new_uninit_slice(size)).cast();
@@ -37,6 +38,7 @@ impl Bytes {
     /// # Safety
     /// It was [`allocate`]d for exactly so many bytes, the host wrote all of them, and nobody else has it. A null
     /// pointer is no block, and no bytes.
+    #[inline]
     pub unsafe fn take_back(block: *mut u8, len: usize) -> Self {
         if block.is_null() {
             return Self::default();
@@ -50,12 +52,14 @@ impl Bytes {
 impl Deref for Bytes {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.block.get(..self.len).unwrap_or_default()
     }
 }
 
 impl Drop for Bytes {
+    #[inline]
     fn drop(&mut self) {
         if self.block.len() == SPARE_LEN {
             let mut block = Some(std::mem::take(&mut self.block));

@@ -49,21 +49,25 @@ impl Plugin {
         if !self.watch.is_news(service, testimony, now) {
             return;
         }
-        let recorded = self.change_board((index, service), |board| {
-            let recorded = board.record(service, testimony, now);
-            (recorded != Recorded::Nothing).then_some(recorded)
+        let mut recorded = Recorded::Nothing;
+        let changed = self.change_board((index, service), &mut |board| {
+            recorded = board.record(service, testimony, now);
+            recorded != Recorded::Nothing
         });
+        if !changed {
+            return;
+        }
         let name = &service.name;
         let cluster = service.backends.get(testimony.backend).map_or("", |backend| backend.cluster());
         match recorded {
-            Some(Recorded::Ejected(length)) => {
+            Recorded::Ejected(length) => {
                 let seconds = length / 1000;
                 log::warn!("session-affinity: service {name}: backend {cluster} ejected for {seconds} s");
             }
-            Some(Recorded::Returned) => {
+            Recorded::Returned => {
                 log::info!("session-affinity: service {name}: backend {cluster} answers again");
             }
-            Some(Recorded::Noted | Recorded::Nothing) | None => {}
+            Recorded::Noted | Recorded::Nothing => {}
         }
     }
 
@@ -76,10 +80,9 @@ impl Plugin {
         if !self.watch.is_new_health(service, backend, health, now) {
             return;
         }
-        let changed = self.change_board((index, service), |board| {
-            board.set_health(service, backend, health, now).then_some(())
-        });
-        if changed.is_some() {
+        let changed =
+            self.change_board((index, service), &mut |board| board.set_health(service, backend, health, now));
+        if changed {
             let name = &service.name;
             let cluster = service.backends.get(backend).map_or("", |backend| backend.cluster());
             if health == Health::Fails {
@@ -103,20 +106,21 @@ impl Plugin {
         }
     }
 
-    /// Changes what the shared board says of a service, unless `change` returns `None`: then another worker had the
-    /// news first.
-    fn change_board<T>(
+    /// Changes what the shared board says of a service, unless `change` says no: then another worker had the news
+    /// first. Returns whether it did; where others were always faster, `change` is not to be believed.
+    #[inline(never)]
+    fn change_board(
         &self,
         (index, service): (usize, &Service),
-        change: impl Fn(&mut Board) -> Option<T>,
-    ) -> Option<T> {
+        change: &mut dyn FnMut(&mut Board) -> bool,
+    ) -> bool {
         for _ in 0..MAX_TRIES {
             let (bytes, version) = host::shared_data(&self.keys.board).unwrap_or_default();
             let mut board = Board::from_bytes(&bytes);
             let changed = change(&mut board);
             board.prune(self.now());
-            if changed.is_none() || host::set_shared_data(&self.keys.board, &board.to_bytes(), version) {
-                if changed.is_some() {
+            if !changed || host::set_shared_data(&self.keys.board, &board.to_bytes(), version) {
+                if changed {
                     // It stays unread here: another worker's change may come between these two writings.
                     let epoch = self.random();
                     let _ = host::set_shared_data(&self.keys.epoch, &epoch.to_be_bytes(), Version::default());
@@ -125,7 +129,7 @@ impl Plugin {
                 return changed;
             }
         }
-        None
+        false
     }
 
     /// Whether this worker is the one that probes, or takes over from one that is gone.

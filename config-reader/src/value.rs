@@ -3,9 +3,7 @@
 
 use std::fmt;
 
-use prost::Message;
-use prost_types::value::Kind;
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use super::{json, protobuf};
 
 /// A JSON value that keeps what `serde_json::Value` drops: the order of fields, and those that come twice.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,99 +24,29 @@ pub enum Value {
     Object(Vec<(String, Value)>),
 }
 
-/// Reads either form. The two never meet: a Struct with any field in it contains the byte 0x12, which JSON
-/// forbids outside of strings and, unescaped, within them.
-///
-/// # Errors
-/// What is wrong with the text, with its line and column.
-pub fn parse(bytes: &[u8]) -> Result<Value, String> {
-    let json_error = match serde_json::from_slice(bytes) {
-        Ok(value) => return Ok(value),
-        Err(error) => error,
-    };
-    if bytes.first() == Some(&FIELDS_TAG)
-        && let Ok(fields) = prost_types::Struct::decode(bytes)
-        && !fields.fields.is_empty()
-    {
-        return Ok(from_struct(fields));
+impl Value {
+    /// Reads either form. The two never meet: a Struct with any field in it contains the byte 0x12, which JSON
+    /// forbids outside of strings and, unescaped, within them.
+    ///
+    /// # Errors
+    /// What is wrong with the text, with its line and column.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        let json_error = match json::read(bytes) {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        if bytes.first() == Some(&FIELDS_TAG)
+            && let Some(fields) = protobuf::read(bytes)
+            && !fields.is_empty()
+        {
+            return Ok(Self::Object(fields));
+        }
+        Err(json_error.to_string())
     }
-    Err(json_error.to_string())
 }
 
 /// The tag of `Struct.fields`: field 1, length-delimited. Also a line feed, hence JSON first.
 const FIELDS_TAG: u8 = 0x0a;
-
-fn from_struct(fields: prost_types::Struct) -> Value {
-    Value::Object(fields.fields.into_iter().map(|(name, value)| (name, from_proto(value))).collect())
-}
-
-fn from_proto(value: prost_types::Value) -> Value {
-    match value.kind {
-        None | Some(Kind::NullValue(_)) => Value::Null,
-        Some(Kind::NumberValue(number)) => Value::Float(number),
-        Some(Kind::StringValue(text)) => Value::String(text),
-        Some(Kind::BoolValue(bool)) => Value::Bool(bool),
-        Some(Kind::StructValue(fields)) => from_struct(fields),
-        Some(Kind::ListValue(list)) => Value::List(list.values.into_iter().map(from_proto).collect()),
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
-    }
-}
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, bool: bool) -> Result<Value, E> {
-        Ok(Value::Bool(bool))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::Float(number))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Integer(number))
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "no field takes a number of such a size")]
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(i64::try_from(number).map_or(Value::Float(number as f64), Value::Integer))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::String(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = list.next_element()? {
-            values.push(value);
-        }
-        Ok(Value::List(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
-        let mut fields = Vec::new();
-        while let Some(field) = object.next_entry()? {
-            fields.push(field);
-        }
-        Ok(Value::Object(fields))
-    }
-}
 
 /// What a config error says was given: plain values as JSON, cut off after some 80 characters. Objects and lists
 /// are only named as such: something secret may have strayed into them.
@@ -176,4 +104,18 @@ impl fmt::Display for Quoted<'_> {
             None => write!(f, "{:?}", self.0),
         }
     }
+}
+
+/// Texts with a separator between them. (The standard library's own ways are copied for each type and separator.)
+#[inline(never)]
+#[must_use]
+pub fn joined(texts: &[&str], separator: &str) -> String {
+    let mut all = String::new();
+    for text in texts {
+        if !all.is_empty() {
+            all.push_str(separator);
+        }
+        all.push_str(text);
+    }
+    all
 }
