@@ -1,7 +1,7 @@
 //! Cookies as they come and go on the wire: reading the `Cookie` header, taking our cookie out of it, path
 //! matching, and writing `Set-Cookie` (RFC 6265 and its successor draft-ietf-httpbis-rfc6265bis).
 
-use memchr::memchr;
+use memchr::{Memchr, memchr, memchr_iter};
 
 /// Most `Set-Cookie` values of ours fit.
 const SET_COOKIE_ROOM: usize = 256;
@@ -123,8 +123,8 @@ impl Cookie {
 /// The values of the cookies of one name, in the order in which they came. `header` is the value of one `Cookie` header.
 /// Quotes around a value are taken off.
 #[must_use]
-pub const fn values<'a>(header: &'a [u8], name: &'a str) -> Values<'a> {
-    Values { header, name, rest: header }
+pub fn values<'a>(header: &'a [u8], name: &'a str) -> Values<'a> {
+    Values { header, name, equals: memchr_iter(b'=', header) }
 }
 
 /// See [`values`].
@@ -132,8 +132,8 @@ pub const fn values<'a>(header: &'a [u8], name: &'a str) -> Values<'a> {
 pub struct Values<'a> {
     header: &'a [u8],
     name: &'a str,
-    /// Its end, which was not searched yet.
-    rest: &'a [u8],
+    /// The places of equals signs in it that were not looked at yet.
+    equals: Memchr<'a>,
 }
 
 impl<'a> Iterator for Values<'a> {
@@ -143,11 +143,9 @@ impl<'a> Iterator for Values<'a> {
     /// two of them is passed over many bytes at a time.
     fn next(&mut self) -> Option<&'a [u8]> {
         let name = self.name.as_bytes();
-        loop {
-            let (_, from_equals) = self.rest.split_at_checked(memchr(b'=', self.rest)?)?;
-            let before =
-                self.header.get(..self.header.len().checked_sub(from_equals.len())?)?.trim_ascii_end();
-            self.rest = from_equals.get(1..)?;
+        for equals in &mut self.equals {
+            let (before, from_equals) = self.header.split_at_checked(equals)?;
+            let before = before.trim_ascii_end();
             if before.last() != name.last() {
                 continue;
             }
@@ -155,23 +153,35 @@ impl<'a> Iterator for Values<'a> {
                 continue;
             };
             if before.trim_ascii_end().last().is_none_or(|byte| *byte == b';') {
-                let end = memchr(b';', self.rest).unwrap_or(self.rest.len());
-                return Some(unquoted(self.rest.get(..end)?.trim_ascii()));
+                let value = from_equals.get(1..)?;
+                let end = memchr(b';', value).unwrap_or(value.len());
+                return Some(unquoted(value.get(..end)?.trim_ascii()));
             }
         }
+        None
     }
 }
 
 /// What is left of `Cookie` header lines without the cookies of a name: one line, `None` where nothing is left.
 #[must_use]
 pub fn without(lines: &[&[u8]], name: &str) -> Option<Vec<u8>> {
-    let kept: Vec<&[u8]> = lines
-        .iter()
-        .flat_map(|line| line.split(|byte| *byte == b';'))
-        .map(<[u8]>::trim_ascii)
-        .filter(|pair| !pair.is_empty() && value_if_named(pair, name).is_none())
-        .collect();
-    (!kept.is_empty()).then(|| kept.join(b"; ".as_slice()))
+    let mut left = Vec::new();
+    for line in lines {
+        for pair in line.split(|byte| *byte == b';').map(<[u8]>::trim_ascii) {
+            if !pair.is_empty() && value_if_named(pair, name).is_none() {
+                append(&mut left, pair);
+            }
+        }
+    }
+    (!left.is_empty()).then_some(left)
+}
+
+/// Appends cookies to a `Cookie` header's value.
+pub fn append(line: &mut Vec<u8>, cookies: &[u8]) {
+    if !line.is_empty() {
+        line.extend_from_slice(b"; ");
+    }
+    line.extend_from_slice(cookies);
 }
 
 /// Whether a `Set-Cookie` header's value sets the cookie of this name.

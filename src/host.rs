@@ -109,6 +109,7 @@ mod abi {
 const OK: u32 = 0;
 
 /// Runs a call that hands over bytes which the host put into memory it had from our `malloc`.
+#[inline]
 fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Bytes> {
     let mut data = null_mut();
     let mut size = 0;
@@ -128,6 +129,7 @@ pub fn property(path: &str) -> Option<Bytes> {
 
 /// The first value of a header.
 #[must_use]
+#[inline]
 pub fn header(map: Headers, name: &str) -> Option<Bytes> {
     let get = |data, size| {
         // SAFETY: the host reads the name and writes the two results.
@@ -201,6 +203,7 @@ impl<'a> Iterator for HeaderPairsIter<'a> {
 }
 
 /// Replaces all headers of a name by one. On a request this makes Envoy choose the route's cluster anew.
+#[inline]
 pub fn set_header(map: Headers, name: &str, value: &[u8]) {
     // SAFETY: the host reads name and value.
     let status = unsafe {

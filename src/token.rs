@@ -5,8 +5,7 @@
 //!
 //! | with keys | without keys |
 //! | --- | --- |
-//! | 1 byte: version 2 in the high half, flags in the low one | 1 byte: version 1 in the high half, flags in the low one |
-//! | 1 byte: a hash of the key's id | |
+//! | 1 byte: version 2 (2 bits), a hash of the key's id (2), flags (4) | 1 byte: version 1 (2 bits), 0 (2), flags (4) |
 //! | nonce, 24 random bytes | |
 //! | the session, encrypted; tag, 16 bytes | the session; checksum, 8 bytes |
 //!
@@ -51,13 +50,13 @@ pub const NONCE_LEN: usize = 24;
 /// No envelope is longer, in bytes of text.
 const MAX_ENVELOPE_LEN: usize = MAX_LEN + MAX_VALUE_LEN / 3 * 4 + 4;
 
-/// Versions, in the high half of the first byte.
-const PLAIN: u8 = 0x10;
-const SEALED: u8 = 0x20;
+/// Versions, in the first byte.
+const PLAIN: u8 = 0x40;
+const SEALED: u8 = 0x80;
 const TAG_LEN: usize = 16;
 const CHECKSUM_LEN: usize = 8;
 
-/// Flags, in the low half.
+/// Flags, in its low half.
 const FLAGS: u8 = 0x0f;
 const HTTPS: u8 = 1;
 const USED: u8 = 2;
@@ -101,8 +100,8 @@ pub struct Tokens {
 #[derive(Debug)]
 struct Bound {
     key: Rc<Key>,
-    /// Stands in for the key's id. Several keys may have the same one.
-    hint: u8,
+    /// The first byte of its tokens, without flags: two bits stand in for the key's id, and several keys may have the same.
+    first: u8,
     /// The key's id, and what a token is bound to.
     binding: Vec<u8>,
 }
@@ -110,8 +109,8 @@ struct Bound {
 impl Bound {
     fn new(key: &Rc<Key>, binding: &[u8]) -> Self {
         let id = key.id().as_bytes();
-        let [hint, ..] = hash(id).to_be_bytes();
-        Self { key: Rc::clone(key), hint, binding: [id, binding].join(&0) }
+        let [hash, ..] = hash(id).to_be_bytes();
+        Self { key: Rc::clone(key), first: SEALED | (hash >> 6 << 4), binding: [id, binding].join(&0) }
     }
 }
 
@@ -179,8 +178,8 @@ impl Tokens {
             }
             Some(bound) => {
                 let seed = Some(self.seed(&nonce));
-                let first = SEALED | self.flags(session, seed);
-                bytes.extend_from_slice(&[first, bound.hint]);
+                let first = bound.first | self.flags(session, seed);
+                bytes.push(first);
                 bytes.extend_from_slice(&nonce);
                 let start = bytes.len();
                 self.put_session(session, seed, bytes);
@@ -235,28 +234,22 @@ impl Tokens {
         let len = BASE64_URL_SAFE_NO_PAD.decode_slice(text, buffer).ok()?;
         let bytes = buffer.get_mut(..len)?;
         let first = *bytes.first()?;
-        match (first & !FLAGS, self.keys.is_empty()) {
-            (PLAIN, true) => {
-                let (bytes, checksum) = bytes.split_last_chunk::<CHECKSUM_LEN>()?;
-                (*checksum == self.checksum(bytes)).then_some(())?;
-                session_in(bytes.get(1..)?, first & FLAGS, None)
-            }
-            (SEALED, false) => {
-                let ([_, hint], bytes) = bytes.split_first_chunk_mut()?;
-                let (nonce, bytes) = bytes.split_first_chunk_mut()?;
-                let (payload, tag) = bytes.split_last_chunk_mut::<TAG_LEN>()?;
-                let mut candidates = self.keys.iter().filter(|bound| bound.hint == *hint);
-                let key = candidates.find_map(|Bound { key, binding, .. }| {
-                    let associated = [&[first], binding.as_slice()].concat();
-                    let (nonce, payload, tag) = (XNonce::from(*nonce), (&mut *payload).into(), (*tag).into());
-                    // What is refused stays as it is.
-                    let opened = self.cipher(key).decrypt_inout_detached(&nonce, &associated, payload, &tag);
-                    opened.is_ok().then_some(key)
-                })?;
-                session_in(payload, first & FLAGS, Some(seed_in(nonce) ^ key.seed_mask))
-            }
-            _ => None,
+        if self.keys.is_empty() {
+            let (bytes, checksum) = bytes.split_last_chunk::<CHECKSUM_LEN>()?;
+            (first & !FLAGS == PLAIN && *checksum == self.checksum(bytes)).then_some(())?;
+            return session_in(bytes.get(1..)?, first & FLAGS, None);
         }
+        let (nonce, bytes) = bytes.get_mut(1..)?.split_first_chunk_mut()?;
+        let (payload, tag) = bytes.split_last_chunk_mut::<TAG_LEN>()?;
+        for Bound { key, binding, .. } in self.keys.iter().filter(|bound| bound.first == first & !FLAGS) {
+            let associated = [&[first], binding.as_slice()].concat();
+            let (iv, inout, tag) = (XNonce::from(*nonce), (&mut *payload).into(), (*tag).into());
+            // What is refused stays as it is.
+            if self.cipher(key).decrypt_inout_detached(&iv, &associated, inout, &tag).is_ok() {
+                return session_in(payload, first & FLAGS, Some(seed_in(nonce) ^ key.seed_mask));
+            }
+        }
+        None
     }
 
     const fn cipher<'k>(&self, key: &'k Key) -> &'k XChaCha20Poly1305 {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::{Action, Envelope, Served, response};
-use crate::affinity::{Decision, Facts, Needs, Part, Verdict};
+use crate::affinity::{Decision, Facts, Forward, Needs, Part, Verdict};
 use crate::backends::Backend;
 use crate::config::Affinity;
 use crate::cookie::{self, Cookie, Secure};
@@ -40,7 +40,7 @@ pub fn serve(
             if cookie.hide_from_upstream {
                 cookies = all.cookies();
                 facts.cookies = &cookies;
-                hide(cookie, &all);
+                hide(cookie, &cookies);
             } else {
                 first_line = host::header(Headers::Request, "cookie");
                 came_with_cookies = first_line.is_some();
@@ -68,7 +68,7 @@ pub fn serve(
     let is_news = matches!(&decision.verdict, Verdict::Forward(to) if to.part.is_news());
     let (nonce, https) =
         if is_news { prepare_news(plugin, service, &all, &mut decision) } else { (None, false) };
-    let (action, envelope) = apply(plugin, service, &decision, &facts);
+    let action = apply(plugin, service, &decision);
     let outcome = decision.outcome;
     let (backend, part) = match &decision.verdict {
         Verdict::Forward(to) => (to.backend.map(Backend::id), &to.part),
@@ -79,6 +79,12 @@ pub fn serve(
         return action;
     }
     let (part, view) = (*part, Rc::clone(view));
+    let envelope = match (decision.verdict, facts.header) {
+        (Verdict::Forward(Forward { unwrapped: Some(value), .. }), Some(text)) => {
+            Some(Envelope { text: text.to_vec(), value })
+        }
+        _ => None,
+    };
     keep(Served { service: index, outcome, at: facts.now, backend, view, part, nonce, https, envelope });
     action
 }
@@ -135,7 +141,11 @@ impl AllHeaders {
 
     /// All `Cookie` lines as one.
     fn cookies(&self) -> Vec<u8> {
-        self.values(b"cookie").collect::<Vec<_>>().join(b"; ".as_slice())
+        let mut line = Vec::new();
+        for cookies in self.values(b"cookie") {
+            cookie::append(&mut line, cookies);
+        }
+        line
     }
 
     /// Its scheme; costs no call where they are known already.
@@ -147,44 +157,41 @@ impl AllHeaders {
     }
 }
 
-/// Tells Envoy what was decided. Returns how the stream goes on, and the envelope that the application sees the value of.
+/// Tells Envoy what was decided. Returns how the stream goes on.
 #[inline]
-fn apply(
-    plugin: &Plugin,
-    service: &Service,
-    decision: &Decision<'_>,
-    facts: &Facts<'_>,
-) -> (Action, Option<Envelope>) {
+fn apply(plugin: &Plugin, service: &Service, decision: &Decision<'_>) -> Action {
     let outcome = decision.outcome.name();
     let to = match &decision.verdict {
         Verdict::Forward(to) => to,
-        Verdict::Reject(status) => {
-            log::debug!("session-affinity: service {}: {outcome} with {status}", service.name);
-            let answered = host::send_local_response(
-                *status,
-                "session_affinity_backend_unavailable",
-                "the backend of this session is unavailable\n",
-            );
-            if answered {
-                return (Action::Pause, None);
-            }
-            // A stream that waits for no answer would wait for ever; without a cluster Envoy answers itself.
-            name_cluster(plugin, None);
-            name_endpoint(plugin, None);
-            return (Action::Continue, None);
-        }
+        Verdict::Reject(status) => return reject(plugin, service, outcome, *status),
     };
-    let cluster = to.backend.map_or("the route's cluster", Backend::cluster);
-    log::debug!("session-affinity: service {}: {outcome} to {cluster}", service.name);
+    log::debug!(
+        "session-affinity: service {}: {outcome} to {}",
+        service.name,
+        to.backend.map_or("the route's cluster", Backend::cluster)
+    );
     name_cluster(plugin, to.backend);
     name_endpoint(plugin, to.endpoint);
-    let (Affinity::HeaderEnvelope { name, .. }, Some(value), Some(text)) =
-        (&service.affinity, &to.unwrapped, facts.header)
-    else {
-        return (Action::Continue, None);
-    };
-    host::set_header(Headers::Request, name, value);
-    (Action::Continue, Some(Envelope { text: text.to_vec(), value: value.clone() }))
+    if let (Affinity::HeaderEnvelope { name, .. }, Some(value)) = (&service.affinity, &to.unwrapped) {
+        host::set_header(Headers::Request, name, value);
+    }
+    Action::Continue
+}
+
+fn reject(plugin: &Plugin, service: &Service, outcome: &str, status: u32) -> Action {
+    log::debug!("session-affinity: service {}: {outcome} with {status}", service.name);
+    let answered = host::send_local_response(
+        status,
+        "session_affinity_backend_unavailable",
+        "the backend of this session is unavailable\n",
+    );
+    if answered {
+        return Action::Pause;
+    }
+    // A stream that waits for no answer would wait for ever; without a cluster Envoy answers itself.
+    name_cluster(plugin, None);
+    name_endpoint(plugin, None);
+    Action::Continue
 }
 
 /// Names the cluster to Envoy, or sees that no client does.
@@ -208,13 +215,12 @@ pub fn name_endpoint(plugin: &Plugin, endpoint: Option<SocketAddr>) {
     }
 }
 
-/// Takes our cookie out of what the application sees.
-fn hide(cookie: &Cookie, all: &AllHeaders) {
-    let lines: Vec<&[u8]> = all.values(b"cookie").collect();
-    if !lines.iter().any(|line| cookie::values(line, &cookie.name).next().is_some()) {
+/// Takes our cookie out of what the application sees, if it is among these.
+fn hide(cookie: &Cookie, cookies: &[u8]) {
+    if cookie::values(cookies, &cookie.name).next().is_none() {
         return;
     }
-    match cookie::without(&lines, &cookie.name) {
+    match cookie::without(&[cookies], &cookie.name) {
         Some(line) => host::set_header(Headers::Request, "cookie", &line),
         None => host::remove_header(Headers::Request, "cookie"),
     }

@@ -89,7 +89,7 @@ impl Response<'_> {
                 "session-affinity: service {}: the response came from cluster {}, not from the chosen {}: \
                  does the route have cluster_header: {}?",
                 self.service.name,
-                String::from_utf8_lossy(&cluster),
+                std::str::from_utf8(&cluster).unwrap_or_default(),
                 chosen.cluster(),
                 self.plugin.cluster_header,
             );

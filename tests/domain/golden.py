@@ -124,7 +124,7 @@ def with_endpoint(address, port):
 
 
 def plain(flags, payload, binding=BINDING):
-    token = bytes([0x10 | flags]) + payload
+    token = bytes([0x40 | flags]) + payload
     return text(token + hash64(binding + b"\0" + token).to_bytes(8, "big"))
 
 
@@ -134,9 +134,8 @@ SECRET = b" 32 bytes that nobody shall see!"
 
 
 def sealed(flags, payload, binding=BINDING, purpose=b"token"):
-    first = bytes([0x20 | flags])
-    hint = (hash64(KEY_ID) >> 56).to_bytes(1, "big")
-    return text(first + hint + NONCE + seal(SECRET, NONCE, payload, first + KEY_ID + b"\0" + binding, purpose))
+    first = bytes([0x80 | hash64(KEY_ID) >> 62 << 4 | flags])
+    return text(first + NONCE + seal(SECRET, NONCE, payload, first + KEY_ID + b"\0" + binding, purpose))
 
 
 print("tokens without keys")

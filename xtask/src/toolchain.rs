@@ -117,6 +117,11 @@ impl Toolchain {
         // A directory of its own: two compilers in one would rebuild each other's work.
         command.env("CARGO_TARGET_DIR", target_directory());
         command.args([subcommand, "--target", TARGET]);
+        if let Some(sources) = registry_sources() {
+            // Where this machine keeps them is nobody's business, and would make modules differ.
+            let remap = format!("--remap-path-prefix={}=", sources.display());
+            command.args(["--config", &format!("target.{TARGET}.rustflags=[{remap:?}]")]);
+        }
         if let Self::Distribution { linker } = self {
             command.env_remove("RUSTUP_TOOLCHAIN");
             command.env("CARGO", Path::new(BIN).join("cargo"));
@@ -133,6 +138,13 @@ impl Toolchain {
 /// Where cargo leaves a release build of the target.
 pub fn release_directory() -> PathBuf {
     target_directory().join(TARGET).join("release")
+}
+
+/// Where cargo unpacks the dependencies.
+fn registry_sources() -> Option<PathBuf> {
+    let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let in_home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo"));
+    Some(cargo_home.or_else(in_home)?.join("registry/src/"))
 }
 
 fn target_directory() -> PathBuf {
