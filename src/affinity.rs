@@ -82,7 +82,7 @@ pub struct Forward<'a> {
 pub enum Part {
     /// Part of none.
     None,
-    /// The first of one. Whether it began over https is for the filter to fill in.
+    /// The first of one. Its seed, and whether it began over https, are for the filter to fill in.
     First(Session),
     /// One that is known, and of which the client need not be told.
     Known(Session),
@@ -240,7 +240,7 @@ impl Service {
     fn begin<'a>(&'a self, outcome: Outcome, facts: &Facts<'_>, view: &'a View) -> Decision<'a> {
         let backend = self.pick(facts, view);
         let id = backend.map_or(BackendId::from_bits(0), Backend::id);
-        // The choice used up the high bits; the seed must not repeat them for every session of a backend.
+        // The choice used up the high bits; this must not repeat them for every session of a backend.
         forward(outcome, backend, Part::First(Session::begin(facts.now, mix(facts.random), id)))
     }
 

@@ -20,8 +20,8 @@ use std::rc::Rc;
 
 use crate::hash::{hash, mix};
 
-/// What a token knows of a backend: a hash of its cluster's name, 48 bits wide. Two of ten thousand backends have the same
-/// one in one of five million configurations.
+/// What a token knows of a backend: a hash of its cluster's name, 48 bits wide. Among ten thousand backends two have the
+/// same in one of five million configurations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BackendId(u64);
 

@@ -120,8 +120,8 @@ impl Cookie {
     }
 }
 
-/// The values of the cookies of one name, in the order in which they came. `header` is the value of one `Cookie` header.
-/// Quotes around a value are taken off.
+/// The values of the cookies of one name, in the order in which they came. `header` is the value of one `Cookie`
+/// header. Quotes around a value are taken off.
 #[must_use]
 pub fn values<'a>(header: &'a [u8], name: &'a str) -> Values<'a> {
     Values { header, name, equals: memchr_iter(b'=', header) }

@@ -37,23 +37,20 @@ impl Contexts {
         let (_, root) = self.created.take().filter(|(created, _)| *created == stream)?;
         let Self { roots, streams, .. } = self;
         let (_, of_root) = roots.iter().find(|(known, _)| *known == root)?;
-        let keep = |request| streams.wait(stream, request, (root, of_root.ticks()));
-        Some(filter::on_request_headers(of_root.plugin(), keep))
+        Some(filter::on_request_headers(of_root.plugin(), |request| streams.wait(stream, request)))
     }
 
-    /// Envoy tells the end of no context (see [`Streams`]). Asking for one makes it the one that calls are about: so
-    /// this is the last thing that a tick does.
+    /// Envoy tells the end of no context (see [`Streams`]), so the oldest plugin asks for all others, and they for it.
+    /// Asking makes each the context that calls are about: this must be the last thing that a tick does.
     fn sweep(&mut self, root: u32) {
         let Self { roots, streams, .. } = self;
+        let oldest = roots.first().map(|(id, _)| *id);
         roots.retain(|(id, _)| {
-            let is_there = *id == root || host::exists(*id);
-            if !is_there {
-                streams.forget(*id);
-            }
-            is_there
+            let asks = oldest == Some(root) || oldest == Some(*id);
+            *id == root || !asks || host::enter(*id)
         });
-        if let Some((_, of_root)) = roots.iter().find(|(known, _)| *known == root) {
-            streams.sweep((root, of_root.ticks()), host::exists);
+        if oldest == Some(root) {
+            streams.sweep(host::enter);
         }
     }
 }

@@ -59,7 +59,8 @@ struct Envelope {
     value: Vec<u8>,
 }
 
-/// The headers of a request are there. `keep` gets what is to be kept until its response comes, where there is anything.
+/// The headers of a request are there. `keep` gets what is to be kept until its response comes, where there is
+/// anything.
 pub fn on_request_headers(plugin: &Rc<Plugin>, keep: impl FnOnce(Request)) -> Action {
     #[cfg(feature = "trap-for-tests")]
     if host::header(host::Headers::Request, "x-trap").is_some() {

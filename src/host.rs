@@ -107,6 +107,7 @@ mod abi {
 }
 
 const OK: u32 = 0;
+const BAD_ARGUMENT: u32 = 2;
 
 /// Runs a call that hands over bytes which the host put into memory it had from our `malloc`.
 #[inline]
@@ -271,11 +272,12 @@ pub fn now() -> Option<u64> {
     (status == OK).then_some(nanoseconds / 1_000_000)
 }
 
-/// Whether Envoy still has the context with this id. If so, calls are about that one until the callback ends.
+/// Makes the context with this id the one that calls are about until the callback ends. Returns whether there may be
+/// one: it is gone only if Envoy says so, and not if it forbids the call.
 #[must_use]
-pub fn exists(context: u32) -> bool {
+pub fn enter(context: u32) -> bool {
     // SAFETY: a plain number.
-    unsafe { abi::proxy_set_effective_context(context) == OK }
+    unsafe { abi::proxy_set_effective_context(context) != BAD_ARGUMENT }
 }
 
 /// Asks for a tick so many milliseconds apart.

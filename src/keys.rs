@@ -21,8 +21,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// Derives the subkeys of `secret`, which has at least 32 bytes of good randomness. The id is public: it
-    /// stands in every token.
+    /// Derives the subkeys of `secret`, which has at least 32 bytes of good randomness. The id is public:
+    /// two bits of a hash of it stand in every token.
     #[must_use]
     pub fn new(id: String, secret: &[u8]) -> Self {
         let secret = Hkdf::<Sha256>::new(None, secret);

@@ -22,8 +22,6 @@ pub mod hash;
 pub mod health;
 pub mod host;
 pub mod keys;
-#[cfg(target_arch = "wasm32")]
-mod memory;
 pub mod outcome;
 pub mod plugin;
 pub mod probing;

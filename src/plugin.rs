@@ -31,14 +31,6 @@ const NONCES: usize = 32;
 pub struct Root {
     plugin: Rc<Plugin>,
     prober: Prober,
-    ticks: u64,
-}
-
-/// An update replaced the plugin: what was counted since the last tick counts.
-impl Drop for Root {
-    fn drop(&mut self) {
-        self.plugin.flush_counters();
-    }
 }
 
 impl Default for Root {
@@ -51,19 +43,13 @@ impl Root {
     /// Before its configuration comes.
     #[must_use]
     pub fn new() -> Self {
-        Self { plugin: Rc::new(Plugin::new(Config::default(), 0)), prober: Prober::default(), ticks: 0 }
+        Self { plugin: Rc::new(Plugin::new(Config::default(), 0)), prober: Prober::default() }
     }
 
     /// What a new stream works with.
     #[must_use]
     pub const fn plugin(&self) -> &Rc<Plugin> {
         &self.plugin
-    }
-
-    /// So many ticks came so far.
-    #[must_use]
-    pub const fn ticks(&self) -> u64 {
-        self.ticks
     }
 
     /// Reads the configuration. Returns whether it is taken.
@@ -90,7 +76,6 @@ impl Root {
 
     /// Some time has passed.
     pub fn tick(&mut self) {
-        self.ticks = self.ticks.saturating_add(1);
         host::follow_log_level();
         self.plugin.read_clock();
         self.plugin.flush_counters();
@@ -169,6 +154,14 @@ pub struct Plugin {
     keys: Keys,
     /// The epoch of the board that this worker goes by.
     epoch: Cell<u64>,
+}
+
+/// An update replaced it, and the last of its streams is over: what was counted since the last tick counts. Of the last
+/// plugin of a VM Envoy does not tell the end, and such counts are lost.
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        self.flush_counters();
+    }
 }
 
 impl Plugin {

@@ -10,7 +10,7 @@ use crate::backends::Backends;
 use crate::config::{self, Affinity, HealthCheck, OnUnavailable, OutlierDetection, Pin};
 use crate::keys::Key;
 use crate::remembered::Remembered;
-use crate::token::{Carrier, Tokens};
+use crate::token::{Carrier, Room, Tokens};
 
 /// A service, ready to decide.
 #[derive(Debug)]
@@ -35,14 +35,16 @@ pub struct Service {
 
 impl Service {
     fn new(config: config::Service, keys: &[Rc<Key>], memory: (Rc<Remembered>, usize)) -> Self {
-        let carrier = match &config.affinity {
-            Affinity::GeneratedCookie { cookie, .. } => Some(Carrier::Cookie(&cookie.name)),
-            Affinity::GeneratedHeader { name, .. } => Some(Carrier::Header(name)),
-            Affinity::HeaderEnvelope { name, .. } => Some(Carrier::Envelope(name)),
+        let carried = match &config.affinity {
+            Affinity::GeneratedCookie { cookie, life } => Some((Carrier::Cookie(&cookie.name), life)),
+            Affinity::GeneratedHeader { name, life } => Some((Carrier::Header(name), life)),
+            Affinity::HeaderEnvelope { name, life } => Some((Carrier::Envelope(name), life)),
             _ => None,
         };
-        let tokens = carrier
-            .map(|carrier| Tokens::new(keys, memory, &config.name, carrier, config.pin.has_endpoint()));
+        let tokens = carried.map(|(carrier, life)| {
+            let room = Room { last_use: life.idle_timeout_sec > 0, endpoint: config.pin.has_endpoint() };
+            Tokens::new(keys, memory, &config.name, carrier, room)
+        });
         Self {
             backends: Backends::new(config.backends),
             name: config.name,

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use fnv::FnvBuildHasher;
 
-/// Sweeps of one plugin, counted.
+/// Sweeps, counted.
 type Sweeps = u64;
 
 /// Each stream is asked for so many sweeps after it came, and then once in so many: a request that nobody waits for
@@ -16,15 +16,15 @@ const PAUSE: Sweeps = 3;
 /// Room for so many from the start: memory need not grow with the first bursts.
 const ROOM: usize = 512;
 
-/// The streams of all plugins of a VM, and what is to be remembered of each until its response comes.
+/// The streams of a VM, and what is to be remembered of each until its response comes.
 #[derive(Debug)]
 pub struct Streams<T> {
     awaited: HashMap<u32, Awaited<T>, FnvBuildHasher>,
+    sweeps: Sweeps,
 }
 
 #[derive(Debug)]
 struct Awaited<T> {
-    root: u32,
     ask_at: Sweeps,
     request: T,
 }
@@ -33,16 +33,15 @@ impl<T> Streams<T> {
     /// None yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { awaited: HashMap::with_hasher(FnvBuildHasher::new()) }
+        Self { awaited: HashMap::with_hasher(FnvBuildHasher::new()), sweeps: 0 }
     }
 
-    /// Remembers a request of the plugin with this root context, which has been swept so many times, until
-    /// [`answered`](Self::answered) is called or a sweep finds that the stream is gone.
-    pub fn wait(&mut self, stream: u32, request: T, (root, sweeps): (u32, Sweeps)) {
+    /// Remembers a request until [`answered`](Self::answered) is called, or a sweep finds that the stream is gone.
+    pub fn wait(&mut self, stream: u32, request: T) {
         if self.awaited.capacity() == 0 {
             self.awaited.reserve(ROOM);
         }
-        self.awaited.insert(stream, Awaited { root, ask_at: sweeps.saturating_add(PAUSE), request });
+        self.awaited.insert(stream, Awaited { ask_at: self.sweeps.saturating_add(PAUSE), request });
     }
 
     /// What is remembered of a request. To be called when its response comes.
@@ -54,21 +53,18 @@ impl<T> Streams<T> {
         self.awaited.remove(&stream).map(|awaited| awaited.request)
     }
 
-    /// Drops what is remembered of streams that are gone. To be called at regular times for each plugin, with the number
-    /// of times so far. Streams that were answered soon are never asked for.
-    pub fn sweep(&mut self, (root, sweeps): (u32, Sweeps), is_there: impl Fn(u32) -> bool) {
+    /// Drops what is remembered of streams that are gone. To be called at regular times. Streams that were answered
+    /// soon are never asked for.
+    pub fn sweep(&mut self, is_there: impl Fn(u32) -> bool) {
+        self.sweeps = self.sweeps.saturating_add(1);
+        let sweeps = self.sweeps;
         self.awaited.retain(|stream, awaited| {
-            if awaited.root != root || sweeps < awaited.ask_at {
+            if sweeps < awaited.ask_at {
                 return true;
             }
             awaited.ask_at = sweeps.saturating_add(PAUSE);
             is_there(*stream)
         });
-    }
-
-    /// Drops what is remembered of all streams of a plugin that is gone.
-    pub fn forget(&mut self, root: u32) {
-        self.awaited.retain(|_, awaited| awaited.root != root);
     }
 }
 

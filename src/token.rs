@@ -6,22 +6,22 @@
 //! | with keys | without keys |
 //! | --- | --- |
 //! | 1 byte: version 2 (2 bits), a hash of the key's id (2), flags (4) | 1 byte: version 1 (2 bits), 0 (2), flags (4) |
-//! | nonce, 24 random bytes | |
+//! | nonce, 24 random bytes: 8 of the session, 16 of the token | the session's seed, 8 bytes |
 //! | the session, encrypted; tag, 16 bytes | the session; checksum, 8 bytes |
 //!
 //! With keys it is sealed by XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03), whose nonce is long enough to be
-//! drawn at random for ever. Version, flags, key id, service, carrier and its name are associated data: a token is
-//! worth nothing anywhere else. The checksum of a token without keys finds accidents, not forgers.
+//! drawn at random for ever. Its beginning is the session's seed under a mask of the key's. Version, flags, key id,
+//! service, carrier and its name are associated data: a token is worth nothing anywhere else. The checksum of a token
+//! without keys finds accidents, not forgers.
 //!
-//! The session, big-endian: start in hundredths of a second since 1970, rounded up (5 bytes), backend id (6), and what the flags
-//! say:
+//! The session, big-endian: start in hundredths of a second since 1970, rounded up (5 bytes), backend id (6), and what
+//! the flags say. What is there depends on the configuration alone: lengths must tell nothing of a session.
 //!
 //! | flag | what follows, in this order |
 //! | ---: | --- |
 //! | 1 | nothing: it began over https |
 //! | 2 | the last use, in quarter seconds after the start (4 bytes); otherwise that is the start |
-//! | 4 | the seed (8); otherwise it follows from the nonce |
-//! | 8 | room for an endpoint: 1 where it is known, 3 where it is IPv6 (1); address as IPv6 (16); port (2) |
+//! | 4 | room for an endpoint: 1 where it is known, 3 where it is IPv6 (1); address as IPv6 (16); port (2) |
 //!
 //! In an envelope the application's value follows. Every byte counts: clients send it with each request, and Envoy
 //! spends 50 instructions on each.
@@ -57,11 +57,10 @@ const TAG_LEN: usize = 16;
 const CHECKSUM_LEN: usize = 8;
 
 /// Flags, in its low half.
-const FLAGS: u8 = 0x0f;
 const HTTPS: u8 = 1;
-const USED: u8 = 2;
-const SEED: u8 = 4;
-const HAS_ENDPOINT: u8 = 8;
+const HAS_USE: u8 = 2;
+const HAS_ENDPOINT: u8 = 4;
+const FLAGS: u8 = HTTPS | HAS_USE | HAS_ENDPOINT;
 
 /// What the room for an endpoint begins with.
 const UNKNOWN: u8 = 0;
@@ -92,15 +91,23 @@ pub struct Tokens {
     /// Service, carrier and its name: what a token is bound to.
     binding: Vec<u8>,
     envelope: bool,
-    /// Whether tokens have room for an endpoint, known or not: their length must tell nothing.
-    has_endpoint: bool,
+    room: Room,
+}
+
+/// What there is room for in each token of a service, needed or not: their length must tell nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// For the last use, which an idle timeout goes by.
+    pub last_use: bool,
+    /// For an endpoint.
+    pub endpoint: bool,
 }
 
 /// A key, as it is used for one service and carrier.
 #[derive(Debug)]
 struct Bound {
     key: Rc<Key>,
-    /// The first byte of its tokens, without flags: two bits stand in for the key's id, and several keys may have the same.
+    /// The first byte of its tokens, without flags: two bits stand in for the key's id, which others may have too.
     first: u8,
     /// The key's id, and what a token is bound to.
     binding: Vec<u8>,
@@ -125,7 +132,7 @@ impl Tokens {
         (remembered, owner): (Rc<Remembered>, usize),
         service: &str,
         carrier: Carrier<'_>,
-        has_endpoint: bool,
+        room: Room,
     ) -> Self {
         let (kind, name) = match carrier {
             Carrier::Cookie(name) => ("cookie", name),
@@ -136,10 +143,10 @@ impl Tokens {
         let binding = [service.as_bytes(), kind.as_bytes(), name.as_bytes()].join(&0);
         let envelope = matches!(carrier, Carrier::Envelope(_));
         let keys = keys.iter().map(|key| Bound::new(key, &binding)).collect();
-        Self { keys, remembered, owner, binding, envelope, has_endpoint }
+        Self { keys, remembered, owner, binding, envelope, room }
     }
 
-    /// The seed of a session whose first token is made with this nonce: such a token is shorter than others.
+    /// The seed of a session whose first token is made with this nonce.
     #[must_use]
     pub fn seed(&self, nonce: &[u8; NONCE_LEN]) -> u64 {
         seed_in(nonce) ^ self.keys.first().map_or(0, |bound| bound.key.seed_mask)
@@ -170,19 +177,20 @@ impl Tokens {
     ) -> Option<()> {
         match self.keys.first() {
             None => {
-                bytes.push(PLAIN | self.flags(session, None));
-                self.put_session(session, None, bytes);
+                bytes.push(PLAIN | self.flags(session));
+                bytes.extend_from_slice(&session.seed.to_be_bytes());
+                self.put_session(session, bytes);
                 bytes.extend_from_slice(value);
                 let checksum = self.checksum(bytes);
                 bytes.extend_from_slice(&checksum);
             }
             Some(bound) => {
-                let seed = Some(self.seed(&nonce));
-                let first = bound.first | self.flags(session, seed);
+                let first = bound.first | self.flags(session);
+                let nonce = with_seed(nonce, session.seed ^ bound.key.seed_mask);
                 bytes.push(first);
                 bytes.extend_from_slice(&nonce);
                 let start = bytes.len();
-                self.put_session(session, seed, bytes);
+                self.put_session(session, bytes);
                 bytes.extend_from_slice(value);
                 let payload = bytes.get_mut(start..)?;
                 let associated = [&[first], bound.binding.as_slice()].concat();
@@ -237,7 +245,8 @@ impl Tokens {
         if self.keys.is_empty() {
             let (bytes, checksum) = bytes.split_last_chunk::<CHECKSUM_LEN>()?;
             (first & !FLAGS == PLAIN && *checksum == self.checksum(bytes)).then_some(())?;
-            return session_in(bytes.get(1..)?, first & FLAGS, None);
+            let (seed, payload) = bytes.get(1..)?.split_first_chunk()?;
+            return session_in(payload, first, u64::from_be_bytes(*seed));
         }
         let (nonce, bytes) = bytes.get_mut(1..)?.split_first_chunk_mut()?;
         let (payload, tag) = bytes.split_last_chunk_mut::<TAG_LEN>()?;
@@ -246,7 +255,7 @@ impl Tokens {
             let (iv, inout, tag) = (XNonce::from(*nonce), (&mut *payload).into(), (*tag).into());
             // What is refused stays as it is.
             if self.cipher(key).decrypt_inout_detached(&iv, &associated, inout, &tag).is_ok() {
-                return session_in(payload, first & FLAGS, Some(seed_in(nonce) ^ key.seed_mask));
+                return session_in(payload, first, seed_in(nonce) ^ key.seed_mask);
             }
         }
         None
@@ -261,28 +270,23 @@ impl Tokens {
         hash(&[self.binding.as_slice(), bytes].join(&0)).to_be_bytes()
     }
 
-    /// `seed` follows from the nonce, where there is one.
-    fn flags(&self, session: &Session, seed: Option<u64>) -> u8 {
+    fn flags(&self, session: &Session) -> u8 {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         flag(session.https, HTTPS)
-            | flag(session.used > 0, USED)
-            | flag(seed != Some(session.seed), SEED)
-            | flag(self.has_endpoint, HAS_ENDPOINT)
+            | flag(self.room.last_use, HAS_USE)
+            | flag(self.room.endpoint, HAS_ENDPOINT)
     }
 
     /// Appends what the flags say.
-    fn put_session(&self, session: &Session, seed: Option<u64>, bytes: &mut Vec<u8>) {
+    fn put_session(&self, session: &Session, bytes: &mut Vec<u8>) {
         let [_, _, _, start @ ..] = session.start.div_ceil(HUNDREDTH).to_be_bytes();
         bytes.extend_from_slice(&start);
         let [_, _, backend @ ..] = session.backend.to_bits().to_be_bytes();
         bytes.extend_from_slice(&backend);
-        if session.used > 0 {
+        if self.room.last_use {
             bytes.extend_from_slice(&session.used.to_be_bytes());
         }
-        if seed != Some(session.seed) {
-            bytes.extend_from_slice(&session.seed.to_be_bytes());
-        }
-        if self.has_endpoint {
+        if self.room.endpoint {
             let (kind, address) = match session.endpoint.map(|endpoint| endpoint.ip()) {
                 None => (UNKNOWN, Ipv6Addr::UNSPECIFIED),
                 Some(IpAddr::V4(address)) => (IPV4, address.to_ipv6_mapped()),
@@ -295,26 +299,28 @@ impl Tokens {
     }
 }
 
-/// What is particular to a nonce.
+/// A nonce that begins with a seed.
+fn with_seed(mut nonce: [u8; NONCE_LEN], seed: u64) -> [u8; NONCE_LEN] {
+    for (byte, of_seed) in nonce.iter_mut().zip(seed.to_be_bytes()) {
+        *byte = of_seed;
+    }
+    nonce
+}
+
+/// The seed that a nonce begins with.
 const fn seed_in(nonce: &[u8; NONCE_LEN]) -> u64 {
     let [seed @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = *nonce;
     u64::from_be_bytes(seed)
 }
 
-/// The session that the payload begins with, and what follows it. `seed` follows from the nonce, where there is one.
-fn session_in(payload: &[u8], flags: u8, seed: Option<u64>) -> Option<(Session, &[u8])> {
+/// The session of this seed that the payload begins with, and what follows it.
+fn session_in(payload: &[u8], flags: u8, seed: u64) -> Option<(Session, &[u8])> {
     let (start, rest) = payload.split_first_chunk::<5>()?;
     let (backend, mut rest) = rest.split_first_chunk::<6>()?;
     let mut used = 0;
-    if flags & USED != 0 {
+    if flags & HAS_USE != 0 {
         let (bytes, after) = rest.split_first_chunk()?;
         used = u32::from_be_bytes(*bytes);
-        rest = after;
-    }
-    let mut seed = seed;
-    if flags & SEED != 0 {
-        let (bytes, after) = rest.split_first_chunk()?;
-        seed = Some(u64::from_be_bytes(*bytes));
         rest = after;
     }
     let mut endpoint = None;
@@ -335,7 +341,7 @@ fn session_in(payload: &[u8], flags: u8, seed: Option<u64>) -> Option<(Session, 
     let session = Session {
         start: number(start).saturating_mul(HUNDREDTH),
         used,
-        seed: seed?,
+        seed,
         backend: BackendId::from_bits(number(backend)),
         endpoint,
         https: flags & HTTPS != 0,

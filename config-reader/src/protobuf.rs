@@ -6,6 +6,8 @@ use super::value::Value;
 
 /// No deeper do messages stand in each other. A value takes up to three levels.
 const DEEPEST: u32 = 100;
+/// No Struct with more fields is read: none of ours has a hundredth of them, and each is put in its place among all.
+const MOST_FIELDS: usize = 4096;
 
 /// Fields in the order of their names.
 type Fields = Vec<(String, Value)>;
@@ -26,6 +28,7 @@ fn merge_struct(fields: &mut Fields, message: &[u8], depth: u32) -> Option<()> {
                 let (name, value) = entry(message.delimited(part)?, message.depth_within()?)?;
                 match fields.binary_search_by(|(known, _)| known.as_str().cmp(&name)) {
                     Ok(place) => fields.get_mut(place)?.1 = value,
+                    Err(_) if fields.len() >= MOST_FIELDS => return None,
                     Err(place) => fields.insert(place, (name, value)),
                 }
             }

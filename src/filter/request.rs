@@ -17,8 +17,8 @@ use crate::plugin::Plugin;
 use crate::service::Service;
 use crate::token::NONCE_LEN;
 
-/// Decides where a request of `service` goes, and tells Envoy. `keep` gets what its response must know of it, where that
-/// makes a difference.
+/// Decides where a request of `service` goes, and tells Envoy. `keep` gets what its response must know of it, where
+/// that makes a difference.
 pub fn serve(
     plugin: &Plugin,
     index: usize,

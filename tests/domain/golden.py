@@ -95,10 +95,10 @@ print("addresses")
 for address in ["127.0.0.1", "2001:db8::1", "2001:db8::"]:
     print(f"  {address} {hash64(ipaddress.ip_address(address).packed):#x}")
 
-# Start in hundredths of a second, backend, last use in quarter seconds, seed.
-SESSION = [(170_000_000_012, 5), (backend_id("neg-demo-0"), 6), (42, 4), (0x0123456789ABCDEF, 8)]
-HTTPS, USED, SEED, ENDPOINT = 1, 2, 4, 8
-ALL = HTTPS | USED | SEED
+# Start in hundredths of a second, backend, last use in quarter seconds.
+SESSION = [(170_000_000_012, 5), (backend_id("neg-demo-0"), 6), (42, 4)]
+SEED = 0x0123456789ABCDEF
+HTTPS, USE, ENDPOINT = 1, 2, 4
 
 
 def binding(carrier, name):
@@ -110,27 +110,28 @@ BINDING = binding(b"cookie", b"GCLB")
 
 def payload(flags):
     """What the flags say; the endpoint aside."""
-    there = [True, True, flags & USED, flags & SEED]
+    there = [True, True, flags & USE]
     return b"".join(number.to_bytes(length, "big") for (number, length), is_there in zip(SESSION, there) if is_there)
 
 
 def with_endpoint(address, port):
     """Known: 1; known and IPv6: 3."""
     if address is None:
-        return payload(ALL) + bytes(19)
+        return payload(HTTPS | USE) + bytes(19)
     ip = ipaddress.ip_address(address)
     mapped = ip.packed if ip.version == 6 else bytes(10) + b"\xff\xff" + ip.packed
-    return payload(ALL) + bytes([3 if ip.version == 6 else 1]) + mapped + port.to_bytes(2, "big")
+    return payload(HTTPS | USE) + bytes([3 if ip.version == 6 else 1]) + mapped + port.to_bytes(2, "big")
 
 
 def plain(flags, payload, binding=BINDING):
-    token = bytes([0x40 | flags]) + payload
+    token = bytes([0x40 | flags]) + SEED.to_bytes(8, "big") + payload
     return text(token + hash64(binding + b"\0" + token).to_bytes(8, "big"))
 
 
 KEY_ID = b"k1"
-NONCE = bytes(range(24))
 SECRET = b" 32 bytes that nobody shall see!"
+MASK = int.from_bytes(subkey(SECRET, b"seed", 8), "big")
+NONCE = (SEED ^ MASK).to_bytes(8, "big") + bytes(range(8, 24))
 
 
 def sealed(flags, payload, binding=BINDING, purpose=b"token"):
@@ -138,31 +139,30 @@ def sealed(flags, payload, binding=BINDING, purpose=b"token"):
     return text(first + NONCE + seal(SECRET, NONCE, payload, first + KEY_ID + b"\0" + binding, purpose))
 
 
-print("tokens without keys")
-print("  used", plain(ALL, payload(ALL)))
-print("  not used", plain(HTTPS | SEED, payload(HTTPS | SEED)))
-print("  without a seed", plain(HTTPS | USED, payload(HTTPS | USED)))
-print("  that promise an endpoint", plain(ALL | ENDPOINT, payload(ALL)))
-print("  that promise a seed", plain(ALL, payload(HTTPS | USED)))
+print(f"the seed of a nonce that begins with 0 to 7: {int.from_bytes(bytes(range(8)), 'big') ^ MASK:#x}")
+BOTH = HTTPS | USE
+for name, make in [("without keys", plain), ("with keys", sealed)]:
+    print("tokens", name)
+    print("  with the last use", make(BOTH, payload(BOTH)))
+    print("  without it", make(HTTPS, payload(HTTPS)))
+print("tokens without keys that are none")
+print("  an unknown flag", plain(BOTH | 8, payload(BOTH)))
+print("  an endpoint is promised", plain(BOTH | ENDPOINT, payload(BOTH)))
+print("  a last use is promised", plain(BOTH, payload(HTTPS)))
 for kind in [2, 4, 255]:
     room = bytes([kind]) + bytes(18)
-    print(f"  with an endpoint of kind {kind}", plain(ALL | ENDPOINT, payload(ALL) + room))
-print("  with an IPv4 endpoint that is none", plain(ALL | ENDPOINT, payload(ALL) + bytes([1]) + bytes(18)))
-print("tokens with keys")
-print("  used", sealed(ALL, payload(ALL)))
-print("  new", sealed(HTTPS, payload(HTTPS)))
-mask = int.from_bytes(subkey(SECRET, b"seed", 8), "big")
-print(f"  the seed of the new one {int.from_bytes(NONCE[:8], 'big') ^ mask:#x}")
+    print(f"  an endpoint of kind {kind}", plain(BOTH | ENDPOINT, payload(BOTH) + room))
+print("  no IPv4 address", plain(BOTH | ENDPOINT, payload(BOTH) + bytes([1]) + bytes(18)))
 
 print("tokens with keys and room for an endpoint")
 for address, port in [("10.1.2.3", 8080), ("2001:db8::1", 443), (None, 0)]:
-    print(f"  {address} {port}", sealed(ALL | ENDPOINT, with_endpoint(address, port)))
+    print(f"  {address} {port}", sealed(BOTH | ENDPOINT, with_endpoint(address, port)))
 
 ENVELOPE = binding(b"envelope", b"mcp-session-id")
 VALUE = b"0f36a8a5-\xff"
 print("envelopes")
-print("  without keys", plain(ALL, payload(ALL) + VALUE, ENVELOPE))
-print("  with keys", sealed(ALL, payload(ALL) + VALUE, ENVELOPE, b"envelope"))
+print("  without keys", plain(BOTH, payload(BOTH) + VALUE, ENVELOPE))
+print("  with keys", sealed(BOTH, payload(BOTH) + VALUE, ENVELOPE, b"envelope"))
 endpoint = with_endpoint("10.1.2.3", 8080) + VALUE
-print("  with an endpoint", sealed(ALL | ENDPOINT, endpoint, ENVELOPE, b"envelope"))
-print("  that promise an endpoint that is not there", plain(ALL | ENDPOINT, payload(ALL) + VALUE, ENVELOPE))
+print("  with an endpoint", sealed(BOTH | ENDPOINT, endpoint, ENVELOPE, b"envelope"))
+print("  that promise an endpoint that is not there", plain(BOTH | ENDPOINT, payload(BOTH) + VALUE, ENVELOPE))

@@ -5,27 +5,23 @@ use std::collections::BTreeSet;
 
 use session_affinity::streams::Streams;
 
-const ROOT: u32 = 1;
-
-/// One plugin's streams, of which some are there.
+/// Streams of which some are there.
 #[derive(Default)]
 struct Host {
     streams: Streams<u32>,
     there: BTreeSet<u32>,
     asked: RefCell<Vec<u32>>,
-    sweeps: u64,
 }
 
 impl Host {
     fn wait(&mut self, stream: u32) {
         self.there.insert(stream);
-        self.streams.wait(stream, stream, (ROOT, self.sweeps));
+        self.streams.wait(stream, stream);
     }
 
     /// The streams that were asked for.
     fn sweep(&mut self) -> Vec<u32> {
-        self.sweeps += 1;
-        self.streams.sweep((ROOT, self.sweeps), |stream| {
+        self.streams.sweep(|stream| {
             self.asked.borrow_mut().push(stream);
             self.there.contains(&stream)
         });
@@ -74,19 +70,4 @@ fn streams_that_stay_are_asked_for_at_every_third_sweep_and_found_gone_in_the_en
     host.there.clear();
     let later = (0..64).filter(|_| !host.sweep().is_empty()).count();
     assert_eq!((later, host.streams.answered(7)), (1, None));
-}
-
-#[test]
-fn a_sweep_is_about_the_streams_of_one_plugin() {
-    let mut host = Host::default();
-    host.wait(7);
-    host.streams.wait(8, 8, (2, 0));
-    host.there.clear();
-    host.sweep();
-    host.sweep();
-    assert_eq!(host.sweep(), [7]);
-    assert_eq!(host.streams.answered(8), Some(8));
-    host.streams.wait(9, 9, (2, 0));
-    host.streams.forget(2);
-    assert_eq!(host.streams.answered(9), None);
 }

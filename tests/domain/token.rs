@@ -8,7 +8,7 @@ use session_affinity::backends::BackendId;
 use session_affinity::keys::Key;
 use session_affinity::remembered::Remembered;
 use session_affinity::session::{Millis, Session};
-use session_affinity::token::{Carrier, MAX_LEN, NONCE_LEN, Tokens};
+use session_affinity::token::{Carrier, MAX_LEN, NONCE_LEN, Room, Tokens};
 
 pub const SECRET: &[u8] = b" 32 bytes that nobody shall see!";
 pub const OTHER_SECRET: &[u8] = b"Another thirty-two bytes here...";
@@ -30,7 +30,8 @@ pub fn tokens_of_worker(
 ) -> Tokens {
     let keys: Vec<Rc<Key>> =
         ids.iter().map(|(id, secret)| Rc::new(Key::new((*id).to_owned(), secret))).collect();
-    Tokens::new(&keys, remembered, service, carrier, has_endpoint)
+    let room = Room { last_use: true, endpoint: has_endpoint };
+    Tokens::new(&keys, remembered, service, carrier, room)
 }
 
 fn tokens_of(ids: &[(&str, &[u8])], service: &str, cookie: &str) -> Tokens {
@@ -70,43 +71,66 @@ fn a_token_made_anywhere_with_the_same_configuration_is_read_everywhere() {
     }
 }
 
-/// A session that nothing has changed since its first token, which is made with [`NONCE`].
-fn new_session() -> Session {
-    Session { used: 0, seed: sealed().seed(&NONCE), ..session() }
+/// As `tokens`, without room for anything.
+fn small(ids: &[(&str, &[u8])]) -> Tokens {
+    let keys: Vec<Rc<Key>> =
+        ids.iter().map(|(id, secret)| Rc::new(Key::new((*id).to_owned(), secret))).collect();
+    Tokens::new(&keys, (Rc::default(), 0), "shop", Carrier::Cookie("GCLB"), Room::default())
 }
 
 /// From `golden.py`: a change here ends every session there is.
 #[test]
 fn tokens_are_what_they_were_in_every_release() {
-    assert_eq!(sealed().seed(&NONCE), 0xae6f_5b33_fb41_e7d2);
+    let unused = Session { used: 0, ..session() };
     for (tokens, session, token) in [
-        (plain(), session(), "RyeUyiQM56RHXK3xAAAAKgEjRWeJq83vqyBtqArpZlM"),
-        (plain(), Session { used: 0, ..session() }, "RSeUyiQM56RHXK3xASNFZ4mrze9JqsoQ_aVWYA"),
+        (plain(), session(), "QwEjRWeJq83vJ5TKJAznpEdcrfEAAAAqJN_Xbe_n08I"),
+        (small(&[]), unused, "QQEjRWeJq83vJ5TKJAznpEdcrfGByZVsZEAKEA"),
+        (sealed(), session(), "k69NHFd27yw6CAkKCwwNDg8QERITFBUWF9Ma223xo3HuTT-vQfsHBZZ8b-aHbGUsRua8_Wdccxs"),
         (
-            sealed(),
-            session(),
-            "lwABAgMEBQYHCAkKCwwNDg8QERITFBUWF21nweOF8Tqxg-T9m6wu-6WAby8ITtJ8nd6Onm28RamPPc7pew8fKw",
+            small(&[("k1", SECRET)]),
+            unused,
+            "ka9NHFd27yw6CAkKCwwNDg8QERITFBUWF9Ma223xo3HuTT-vrBlj4nTx2pOt_KZ37VXsPQ",
         ),
-        (sealed(), new_session(), "kQABAgMEBQYHCAkKCwwNDg8QERITFBUWF21nweOF8Tqxg-T9VJ41BsVqshZpYosALK7IKg"),
     ] {
         assert_eq!(tokens.write(&session, NONCE), token);
         assert_eq!(tokens.read(token.as_bytes()), Some(session));
     }
+    assert_eq!(sealed().seed(&NONCE), 0xae6f_5b33_fb41_e7d2);
 }
 
 #[test]
 fn what_no_token_is_made_like_is_refused() {
     // From golden.py; their checksums are right.
     for (token, why) in [
-        ("QyeUyiQM56RHXK3xAAAAKntTES53mClN", "no seed"),
-        ("TyeUyiQM56RHXK3xAAAAKgEjRWeJq83vESRuESAb_D0", "an endpoint is promised"),
-        ("RyeUyiQM56RHXK3xAAAAKl36tlskVSkp", "a seed is promised"),
-        ("TyeUyiQM56RHXK3xAAAAKgEjRWeJq83vAgAAAAAAAAAAAAAAAAAAAAAAAJahmXqSaOih", "an endpoint of kind 2"),
-        ("TyeUyiQM56RHXK3xAAAAKgEjRWeJq83vBAAAAAAAAAAAAAAAAAAAAAAAADYp4z6uNP5R", "an endpoint of kind 4"),
-        ("TyeUyiQM56RHXK3xAAAAKgEjRWeJq83v_wAAAAAAAAAAAAAAAAAAAAAAAJM_eMO06kog", "an endpoint of kind 255"),
-        ("TyeUyiQM56RHXK3xAAAAKgEjRWeJq83vAQAAAAAAAAAAAAAAAAAAAAAAACyJWppPkPxr", "no IPv4 address"),
+        ("SwEjRWeJq83vJ5TKJAznpEdcrfEAAAAqhTWGm66WrGA", "an unknown flag"),
+        ("RwEjRWeJq83vJ5TKJAznpEdcrfEAAAAqA65Gl6LSDdE", "an endpoint is promised"),
+        ("QwEjRWeJq83vJ5TKJAznpEdcrfEs0YvM9KkidA", "a last use is promised"),
+        ("RwEjRWeJq83vJ5TKJAznpEdcrfEAAAAqAgAAAAAAAAAAAAAAAAAAAAAAAGRhoIHVS9Ob", "an endpoint of kind 2"),
+        ("RwEjRWeJq83vJ5TKJAznpEdcrfEAAAAqBAAAAAAAAAAAAAAAAAAAAAAAAMzuafZf0P0e", "an endpoint of kind 4"),
+        ("RwEjRWeJq83vJ5TKJAznpEdcrfEAAAAq_wAAAAAAAAAAAAAAAAAAAAAAAOBUjmIjuny6", "an endpoint of kind 255"),
+        ("RwEjRWeJq83vJ5TKJAznpEdcrfEAAAAqAQAAAAAAAAAAAAAAAAAAAAAAAJyjyC09sSbz", "no IPv4 address"),
     ] {
         assert_eq!(plain().read(token.as_bytes()), None, "{why}");
+    }
+}
+
+#[test]
+fn the_length_of_a_token_tells_nothing_of_what_became_of_its_session() {
+    for tokens in [plain(), sealed(), small(&[]), small(&[("k1", SECRET)])] {
+        let first = Session { used: 0, seed: tokens.seed(&NONCE), ..session() };
+        let moved = Session { backend: BackendId::of("neg-demo-1"), ..first.used_at(first.start + 60_000) };
+        let [first, moved] = [first, moved].map(|session| tokens.write(&session, NONCE));
+        assert_eq!(first.len(), moved.len());
+    }
+}
+
+#[test]
+fn turning_the_idle_timeout_on_or_off_keeps_sessions() {
+    for ids in [&[][..], &[("k1", SECRET)]] {
+        let (without, with) = (small(ids), tokens_of(ids, "shop", "GCLB"));
+        let unused = Session { used: 0, ..session() };
+        assert_eq!(with.read(without.write(&session(), NONCE).as_bytes()), Some(unused));
+        assert_eq!(without.read(with.write(&session(), NONCE).as_bytes()), Some(session()));
     }
 }
 
@@ -161,8 +185,8 @@ fn a_token_in_any_other_spelling_is_refused() {
         }
     }
     // 52 bytes leave four bits of the last character unused: of 16 endings with the same bytes one is canonical.
-    let tokens = sealed();
-    let token = tokens.write(&new_session(), NONCE);
+    let tokens = small(&[("k1", SECRET)]);
+    let token = tokens.write(&session(), NONCE);
     let (start, last) = token.split_at(token.len() - 1);
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     for ending in alphabet.split("").filter(|ending| *ending != last) {
@@ -268,19 +292,19 @@ fn a_token_fits_a_cookie_and_a_url_and_is_at_most_128_bytes_long() {
 }
 
 #[test]
-fn tokens_of_one_session_have_nothing_in_common_but_version_flags_and_key() {
+fn tokens_of_one_session_have_nothing_in_common_after_its_seed() {
     let tokens = sealed();
     let bytes = |nonce: u8| {
         let token = tokens.write(&session(), [nonce; NONCE_LEN]);
         Base64UrlUnpadded::decode_vec(&token).unwrap().split_off(1 + NONCE_LEN)
     };
-    // 39 bytes of ciphertext and tag: between two, half of 312 bits differ, 9 more or less.
+    // 31 bytes of ciphertext and tag: between two, half of 248 bits differ, 8 more or less.
     let mut differing = 0;
     for nonce in 1..=100 {
         let (one, other) = (bytes(0), bytes(nonce));
         differing += one.iter().zip(&other).map(|(one, other)| (one ^ other).count_ones()).sum::<u32>();
     }
-    assert!((15_200..=16_000).contains(&differing), "{differing} of 31,200 bits differ");
+    assert!((12_000..=12_800).contains(&differing), "{differing} of 24,800 bits differ");
 }
 
 #[test]
@@ -343,7 +367,7 @@ proptest! {
             let text = Base64UrlUnpadded::encode_string(&bytes);
             prop_assert_eq!(tokens.read(text.as_bytes()), None);
             // With a beginning that is right.
-            for start in [&[0x40][..], &[0x4f], &[0x90], &[0x9f], b"\x02\x02k1", &[0x80]] {
+            for start in [&[0x40][..], &[0x47], &[0x90], &[0x97], b"\x02\x02k1", &[0x80]] {
                 let text = Base64UrlUnpadded::encode_string(&[start, &bytes].concat());
                 prop_assert_eq!(tokens.read(text.as_bytes()), None);
             }

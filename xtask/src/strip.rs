@@ -24,7 +24,7 @@ const EXPORTS: [&str; 10] = [
 pub fn strip(module: &[u8]) -> Result<Vec<u8>> {
     let mut module = ModuleConfig::new()
         .generate_producers_section(false)
-        .generate_name_section(std::env::var_os("NAMES").is_some())
+        .generate_name_section(false)
         .parse(module)
         .context("the linked module cannot be read")?;
     let unneeded: Vec<_> = module

@@ -1,7 +1,7 @@
 //! What is measured side by side: the same backends and requests behind different filters.
 
+mod bare;
 mod client;
-mod noop;
 mod others;
 mod ours;
 
@@ -11,8 +11,8 @@ use anyhow::Result;
 use harness::config::{Bootstrap, cluster};
 use serde_json::Value;
 
+pub use self::bare::{floor, noop};
 pub use self::client::{Behaviour, Headers, OTHER_COOKIES, send};
-pub use self::noop::{floor, noop};
 pub use self::others::{no_filter, stateful_session};
 pub use self::ours::{Plugin, pinned};
 use super::backends::Backends;
