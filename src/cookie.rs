@@ -124,7 +124,8 @@ impl Cookie {
 /// header. Quotes around a value are taken off.
 #[must_use]
 pub fn values<'a>(header: &'a [u8], name: &'a str) -> Values<'a> {
-    Values { header, name, equals: memchr_iter(b'=', header) }
+    let (offset, byte) = rarest(name.as_bytes());
+    Values { header, name, offset, places: memchr_iter(byte, header) }
 }
 
 /// See [`values`].
@@ -132,34 +133,47 @@ pub fn values<'a>(header: &'a [u8], name: &'a str) -> Values<'a> {
 pub struct Values<'a> {
     header: &'a [u8],
     name: &'a str,
-    /// The places of equals signs in it that were not looked at yet.
-    equals: Memchr<'a>,
+    /// Where in the name its rarest byte is.
+    offset: usize,
+    /// The places of that byte in the header that were not looked at yet.
+    places: Memchr<'a>,
 }
 
 impl<'a> Iterator for Values<'a> {
     type Item = &'a [u8];
 
-    /// Browsers send what they have for the whole site: one byte in hundreds is an equals sign, and what is between
-    /// two of them is passed over many bytes at a time.
+    /// Browsers send what they have for the whole site: what is between two of the rarest bytes is passed over many
+    /// bytes at a time.
     fn next(&mut self) -> Option<&'a [u8]> {
-        let name = self.name.as_bytes();
-        for equals in &mut self.equals {
-            let (before, from_equals) = self.header.split_at_checked(equals)?;
-            let before = before.trim_ascii_end();
-            if before.last() != name.last() {
-                continue;
-            }
-            let Some(before) = before.strip_suffix(name) else {
+        for place in &mut self.places {
+            let Some(start) = place.checked_sub(self.offset) else {
                 continue;
             };
-            if before.trim_ascii_end().last().is_none_or(|byte| *byte == b';') {
-                let value = from_equals.get(1..)?;
+            let (before, from_name) = self.header.split_at_checked(start)?;
+            let Some(after) = from_name.strip_prefix(self.name.as_bytes()) else {
+                continue;
+            };
+            if before.trim_ascii_end().last().is_some_and(|byte| *byte != b';') {
+                continue;
+            }
+            if let Some(value) = after.trim_ascii_start().strip_prefix(b"=") {
                 let end = memchr(b';', value).unwrap_or(value.len());
                 return Some(unquoted(value.get(..end)?.trim_ascii()));
             }
         }
         None
     }
+}
+
+/// The byte of a name that others' cookies have least of, by and large, and its first place.
+fn rarest(name: &[u8]) -> (usize, u8) {
+    let commonness = |byte: u8| match byte {
+        b'0'..=b'9' | b'a'..=b'f' => 2,
+        b'g'..=b'z' | b'_' | b'-' | b'.' => 1,
+        _ => 0,
+    };
+    let bytes = name.iter().copied().enumerate();
+    bytes.min_by_key(|(_, byte)| commonness(*byte)).unwrap_or((0, b'='))
 }
 
 /// What is left of `Cookie` header lines without the cookies of a name: one line, `None` where nothing is left.
