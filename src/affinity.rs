@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::backends::{Backend, BackendId};
 use crate::client_ip;
 use crate::config::{Affinity, OnUnavailable};
-use crate::cookie::{self, Cookie};
+use crate::cookie::Cookie;
 use crate::hash::{hash, mix};
 use crate::health::View;
 use crate::outcome::Outcome;
@@ -137,7 +137,7 @@ impl Service {
             Affinity::HttpCookie { cookie, ttl_sec } => self.by_cookie(cookie, *ttl_sec, facts, view),
             Affinity::GeneratedCookie { cookie, life } => {
                 if cookie.covers_everything() || cookie.covers(facts.path) {
-                    self.by_session(facts, view, *life, cookie::values(facts.cookies, &cookie.name))
+                    self.by_session(facts, view, *life, self.cookie.values(facts.cookies))
                 } else {
                     self.by_weight(facts, view)
                 }
@@ -177,7 +177,7 @@ impl Service {
         facts: &Facts<'_>,
         view: &'a View,
     ) -> Decision<'a> {
-        let value = cookie::values(facts.cookies, &cookie.name).find(|value| !value.is_empty());
+        let value = self.cookie.values(facts.cookies).find(|value| !value.is_empty());
         let covered = cookie.covers_everything() || cookie.covers(facts.path);
         if value.is_none() && ttl_sec > 0 && covered {
             let key = mix(facts.random);

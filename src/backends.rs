@@ -20,8 +20,8 @@ use std::rc::Rc;
 
 use crate::hash::{hash, mix};
 
-/// What a token knows of a backend: a hash of its cluster's name, 48 bits wide. Among ten thousand backends two have the
-/// same in one of five million configurations.
+/// What a token knows of a backend: a hash of its cluster's name, 40 bits wide. Among a thousand backends two have the
+/// same in one of two million configurations, which is then refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BackendId(u64);
 
@@ -29,7 +29,7 @@ impl BackendId {
     /// The id of the backend whose cluster has this name.
     #[must_use]
     pub fn of(cluster: &str) -> Self {
-        Self(hash(cluster.as_bytes()) >> 16)
+        Self(hash(cluster.as_bytes()) >> 24)
     }
 
     /// The id as it stands in a token.

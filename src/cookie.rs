@@ -120,22 +120,43 @@ impl Cookie {
     }
 }
 
-/// The values of the cookies of one name, in the order in which they came. `header` is the value of one `Cookie`
-/// header. Quotes around a value are taken off.
-#[must_use]
-pub fn values<'a>(header: &'a [u8], name: &'a str) -> Values<'a> {
-    let (offset, byte) = rarest(name.as_bytes());
-    Values { header, name, offset, places: memchr_iter(byte, header) }
+/// Finds the cookies of one name.
+#[derive(Debug)]
+pub struct Finder {
+    name: Box<[u8]>,
+    /// The byte of it that others' cookies have least of, by and large, and its first place.
+    rarest: (usize, u8),
 }
 
-/// See [`values`].
+impl Finder {
+    /// For the cookies of this name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let commonness = |byte: u8| match byte {
+            b'0'..=b'9' | b'a'..=b'f' => 2,
+            b'g'..=b'z' | b'_' | b'-' | b'.' => 1,
+            _ => 0,
+        };
+        let bytes = name.bytes().enumerate();
+        let rarest = bytes.min_by_key(|(_, byte)| commonness(*byte)).unwrap_or((0, b'='));
+        Self { name: name.as_bytes().into(), rarest }
+    }
+
+    /// Their values, in the order in which they came. `header` is the value of one `Cookie` header. Quotes around a
+    /// value are taken off.
+    #[must_use]
+    pub fn values<'a>(&'a self, header: &'a [u8]) -> Values<'a> {
+        let (_, byte) = self.rarest;
+        Values { header, finder: self, places: memchr_iter(byte, header) }
+    }
+}
+
+/// See [`Finder::values`].
 #[derive(Clone, Debug)]
 pub struct Values<'a> {
     header: &'a [u8],
-    name: &'a str,
-    /// Where in the name its rarest byte is.
-    offset: usize,
-    /// The places of that byte in the header that were not looked at yet.
+    finder: &'a Finder,
+    /// The places of the name's rarest byte in the header that were not looked at yet.
     places: Memchr<'a>,
 }
 
@@ -145,12 +166,13 @@ impl<'a> Iterator for Values<'a> {
     /// Browsers send what they have for the whole site: what is between two of the rarest bytes is passed over many
     /// bytes at a time.
     fn next(&mut self) -> Option<&'a [u8]> {
+        let Finder { name, rarest: (offset, _) } = self.finder;
         for place in &mut self.places {
-            let Some(start) = place.checked_sub(self.offset) else {
+            let Some(start) = place.checked_sub(*offset) else {
                 continue;
             };
             let (before, from_name) = self.header.split_at_checked(start)?;
-            let Some(after) = from_name.strip_prefix(self.name.as_bytes()) else {
+            let Some(after) = from_name.strip_prefix(&**name) else {
                 continue;
             };
             if before.trim_ascii_end().last().is_some_and(|byte| *byte != b';') {
@@ -163,17 +185,6 @@ impl<'a> Iterator for Values<'a> {
         }
         None
     }
-}
-
-/// The byte of a name that others' cookies have least of, by and large, and its first place.
-fn rarest(name: &[u8]) -> (usize, u8) {
-    let commonness = |byte: u8| match byte {
-        b'0'..=b'9' | b'a'..=b'f' => 2,
-        b'g'..=b'z' | b'_' | b'-' | b'.' => 1,
-        _ => 0,
-    };
-    let bytes = name.iter().copied().enumerate();
-    bytes.min_by_key(|(_, byte)| commonness(*byte)).unwrap_or((0, b'='))
 }
 
 /// What is left of `Cookie` header lines without the cookies of a name: one line, `None` where nothing is left.

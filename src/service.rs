@@ -8,6 +8,7 @@ use fnv::FnvBuildHasher;
 
 use crate::backends::Backends;
 use crate::config::{self, Affinity, HealthCheck, OnUnavailable, OutlierDetection, Pin};
+use crate::cookie;
 use crate::keys::Key;
 use crate::remembered::Remembered;
 use crate::token::{Carrier, Room, Tokens};
@@ -19,6 +20,8 @@ pub struct Service {
     pub name: String,
     /// What ties a request to a backend.
     pub affinity: Affinity,
+    /// Finds its cookie. Means nothing where it has none.
+    pub cookie: cookie::Finder,
     /// What a session is tied to.
     pub pin: Pin,
     /// Where requests can go; none where endpoints alone are pinned.
@@ -48,6 +51,7 @@ impl Service {
         Self {
             backends: Backends::new(config.backends),
             name: config.name,
+            cookie: cookie::Finder::new(config.affinity.cookie().map_or("", |cookie| &cookie.name)),
             affinity: config.affinity,
             pin: config.pin,
             tokens,

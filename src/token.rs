@@ -14,7 +14,7 @@
 //! service, carrier and its name are associated data: a token is worth nothing anywhere else. The checksum of a token
 //! without keys finds accidents, not forgers.
 //!
-//! The session, big-endian: start in hundredths of a second since 1970, rounded up (5 bytes), backend id (6), and what
+//! The session, big-endian: start in hundredths of a second since 1970, rounded up (5 bytes), backend id (5), and what
 //! the flags say. What is there depends on the configuration alone: lengths must tell nothing of a session.
 //!
 //! | flag | what follows, in this order |
@@ -281,7 +281,7 @@ impl Tokens {
     fn put_session(&self, session: &Session, bytes: &mut Vec<u8>) {
         let [_, _, _, start @ ..] = session.start.div_ceil(HUNDREDTH).to_be_bytes();
         bytes.extend_from_slice(&start);
-        let [_, _, backend @ ..] = session.backend.to_bits().to_be_bytes();
+        let [_, _, _, backend @ ..] = session.backend.to_bits().to_be_bytes();
         bytes.extend_from_slice(&backend);
         if self.room.last_use {
             bytes.extend_from_slice(&session.used.to_be_bytes());
@@ -316,7 +316,7 @@ const fn seed_in(nonce: &[u8; NONCE_LEN]) -> u64 {
 /// The session of this seed that the payload begins with, and what follows it.
 fn session_in(payload: &[u8], flags: u8, seed: u64) -> Option<(Session, &[u8])> {
     let (start, rest) = payload.split_first_chunk::<5>()?;
-    let (backend, mut rest) = rest.split_first_chunk::<6>()?;
+    let (backend, mut rest) = rest.split_first_chunk::<5>()?;
     let mut used = 0;
     if flags & HAS_USE != 0 {
         let (bytes, after) = rest.split_first_chunk()?;

@@ -217,7 +217,7 @@ pub fn name_endpoint(plugin: &Plugin, endpoint: Option<SocketAddr>) {
 
 /// Takes our cookie out of what the application sees, if it is among these.
 fn hide(cookie: &Cookie, cookies: &[u8]) {
-    if cookie::values(cookies, &cookie.name).next().is_none() {
+    if cookie::Finder::new(&cookie.name).values(cookies).next().is_none() {
         return;
     }
     match cookie::without(&[cookies], &cookie.name) {

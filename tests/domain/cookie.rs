@@ -1,11 +1,11 @@
 //! Cookies on the wire.
 
 use proptest::prelude::*;
-use session_affinity::cookie::{self, Cookie, SameSite, Secure, sets, without};
+use session_affinity::cookie::{Cookie, Finder, SameSite, Secure, sets, without};
 
 /// The values of all cookies named GCLB.
 fn values(header: &[u8]) -> Vec<String> {
-    cookie::values(header, "GCLB").map(|value| String::from_utf8_lossy(value).into_owned()).collect()
+    Finder::new("GCLB").values(header).map(|value| String::from_utf8_lossy(value).into_owned()).collect()
 }
 
 #[test]

