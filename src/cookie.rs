@@ -172,6 +172,10 @@ impl<'a> Iterator for Values<'a> {
                 continue;
             };
             let (before, from_name) = self.header.split_at_checked(start)?;
+            // Nearly all that is something else ends here.
+            if before.last().is_some_and(|byte| *byte != b';' && !byte.is_ascii_whitespace()) {
+                continue;
+            }
             let Some(after) = from_name.strip_prefix(&**name) else {
                 continue;
             };

@@ -204,7 +204,6 @@ impl<'a> Iterator for HeaderPairsIter<'a> {
 }
 
 /// Replaces all headers of a name by one. On a request this makes Envoy choose the route's cluster anew.
-#[inline]
 pub fn set_header(map: Headers, name: &str, value: &[u8]) {
     // SAFETY: the host reads name and value.
     let status = unsafe {

@@ -94,7 +94,7 @@ struct Watched {
     slots: Slots,
     healthy: Rc<View>,
     /// `None` where nothing is known of any backend.
-    view: Cell<Option<Rc<View>>>,
+    view: RefCell<Option<Rc<View>>>,
     places: Rc<Places>,
     /// By their places.
     traffic: RefCell<Vec<Traffic>>,
@@ -106,23 +106,24 @@ impl Watched {
         Self {
             slots: ids.map(|id| (Slot::of(&service.name, id), id)).collect(),
             healthy: Rc::new(View::healthy(&service.backends)),
-            view: Cell::default(),
+            view: RefCell::default(),
             places: service.backends.places(),
             traffic: RefCell::new(vec![Traffic::default(); service.backends.iter().len()]),
         }
     }
 
     fn view(&self) -> Rc<View> {
-        let view = self.view.take();
-        self.view.set(view.clone());
-        view.unwrap_or_else(|| Rc::clone(&self.healthy))
+        let known = self.view.try_borrow().ok();
+        known.and_then(|view| view.clone()).unwrap_or_else(|| Rc::clone(&self.healthy))
     }
 
     /// Makes the view anew. Returns when it changes by itself.
     fn refresh(&self, board: &Board, service: &Service, now: Millis) -> Millis {
         let view = board.view(service, &self.slots, &self.view(), now);
         let changes_at = view.as_ref().map_or(Millis::MAX, View::changes_at);
-        self.view.set(view.map(Rc::new));
+        if let Ok(mut place) = self.view.try_borrow_mut() {
+            *place = view.map(Rc::new);
+        }
         changes_at
     }
 }
