@@ -4,6 +4,8 @@
 //! services with an affinity each. [`convert`] reads them as GKE's controller does, and writes the same balancer for
 //! Envoy. What has no equal there is in the [`report`].
 
+#![allow(clippy::arithmetic_side_effects, reason = "no part of the module")]
+
 mod balancer;
 mod document;
 mod envoy;

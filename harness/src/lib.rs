@@ -15,11 +15,20 @@
 //! # Ok(()) }
 //! ```
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests may panic"
+)]
+#![allow(clippy::panic, reason = "tests may panic")]
+
 pub mod client;
 pub mod config;
 pub mod envoy;
 pub mod envoy_binary;
 mod module;
+pub mod packages;
 pub mod pod;
 pub mod progress;
 pub mod python_package;

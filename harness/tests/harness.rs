@@ -1,5 +1,7 @@
 //! The parts work together, on a real Envoy, without the filter.
 
+#![allow(clippy::string_slice, reason = "tests may panic")]
+
 use std::time::Duration;
 
 use axum::Router;

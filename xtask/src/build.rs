@@ -1,13 +1,17 @@
 //! `cargo xtask build`.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use harness::progress::Progress;
 
-use crate::shell;
-use crate::strip::strip;
-use crate::toolchain::{self, Toolchain};
+use crate::{exports, shell};
+
+/// The module's target. `rust-toolchain.toml` names it too.
+const TARGET: &str = "wasm32-unknown-unknown";
 
 /// What to build.
 #[derive(clap::Args)]
@@ -29,30 +33,65 @@ pub fn run() -> Result<PathBuf> {
     build("session_affinity", &[])
 }
 
-/// Builds the module for tests of what follows when it fails, and returns where it is.
+/// Builds the module that tests kill, and returns where it is.
 pub fn trap_for_tests() -> Result<PathBuf> {
     build("session_affinity_trap", &["--features", "trap-for-tests"])
 }
 
+/// A cargo command for the module: `build` or `clippy`. Adds the target to the toolchain where it is missing.
+pub fn cargo(subcommand: &str) -> Result<Command> {
+    add_target()?;
+    let mut cargo = shell::cargo();
+    cargo.args([subcommand, "--target", TARGET, "--package", "session-affinity", "--lib"]);
+    if let Some(sources) = registry_sources() {
+        // The module would otherwise name this directory in its panic messages, and differ from machine to machine.
+        let remap = format!("--remap-path-prefix={}=", sources.display());
+        cargo.args(["--config", &format!("target.{TARGET}.rustflags=[{remap:?}]")]);
+    }
+    Ok(cargo)
+}
+
 fn build(name: &str, features: &[&str]) -> Result<PathBuf> {
-    let toolchain = Toolchain::find()?;
-    eprintln!("building the module with {}", toolchain.describe());
-    let package = ["--release", "--package", "session-affinity", "--lib"];
-    shell::run(toolchain.build().args(package).args(features))?;
-    let built = toolchain::release_directory().join("session_affinity.wasm");
-    let module = harness::workspace_root().join("target").join(name).with_extension("wasm");
-    put(&built, &module)?;
+    shell::run(cargo("build")?.arg("--release").args(features))?;
+    let target = harness::workspace_root().join("target");
+    let linked = target.join(TARGET).join("release/session_affinity.wasm");
+    let module = target.join(name).with_extension("wasm");
+    place(&linked, &module)?;
     let size = fs::metadata(&module)?.len().div_ceil(1024);
     eprintln!("target/{name}.wasm: {size} KiB");
     Ok(module)
 }
 
-/// Copies in one step, and only what is new: an Envoy that is starting reads the old file or the new one.
-fn put(built: &Path, module: &Path) -> Result<()> {
-    let linked = fs::read(built).with_context(|| format!("reading {}", built.display()))?;
-    let bytes = strip(&linked)?;
+/// Writes the finished module in one step, and only if it changed: an Envoy that starts meanwhile reads the old file
+/// or the new one.
+fn place(linked: &Path, module: &Path) -> Result<()> {
+    let linked = fs::read(linked).with_context(|| format!("reading {}", linked.display()))?;
+    let bytes = exports::keep_needed(&linked)?;
     if fs::read(module).is_ok_and(|old| old == bytes) {
         return Ok(());
     }
     harness::xds::write(module, bytes)
+}
+
+/// rustup ignores the `targets` of `rust-toolchain.toml` for a toolchain that is installed already.
+fn add_target() -> Result<()> {
+    let mut rustc = Command::new("rustc");
+    let library = shell::run_quietly(rustc.args(["--print", "target-libdir", "--target", TARGET]))?;
+    if Path::new(&library).is_dir() {
+        return Ok(());
+    }
+    let mut rustup = Command::new("rustup");
+    rustup.args(["target", "add", TARGET]);
+    let progress = Progress::start(shell::shown(&rustup));
+    let added = shell::run_quietly(&mut rustup)
+        .with_context(|| format!("this Rust compiler has no standard library for {TARGET}"));
+    progress.finish(if added.is_ok() { "done" } else { "failed" });
+    added.map(drop)
+}
+
+/// Where cargo unpacks dependencies.
+fn registry_sources() -> Option<PathBuf> {
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo_home = cargo_home.or_else(|| Some(env::home_dir()?.join(".cargo")))?;
+    Some(cargo_home.join("registry/src/"))
 }

@@ -1,7 +1,6 @@
 //! `cargo xtask image`: the module as an image, for `deploy/`.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -17,36 +16,30 @@ pub struct Image {
 }
 
 impl Image {
-    /// Builds the module and the image, and looks at what is in it.
+    /// Builds the module and the image of `deploy/Dockerfile`, and checks the image: one layer, in which `/plugin.wasm`
+    /// is the module.
     pub fn run(&self) -> Result<()> {
-        let module = build::run()?;
-        make(&|| Command::new("docker"), &self.tag, &module)?;
-        println!("{}: one layer, /plugin.wasm", self.tag);
+        let (module, tag) = (build::run()?, &self.tag);
+        docker(&["build", "--quiet", "--file", "deploy/Dockerfile", "--tag", tag, "."])?;
+        let layers = docker(&["image", "inspect", "--format", "{{len .RootFS.Layers}}", tag])?;
+        ensure!(
+            layers == "1",
+            "the image {tag} has {layers} layers, and Istio and Envoy Gateway take only one"
+        );
+        // A container must have a command; this one is never started.
+        let container = docker(&["create", "--network", "none", tag, "-"])?;
+        let directory = tempfile::tempdir()?;
+        let copy = directory.path().join("plugin.wasm");
+        let copied = docker(&["cp", &format!("{container}:/plugin.wasm"), &copy.to_string_lossy()]);
+        docker(&["rm", &container])?;
+        copied?;
+        let (inside, outside) = (fs::read(&copy)?, fs::read(&module).context("reading the module")?);
+        ensure!(inside == outside, "/plugin.wasm in the image {tag} is not {}", module.display());
+        println!("{tag}: one layer, /plugin.wasm");
         Ok(())
     }
 }
 
-/// Builds the image of `deploy/Dockerfile` from the built module, with the engine that `docker` reaches, and checks it:
-/// one layer, in which `/plugin.wasm` is the module.
-pub fn make(docker: &dyn Fn() -> Command, tag: &str, module: &Path) -> Result<()> {
-    let root = harness::workspace_root();
-    let mut build = docker();
-    build.current_dir(&root).args(["build", "--quiet", "--file", "deploy/Dockerfile", "--tag", tag, "."]);
-    shell::run_quietly(&mut build)?;
-    let layers = ["image", "inspect", "--format", "{{len .RootFS.Layers}}", tag];
-    let layers = shell::run_quietly(docker().args(layers))?;
-    ensure!(
-        layers == "1",
-        "the image {tag} has {layers} layers, not the one that Istio and Envoy Gateway take"
-    );
-    // A container must have a command; this one is never started.
-    let container = shell::run_quietly(docker().args(["create", "--network", "none", tag, "-"]))?;
-    let directory = tempfile::tempdir()?;
-    let copy = directory.path().join("plugin.wasm");
-    let copied = shell::run_quietly(docker().args(["cp", &format!("{container}:/plugin.wasm")]).arg(&copy));
-    shell::run_quietly(docker().args(["rm", &container]))?;
-    copied?;
-    let (inside, outside) = (fs::read(&copy)?, fs::read(module).context("reading the module")?);
-    ensure!(inside == outside, "/plugin.wasm in the image {tag} is not {}", module.display());
-    Ok(())
+fn docker(arguments: &[&str]) -> Result<String> {
+    shell::run_quietly(Command::new("docker").current_dir(harness::workspace_root()).args(arguments))
 }

@@ -1,18 +1,16 @@
 //! Build, demo and test commands of this repository.
 
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "a tool may panic")]
+
 mod bench;
 mod build;
-mod compose;
 mod demo;
+mod exports;
 mod image;
 mod lint;
-mod packages;
 mod screen;
-mod screenshot;
 mod shell;
-mod strip;
 mod test;
-mod toolchain;
 
 use std::process::ExitCode;
 
@@ -29,11 +27,10 @@ enum Command {
     /// Show session affinity on a real Envoy in front of three pods
     Demo(demo::Demo),
     /// Measure what a request costs
+    #[command(disable_help_flag = true)]
     Bench(bench::Bench),
     /// Run all tests
     Test(test::Test),
-    /// Take the picture of the demo page that the README shows
-    Screenshot(screenshot::Screenshot),
     /// Check formatting, lints (natively and for wasm32) and documentation
     Lint,
 }
@@ -45,7 +42,6 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Bench(bench) => bench.run(),
         Command::Test(test) => test.run(),
-        Command::Screenshot(screenshot) => screenshot.run(),
         Command::Lint => lint::run(),
     };
     match done {

@@ -1,4 +1,4 @@
-//! What the demo and the test of the Compose files print, and whether it all held.
+//! What the demo prints, and whether it all held.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

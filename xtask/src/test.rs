@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use console::style;
 use harness::envoy_binary;
 
-use crate::{build, compose, screenshot, shell};
+use crate::{build, shell};
 
 /// What to test.
 #[derive(clap::Args)]
@@ -20,8 +20,8 @@ pub struct Test {
     /// Also the tests that go on for a minute or more, under load
     #[arg(long)]
     soak: bool,
-    /// Instead, the Compose files on a Docker engine; starts one where none runs
-    #[arg(long, conflicts_with_all = ["browser", "matrix", "soak", "filter"])]
+    /// Instead, the Compose files, on the Docker engine that `docker` reaches
+    #[arg(long, conflicts_with_all = ["browser", "matrix", "soak"])]
     compose: bool,
     /// Instead, what a browser does with the cookies: Chromium, without a window
     #[arg(long, conflicts_with_all = ["matrix", "soak"])]
@@ -61,11 +61,8 @@ struct Outcome {
 impl Test {
     /// Builds the module, gets Envoy, and runs the tests.
     pub fn run(&self) -> Result<()> {
-        if self.compose {
-            return compose::run();
-        }
         if self.browser {
-            screenshot::see_to_browser()?;
+            harness::packages::need("chromedriver", &["chromium", "chromium-driver"])?;
         }
         let trap = build::trap_for_tests()?;
         let modules = Modules { filter: build::run()?, trap };
@@ -74,6 +71,8 @@ impl Test {
         eprintln!("testing on Envoy {version}");
         let (what, selection): (_, &[&str]) = if self.browser {
             ("browser's tests", &["--package", "session-affinity", "--test", "browser"])
+        } else if self.compose {
+            ("Compose tests", &["--package", "session-affinity", "--test", "compose"])
         } else {
             ("all tests", &["--workspace"])
         };

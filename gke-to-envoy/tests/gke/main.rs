@@ -1,9 +1,11 @@
 //! Manifests in, a running Envoy out. Every configuration that a test here gets is checked by the real Envoy.
 
 #![allow(
+    clippy::arithmetic_side_effects,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::string_slice,
     clippy::unwrap_used,
     reason = "tests may panic"
 )]

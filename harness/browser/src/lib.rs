@@ -2,6 +2,8 @@
 //!
 //! A crate of its own, since `thirtyfour` has `String + …` mean more than one thing wherever it is used.
 
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "tests may panic")]
+
 use std::env;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;

@@ -12,7 +12,7 @@ use harness::envoy::Envoy;
 use harness::envoy_binary;
 use harness::pod::Pod;
 
-pub use self::config::Demonstration;
+use self::config::Demonstration;
 use crate::build;
 use crate::screen::Screen;
 

