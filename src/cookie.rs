@@ -2,12 +2,14 @@
 //! matching, and writing `Set-Cookie` (RFC 6265 and its successor draft-ietf-httpbis-rfc6265bis).
 
 use memchr::{Memchr, memchr, memchr_iter};
+use serde::Deserialize;
 
 /// Most `Set-Cookie` values of ours fit.
 const SET_COOKIE_ROOM: usize = 256;
 
 /// When our cookie is marked `Secure`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Secure {
     /// When the session began over https.
     #[default]
@@ -19,7 +21,8 @@ pub enum Secure {
 }
 
 /// The `SameSite` attribute.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SameSite {
     /// `SameSite=Lax`.
     #[default]

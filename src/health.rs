@@ -169,12 +169,12 @@ impl Board {
                 }
             }
             Evidence::NotConnected | Evidence::NoHost => {
-                !ejected && settings.consecutive_local_origin_failure > 0
+                !ejected && settings.consecutive_local_origin_failure.get() > 0
             }
             Evidence::Failed => {
-                !ejected && (settings.consecutive_gateway_errors > 0 || entry.local_origin_failures > 0)
+                !ejected && (settings.consecutive_gateway_errors.get() > 0 || entry.local_origin_failures > 0)
             }
-            Evidence::TimedOut => !ejected && settings.consecutive_gateway_errors > 0,
+            Evidence::TimedOut => !ejected && settings.consecutive_gateway_errors.get() > 0,
         }
     }
 
@@ -194,7 +194,7 @@ impl Board {
             }
             Evidence::Failed | Evidence::TimedOut => {
                 let failed = testimony.evidence == Evidence::Failed;
-                let counted = u16::from(settings.consecutive_gateway_errors > 0);
+                let counted = u16::from(settings.consecutive_gateway_errors.get() > 0);
                 Entry {
                     // A connection was made, which ends a row of failures to make one.
                     local_origin_failures: if failed { 0 } else { entry.local_origin_failures },
@@ -203,8 +203,8 @@ impl Board {
                 }
             }
         };
-        let reached = reaches(failed.local_origin_failures, settings.consecutive_local_origin_failure)
-            || reaches(failed.gateway_errors, settings.consecutive_gateway_errors);
+        let reached = reaches(failed.local_origin_failures, settings.consecutive_local_origin_failure.get())
+            || reaches(failed.gateway_errors, settings.consecutive_gateway_errors.get());
         self.put(service, testimony.backend, failed, now);
         if reached && self.may_eject(service, now) {
             self.eject(service, testimony.backend, now)
@@ -341,7 +341,7 @@ impl Board {
     fn may_eject(&self, service: &Service, now: Millis) -> bool {
         let is_ejected = |backend: &&Backend| self.entry(service, backend.id()).is_ejected(now);
         let ejected = service.backends.iter().filter(is_ejected).count();
-        let share = usize::try_from(service.outlier_detection.max_ejection_percent).unwrap_or(0);
+        let share = usize::try_from(service.outlier_detection.max_ejection_percent.get()).unwrap_or(0);
         ejected.saturating_add(1).saturating_mul(100) <= service.backends.iter().len().saturating_mul(share)
     }
 
@@ -381,7 +381,7 @@ impl Board {
 
 /// How long an ejection lasts that is the n-th in a row.
 fn ejection_length(service: &Service, ejections: u16) -> Millis {
-    let base = Millis::from(service.outlier_detection.base_ejection_time_sec).saturating_mul(1000);
+    let base = Millis::from(service.outlier_detection.base_ejection_time_sec.get()).saturating_mul(1000);
     base.saturating_mul(ejections.into()).min(MAX_EJECTION)
 }
 

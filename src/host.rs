@@ -326,11 +326,11 @@ impl Counter {
 /// Sends a GET to a cluster. The answer comes to the plugin under the token, a failure too. `None` where the cluster
 /// is unknown or has no host to ask.
 #[must_use]
-pub fn get(cluster: &str, path: &str, timeout: Duration) -> Option<u32> {
+pub fn get(cluster: &str, host: &str, path: &str, timeout: Duration) -> Option<u32> {
     let headers = encode(&[
         (":method", "GET"),
         (":scheme", "http"),
-        (":authority", cluster),
+        (":authority", host),
         (":path", path),
         ("user-agent", "session-affinity-health-check"),
     ]);

@@ -98,7 +98,7 @@ impl Root {
         let plugin = Rc::clone(&self.plugin);
         for probe in self.prober.due(&plugin.services, plugin.now()) {
             let timeout = Duration::from_secs(probe.timeout_sec.into());
-            match host::get(probe.cluster, probe.path, timeout) {
+            match host::get(probe.cluster, probe.host, probe.path, timeout) {
                 Some(token) => self.prober.sent(token, probe.target),
                 None => self.note_probe(probe.target, false),
             }

@@ -33,6 +33,8 @@ pub struct Probe<'a> {
     pub target: usize,
     /// The cluster of the backend.
     pub cluster: &'a str,
+    /// Its `:authority`.
+    pub host: &'a str,
     /// Its `:path`.
     pub path: &'a str,
     /// When it has failed.
@@ -121,8 +123,9 @@ impl Prober {
             probes.push(Probe {
                 target: index,
                 cluster: backend.cluster(),
-                path: &check.request_path,
-                timeout_sec: check.timeout_sec,
+                host: check.host_for(backend.cluster()),
+                path: check.request_path(),
+                timeout_sec: check.timeout_sec(),
             });
         }
         probes
@@ -148,7 +151,7 @@ impl Prober {
         let health = if passed {
             *failures = 0;
             passes.push_back(*sent_at);
-            let threshold = usize::try_from(check.healthy_threshold).unwrap_or(usize::MAX);
+            let threshold = usize::try_from(check.healthy_threshold()).unwrap_or(usize::MAX);
             while passes.len() > threshold {
                 passes.pop_front();
             }
@@ -157,12 +160,12 @@ impl Prober {
         } else {
             passes.clear();
             *failures = failures.saturating_add(1);
-            (*failures >= check.unhealthy_threshold).then_some(Health::Fails)
+            (*failures >= check.unhealthy_threshold()).then_some(Health::Fails)
         };
         Some(Finding { service: target.service, backend: target.backend, health: health? })
     }
 }
 
 fn interval(check: &HealthCheck) -> Millis {
-    Millis::from(check.check_interval_sec).saturating_mul(1000)
+    Millis::from(check.check_interval_sec()).saturating_mul(1000)
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use fnv::FnvBuildHasher;
 
 use crate::backends::Backends;
-use crate::config::{self, Affinity, HealthCheck, OnUnavailable, OutlierDetection, Pin};
+use crate::config::{Affinity, HealthCheck, OnUnavailable, OutlierDetection, Pin, ServiceConfig};
 use crate::cookie;
 use crate::keys::Key;
 use crate::remembered::Remembered;
@@ -37,7 +37,7 @@ pub struct Service {
 }
 
 impl Service {
-    fn new(config: config::Service, keys: &[Rc<Key>], memory: (Rc<Remembered>, usize)) -> Self {
+    fn new(config: ServiceConfig, keys: &[Rc<Key>], memory: (Rc<Remembered>, usize)) -> Self {
         let carried = match &config.affinity {
             Affinity::GeneratedCookie { cookie, life } => Some((Carrier::Cookie(&cookie.name), life)),
             Affinity::GeneratedHeader { name, life } => Some((Carrier::Header(name), life)),
@@ -73,7 +73,7 @@ pub struct Services {
 impl Services {
     /// Builds them from their configuration.
     #[must_use]
-    pub fn new(services: Vec<config::Service>, keys: Vec<Key>) -> Self {
+    pub fn new(services: Vec<ServiceConfig>, keys: Vec<Key>) -> Self {
         let keys: Vec<Rc<Key>> = keys.into_iter().map(Rc::new).collect();
         let remembered = Rc::new(Remembered::default());
         let mut built = Self::default();

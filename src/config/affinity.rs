@@ -1,8 +1,11 @@
-//! `sessionAffinity`: which kind, and what goes with it.
+//! `sessionAffinity`: the affinity type, and what goes with it.
 
-use config_reader::{Field, Object, joined};
+use serde::Deserialize;
 
-use super::headers::HeaderNames;
+use super::bounded::Bounded;
+use super::cookie::CookieFields;
+use super::error::Problem;
+use super::headers::{HeaderName, HeaderNames};
 use crate::client_ip::Prefixes;
 use crate::cookie::Cookie;
 use crate::session::Life;
@@ -94,8 +97,9 @@ impl Affinity {
 }
 
 /// The word in `affinityType`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AffinityType {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum AffinityType {
     None,
     ClientIp,
     GeneratedCookie,
@@ -106,17 +110,7 @@ pub enum AffinityType {
 }
 
 impl AffinityType {
-    const ALL: [Self; 7] = [
-        Self::None,
-        Self::ClientIp,
-        Self::GeneratedCookie,
-        Self::HttpCookie,
-        Self::HeaderField,
-        Self::GeneratedHeader,
-        Self::HeaderEnvelope,
-    ];
-
-    pub const fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::None => "NONE",
             Self::ClientIp => "CLIENT_IP",
@@ -129,122 +123,119 @@ impl AffinityType {
     }
 
     /// Whether its sessions carry a token.
-    pub const fn has_token(self) -> bool {
+    const fn has_token(self) -> bool {
         matches!(self, Self::GeneratedCookie | Self::GeneratedHeader | Self::HeaderEnvelope)
     }
 }
 
-/// `sessionAffinity` as written, each field legal by itself and none beside a type that has no use for it.
-pub struct Written {
-    pub affinity_type: AffinityType,
-    life: Life,
-    cookie: Cookie,
-    prefixes: Prefixes,
-    /// In lower case.
-    header: String,
-}
-
-const FIELDS: [&str; 6] =
-    ["affinityType", "affinityCookieTtlSec", "idleTimeoutSec", "cookie", "header", "clientIp"];
 /// Two weeks, Google Cloud's maximum.
 const MAX_TTL_SEC: u32 = 1_209_600;
 
-impl Written {
-    /// What a service without `sessionAffinity` has.
-    pub fn none() -> Self {
-        Self {
-            affinity_type: AffinityType::None,
-            life: Life::default(),
-            cookie: Cookie::default(),
-            prefixes: Prefixes::default(),
-            header: String::new(),
-        }
-    }
+/// The object as written: each field is right by itself.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SessionAffinity {
+    affinity_type: AffinityType,
+    #[serde(default)]
+    affinity_cookie_ttl_sec: Bounded<0, MAX_TTL_SEC>,
+    #[serde(default)]
+    idle_timeout_sec: Bounded<0, MAX_TTL_SEC>,
+    cookie: Option<CookieFields>,
+    header: Option<HeaderFields>,
+    client_ip: Option<ClientIpFields>,
+}
 
-    /// Reads the object.
-    pub fn read(field: Field<'_>, header_names: &HeaderNames) -> Self {
-        let object = field.object(&FIELDS);
-        let words = AffinityType::ALL.map(AffinityType::name);
-        let allowed = joined(&words, ", ");
-        let word = object.required("affinityType", &allowed).map(|field| field.word(&words));
-        let affinity_type = word.and_then(|index| AffinityType::ALL.get(index).copied());
-        let header = |field: Field<'_>| {
-            let object = field.object(&["name"]);
-            let name = object.required("name", "a header name");
-            name.map(|name| header_names.read_other(&name))
-        };
-        let written = Self {
-            affinity_type: affinity_type.unwrap_or(AffinityType::None),
-            life: Life {
-                ttl_sec: object.integer("affinityCookieTtlSec", 0, &(0..=MAX_TTL_SEC)),
-                idle_timeout_sec: object.integer("idleTimeoutSec", 0, &(0..=MAX_TTL_SEC)),
-            },
-            cookie: object.get("cookie").map(super::cookie::read).unwrap_or_default(),
-            prefixes: object.get("clientIp").map(read_prefixes).unwrap_or_default(),
-            header: object.get("header").and_then(header).unwrap_or_default(),
-        };
-        written.check(&object);
-        written
-    }
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HeaderFields {
+    name: HeaderName,
+}
 
-    /// What goes with which type.
-    fn check(&self, object: &Object<'_>) {
-        use AffinityType as T;
-        let this = self.affinity_type;
-        let with_header = [T::HeaderField, T::GeneratedHeader, T::HeaderEnvelope];
-        let with_token = [T::GeneratedCookie, T::GeneratedHeader, T::HeaderEnvelope];
-        // NONE and CLIENT_IP take it, as GKE does, with a warning.
-        let with_ttl =
-            [T::None, T::ClientIp, T::GeneratedCookie, T::HttpCookie, T::GeneratedHeader, T::HeaderEnvelope];
-        let companions: [(&str, bool, &[T]); 5] = [
-            ("cookie", object.has("cookie"), &[T::GeneratedCookie, T::HttpCookie]),
-            ("clientIp", object.has("clientIp"), &[T::ClientIp]),
-            ("header", object.has("header"), &with_header),
-            ("idleTimeoutSec", self.life.idle_timeout_sec > 0, &with_token),
-            ("affinityCookieTtlSec", self.life.ttl_sec > 0, &with_ttl),
-        ];
-        for (name, set, types) in companions {
-            if set && !types.contains(&this) {
-                let types: Vec<_> = types.iter().map(|kind| kind.name()).collect();
-                let wrong = format_args!("has no effect with affinityType {}", this.name());
-                object.refuse_field(name, &wrong, &format!("only with {}", joined(&types, ", ")));
-            }
-        }
-        if with_header.contains(&this) {
-            object.required("header", "an object with the header's name");
-        }
-        if this == T::HttpCookie && self.cookie.hide_from_upstream {
-            let cookie = object.place_of("cookie");
-            let wrong = &"has no effect with affinityType HTTP_COOKIE: the application owns the cookie";
-            let allowed = "only with GENERATED_COOKIE";
-            object.problems().add(&cookie.field("hideFromUpstream"), wrong, allowed, &"true");
-        }
-    }
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+struct ClientIpFields {
+    ipv4_prefix_len: Bounded<0, 32>,
+    ipv6_prefix_len: Bounded<0, 128>,
+}
 
-    /// Whether there is a TTL that does nothing.
-    pub fn has_idle_ttl(&self) -> bool {
-        self.life.ttl_sec > 0 && matches!(self.affinity_type, AffinityType::None | AffinityType::ClientIp)
-    }
-
-    /// What the filter does with it.
-    pub fn into_affinity(self) -> Affinity {
-        let Self { life, cookie, prefixes, header: name, .. } = self;
-        match self.affinity_type {
-            AffinityType::None => Affinity::None,
-            AffinityType::ClientIp => Affinity::ClientIp(prefixes),
-            AffinityType::GeneratedCookie => Affinity::GeneratedCookie { cookie, life },
-            AffinityType::HttpCookie => Affinity::HttpCookie { cookie, ttl_sec: life.ttl_sec },
-            AffinityType::HeaderField => Affinity::HeaderField { name },
-            AffinityType::GeneratedHeader => Affinity::GeneratedHeader { name, life },
-            AffinityType::HeaderEnvelope => Affinity::HeaderEnvelope { name, life },
-        }
+impl Default for ClientIpFields {
+    fn default() -> Self {
+        Self { ipv4_prefix_len: Bounded::of::<32>(), ipv6_prefix_len: Bounded::of::<128>() }
     }
 }
 
-fn read_prefixes(field: Field<'_>) -> Prefixes {
-    let object = field.object(&["ipv4PrefixLen", "ipv6PrefixLen"]);
-    Prefixes {
-        ipv4: object.integer("ipv4PrefixLen", 32, &(0..=32)),
-        ipv6: object.integer("ipv6PrefixLen", 128, &(0..=128)),
+impl From<ClientIpFields> for Prefixes {
+    fn from(fields: ClientIpFields) -> Self {
+        Self { ipv4: fields.ipv4_prefix_len.get(), ipv6: fields.ipv6_prefix_len.get() }
+    }
+}
+
+impl SessionAffinity {
+    /// Whether there is a TTL that has no effect.
+    pub fn has_unused_ttl(&self) -> bool {
+        let unused = matches!(self.affinity_type, AffinityType::None | AffinityType::ClientIp);
+        unused && self.affinity_cookie_ttl_sec.get() > 0
+    }
+
+    /// What the filter does with it, if its fields go together.
+    pub fn into_affinity(self, header_names: &HeaderNames) -> Result<Affinity, Problem> {
+        self.check_companions()?;
+        let life = Life {
+            ttl_sec: self.affinity_cookie_ttl_sec.get(),
+            idle_timeout_sec: self.idle_timeout_sec.get(),
+        };
+        let header = self.header;
+        let header_name = || {
+            let Some(HeaderFields { name }) = header else {
+                return Err(Problem::missing("an object with the header's name").within("header"));
+            };
+            header_names.check_other(&name).map_err(|problem| problem.within("name").within("header"))?;
+            Ok(name.into_string())
+        };
+        let cookie = self.cookie.unwrap_or_default();
+        let cookie = || cookie.into_cookie().map_err(|problem| problem.within("cookie"));
+        Ok(match self.affinity_type {
+            AffinityType::None => Affinity::None,
+            AffinityType::ClientIp => Affinity::ClientIp(self.client_ip.unwrap_or_default().into()),
+            AffinityType::GeneratedCookie => Affinity::GeneratedCookie { cookie: cookie()?, life },
+            AffinityType::HttpCookie => {
+                let cookie = cookie()?;
+                if cookie.hide_from_upstream {
+                    let wrong =
+                        "has no effect with affinityType HTTP_COOKIE: the application owns the cookie";
+                    let problem = Problem::new(wrong, "only with GENERATED_COOKIE");
+                    return Err(problem.within("hideFromUpstream").within("cookie"));
+                }
+                Affinity::HttpCookie { cookie, ttl_sec: life.ttl_sec }
+            }
+            AffinityType::HeaderField => Affinity::HeaderField { name: header_name()? },
+            AffinityType::GeneratedHeader => Affinity::GeneratedHeader { name: header_name()?, life },
+            AffinityType::HeaderEnvelope => Affinity::HeaderEnvelope { name: header_name()?, life },
+        })
+    }
+
+    /// Checks that the affinity type has a use for each field.
+    fn check_companions(&self) -> Result<(), Problem> {
+        use AffinityType as T;
+        const WITH_HEADER: &[T] = &[T::HeaderField, T::GeneratedHeader, T::HeaderEnvelope];
+        const WITH_TOKEN: &[T] = &[T::GeneratedCookie, T::GeneratedHeader, T::HeaderEnvelope];
+        // NONE and CLIENT_IP take it, as GKE does, with a warning.
+        const WITH_TTL: &[T] =
+            &[T::None, T::ClientIp, T::GeneratedCookie, T::HttpCookie, T::GeneratedHeader, T::HeaderEnvelope];
+        let companions: [(&str, bool, &[T]); 5] = [
+            ("cookie", self.cookie.is_some(), &[T::GeneratedCookie, T::HttpCookie]),
+            ("clientIp", self.client_ip.is_some(), &[T::ClientIp]),
+            ("header", self.header.is_some(), WITH_HEADER),
+            ("idleTimeoutSec", self.idle_timeout_sec.get() > 0, WITH_TOKEN),
+            ("affinityCookieTtlSec", self.affinity_cookie_ttl_sec.get() > 0, WITH_TTL),
+        ];
+        for (field, is_set, types) in companions {
+            if is_set && !types.contains(&self.affinity_type) {
+                let types: Vec<_> = types.iter().map(|affinity_type| affinity_type.name()).collect();
+                let wrong = format!("has no effect with affinityType {}", self.affinity_type.name());
+                return Err(Problem::new(wrong, format!("only with {}", types.join(", "))).within(field));
+            }
+        }
+        Ok(())
     }
 }

@@ -1,57 +1,83 @@
-//! `sessionAffinity.cookie`, with the rules that browsers enforce (draft-ietf-httpbis-rfc6265bis): a cookie they
-//! would drop is refused here, where someone reads the error.
+//! `sessionAffinity.cookie`. Browsers silently drop a cookie that breaks their rules (draft-ietf-httpbis-rfc6265bis).
+//! Such a cookie is refused here, where someone reads the error.
 
-use config_reader::Field;
+use serde::Deserialize;
 
+use super::error::Problem;
 use super::headers::is_token;
+use super::host_name::{ends_in_a_number, is_host_name};
+use super::text::{Rule, Text};
 use crate::cookie::{Cookie, SameSite, Secure};
 
-const FIELDS: [&str; 8] =
-    ["name", "path", "domain", "secure", "httpOnly", "sameSite", "partitioned", "hideFromUpstream"];
+/// The object as written.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct CookieFields {
+    name: Option<Text<CookieName>>,
+    path: Option<Text<CookiePath>>,
+    domain: Option<Text<CookieDomain>>,
+    secure: Secure,
+    http_only: Option<bool>,
+    same_site: SameSite,
+    partitioned: bool,
+    hide_from_upstream: bool,
+}
 
-/// Reads the object; what it leaves out has its default.
-pub fn read(field: Field<'_>) -> Cookie {
-    let object = field.object(&FIELDS);
-    let mut cookie = Cookie::default();
-    let allowed = "a cookie name (RFC 6265 token, at most 128 bytes)";
-    if let Some(name) = object.string("name", is_cookie_name, allowed) {
-        name.clone_into(&mut cookie.name);
-    }
-    let allowed = "a path that starts with / (visible ASCII without ; ? and #, at most 1024 bytes)";
-    if let Some(path) = object.string("path", is_path, allowed) {
-        path.clone_into(&mut cookie.path);
-    }
-    let allowed = "a host name such as example.com, without a leading dot";
-    cookie.domain = object.string("domain", is_host_name, allowed).map(str::to_owned);
-    cookie.secure = match object.word("secure", &["AUTO", "ALWAYS", "NEVER"]) {
-        1 => Secure::Always,
-        2 => Secure::Never,
-        _ => Secure::Auto,
-    };
-    cookie.http_only = object.boolean("httpOnly", true);
-    cookie.same_site = match object.word("sameSite", &["LAX", "STRICT", "NONE", "UNSET"]) {
-        1 => SameSite::Strict,
-        2 => SameSite::None,
-        3 => SameSite::Unset,
-        _ => SameSite::Lax,
-    };
-    cookie.partitioned = object.boolean("partitioned", false);
-    cookie.hide_from_upstream = object.boolean("hideFromUpstream", false);
-    for BrowserRule { because, applies, field, allowed, holds } in BROWSER_RULES {
-        if applies(&cookie) && !holds(&cookie) {
-            let wrong = format_args!("browsers drop a cookie with {because} unless this is {allowed}");
-            object.refuse_field(field, &wrong, allowed);
+impl CookieFields {
+    /// The cookie, with defaults for what is left out, if browsers take it.
+    pub fn into_cookie(self) -> Result<Cookie, Problem> {
+        let default = Cookie::default();
+        let cookie = Cookie {
+            name: self.name.map_or(default.name, Text::into_string),
+            path: self.path.map_or(default.path, Text::into_string),
+            domain: self.domain.map(Text::into_string),
+            secure: self.secure,
+            http_only: self.http_only.unwrap_or(default.http_only),
+            same_site: self.same_site,
+            partitioned: self.partitioned,
+            hide_from_upstream: self.hide_from_upstream,
+        };
+        for BrowserRule { because, applies, field, allowed, holds } in BROWSER_RULES {
+            if applies(&cookie) && !holds(&cookie) {
+                let wrong = format!("browsers drop a cookie with {because} unless this is {allowed}");
+                return Err(Problem::new(wrong, allowed).within(field));
+            }
         }
+        Ok(cookie)
     }
-    cookie
 }
 
-fn is_cookie_name(text: &str) -> bool {
-    text.len() <= 128 && is_token(text)
+struct CookieName;
+
+impl Rule for CookieName {
+    const ALLOWED: &'static str = "a cookie name (RFC 6265 token, at most 128 bytes)";
+
+    fn allows(text: &str) -> bool {
+        text.len() <= 128 && is_token(text)
+    }
 }
 
-fn is_path(text: &str) -> bool {
-    super::is_request_path(text) && !text.bytes().any(|byte| b";?#".contains(&byte))
+struct CookiePath;
+
+impl Rule for CookiePath {
+    const ALLOWED: &'static str =
+        "a path that starts with / (visible ASCII without ; ? and #, at most 1024 bytes)";
+
+    fn allows(text: &str) -> bool {
+        super::is_request_path(text) && !text.bytes().any(|byte| b";?#".contains(&byte))
+    }
+}
+
+struct CookieDomain;
+
+impl Rule for CookieDomain {
+    const ALLOWED: &'static str =
+        "a host name of two or more labels such as example.com, without a leading dot, and no IP address";
+
+    /// Browsers take no domain that is an IP address or a single label: whole top-level domains would share the cookie.
+    fn allows(text: &str) -> bool {
+        is_host_name(text) && text.contains('.') && !ends_in_a_number(text)
+    }
 }
 
 struct BrowserRule {
@@ -103,19 +129,7 @@ fn is_host(cookie: &Cookie) -> bool {
     has_prefix(cookie, "__Host-")
 }
 
-/// As browsers match prefixes, in any case.
-#[inline(never)]
+/// Browsers match prefixes in any case.
 fn has_prefix(cookie: &Cookie, prefix: &str) -> bool {
     cookie.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-}
-
-/// Labels of letters, digits and inner hyphens (RFC 1123, section 2.1).
-fn is_host_name(text: &str) -> bool {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    text.len() <= 253 && text.split('.').all(label)
 }

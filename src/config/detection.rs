@@ -1,104 +1,142 @@
 //! `outlierDetection` and `healthCheck`.
 
-use config_reader::Field;
+use serde::Deserialize;
 
-/// When failing responses take a backend out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use super::bounded::Bounded;
+use super::error::Problem;
+use super::host_name::{is_host, is_host_name};
+use super::text::{Rule, Text};
+
+/// Consecutive failures are counted up to here.
+const MAX_FAILURES: u32 = 65_535;
+
+/// Which failing responses make a backend unavailable, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct OutlierDetection {
-    /// So many requests in a row that never reached it; 0 = off.
-    pub consecutive_local_origin_failure: u32,
-    /// So many in a row that reached it and failed; 0 = off.
-    pub consecutive_gateway_errors: u32,
-    /// Seconds for which it is out, times the number of ejections in a row.
-    pub base_ejection_time_sec: u32,
-    /// How much of a service's backends may be ejected at a time.
-    pub max_ejection_percent: u32,
+    /// Consecutive requests that never reached the backend; 0 = off.
+    pub consecutive_local_origin_failure: Bounded<0, MAX_FAILURES>,
+    /// Consecutive requests that reached the backend and failed; 0 = off.
+    pub consecutive_gateway_errors: Bounded<0, MAX_FAILURES>,
+    /// Seconds of an ejection, times the number of consecutive ejections.
+    pub base_ejection_time_sec: Bounded<1, 300>,
+    /// Share of a service's backends that may be ejected at the same time.
+    pub max_ejection_percent: Bounded<0, 100>,
 }
 
 impl Default for OutlierDetection {
     fn default() -> Self {
         Self {
-            consecutive_local_origin_failure: 3,
-            consecutive_gateway_errors: 0,
-            base_ejection_time_sec: 30,
-            max_ejection_percent: 100,
+            consecutive_local_origin_failure: Bounded::of::<3>(),
+            consecutive_gateway_errors: Bounded::of::<0>(),
+            base_ejection_time_sec: Bounded::of::<30>(),
+            max_ejection_percent: Bounded::of::<100>(),
         }
     }
 }
 
 impl OutlierDetection {
-    /// Whether responses are looked at at all.
+    /// Whether any response can eject a backend.
     #[must_use]
     pub const fn is_on(&self) -> bool {
-        self.consecutive_local_origin_failure > 0 || self.consecutive_gateway_errors > 0
-    }
-
-    /// Reads the object; what it leaves out has its default.
-    pub(super) fn read(field: Field<'_>) -> Self {
-        const FIELDS: [&str; 4] = [
-            "consecutiveLocalOriginFailure",
-            "consecutiveGatewayErrors",
-            "baseEjectionTimeSec",
-            "maxEjectionPercent",
-        ];
-        let [local_origin, gateway, time, percent] = FIELDS;
-        let object = field.object(&FIELDS);
-        let default = Self::default();
-        let threshold = |name, default| object.integer(name, default, &(0..=MAX_THRESHOLD));
-        Self {
-            consecutive_local_origin_failure: threshold(
-                local_origin,
-                default.consecutive_local_origin_failure,
-            ),
-            consecutive_gateway_errors: threshold(gateway, default.consecutive_gateway_errors),
-            base_ejection_time_sec: object.integer(time, default.base_ejection_time_sec, &(1..=300)),
-            max_ejection_percent: object.integer(percent, default.max_ejection_percent, &(0..=100)),
-        }
+        self.consecutive_local_origin_failure.get() > 0 || self.consecutive_gateway_errors.get() > 0
     }
 }
 
-/// Failures in a row are counted up to here.
-const MAX_THRESHOLD: u32 = 65_535;
-
 /// How backends are probed. Names and ranges are those of GKE's `BackendConfig`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct HealthCheck {
-    /// `:path` of the probe.
-    pub request_path: String,
-    /// Seconds between two probes of one backend.
-    pub check_interval_sec: u32,
-    /// Seconds after which a probe has failed.
-    pub timeout_sec: u32,
-    /// Successes in a row that bring a backend back.
-    pub healthy_threshold: u32,
-    /// Failures in a row that take it out.
-    pub unhealthy_threshold: u32,
+    request_path: Option<Text<RequestPath>>,
+    host: Option<Text<Host>>,
+    check_interval_sec: Bounded<1, 300>,
+    timeout_sec: Option<Bounded<1, 300>>,
+    healthy_threshold: Bounded<1, 10>,
+    unhealthy_threshold: Bounded<1, 10>,
+}
+
+impl Default for HealthCheck {
+    fn default() -> Self {
+        Self {
+            request_path: None,
+            host: None,
+            check_interval_sec: Bounded::of::<5>(),
+            timeout_sec: None,
+            healthy_threshold: Bounded::of::<2>(),
+            unhealthy_threshold: Bounded::of::<2>(),
+        }
+    }
 }
 
 impl HealthCheck {
-    /// Reads the object; what it leaves out has its default.
-    pub(super) fn read(field: Field<'_>) -> Self {
-        const PATH: &str = "a path that starts with / (visible ASCII, at most 1024 bytes)";
-        let object = field.object(&[
-            "requestPath",
-            "checkIntervalSec",
-            "timeoutSec",
-            "healthyThreshold",
-            "unhealthyThreshold",
-        ]);
-        let request_path = object.string("requestPath", super::is_request_path, PATH).unwrap_or("/");
-        let check_interval_sec = object.integer("checkIntervalSec", 5, &(1..=300));
-        let timeout_sec = object.integer("timeoutSec", check_interval_sec.min(5), &(1..=300));
-        if timeout_sec > check_interval_sec {
-            let allowed = format!("at most {check_interval_sec}, as checkIntervalSec");
-            object.refuse_field("timeoutSec", &"longer than checkIntervalSec", &allowed);
+    /// Checks that a probe ends before the next one starts.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        let interval = self.check_interval_sec();
+        if self.timeout_sec() <= interval {
+            return Ok(());
         }
-        Self {
-            request_path: request_path.to_owned(),
-            check_interval_sec,
-            timeout_sec,
-            healthy_threshold: object.integer("healthyThreshold", 2, &(1..=10)),
-            unhealthy_threshold: object.integer("unhealthyThreshold", 2, &(1..=10)),
+        let allowed = format!("at most {interval}, as checkIntervalSec");
+        Err(Problem::new("longer than checkIntervalSec", allowed).within("timeoutSec"))
+    }
+
+    /// `:path` of the probe.
+    #[must_use]
+    pub fn request_path(&self) -> &str {
+        self.request_path.as_ref().map_or("/", Text::as_str)
+    }
+
+    /// `:authority` of a probe of `cluster`. Many applications answer 400 where that is no host name.
+    #[must_use]
+    pub fn host_for<'a>(&'a self, cluster: &'a str) -> &'a str {
+        match &self.host {
+            Some(host) => host.as_str(),
+            None if is_host_name(cluster) => cluster,
+            None => "session-affinity",
         }
+    }
+
+    /// Seconds between two probes of one backend.
+    #[must_use]
+    pub const fn check_interval_sec(&self) -> u32 {
+        self.check_interval_sec.get()
+    }
+
+    /// Seconds after which a probe has failed.
+    #[must_use]
+    pub fn timeout_sec(&self) -> u32 {
+        const DEFAULT: u32 = 5;
+        self.timeout_sec.map_or(DEFAULT.min(self.check_interval_sec()), Bounded::get)
+    }
+
+    /// Consecutive successes that make a backend available again.
+    #[must_use]
+    pub const fn healthy_threshold(&self) -> u32 {
+        self.healthy_threshold.get()
+    }
+
+    /// Consecutive failures that make a backend unavailable.
+    #[must_use]
+    pub const fn unhealthy_threshold(&self) -> u32 {
+        self.unhealthy_threshold.get()
+    }
+}
+
+struct RequestPath;
+
+impl Rule for RequestPath {
+    const ALLOWED: &'static str = "a path that starts with / (visible ASCII, at most 1024 bytes)";
+
+    fn allows(text: &str) -> bool {
+        super::is_request_path(text)
+    }
+}
+
+struct Host;
+
+impl Rule for Host {
+    const ALLOWED: &'static str = "a host as in a Host header, such as example.com or example.com:8080";
+
+    fn allows(text: &str) -> bool {
+        is_host(text)
     }
 }

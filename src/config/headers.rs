@@ -1,25 +1,44 @@
-//! Names of headers: the ones the filter keeps for itself, and what a header's name may be.
+//! Names of headers: what a header's name may be, and the headers that the filter keeps for itself.
 
-use config_reader::{Field, Object};
+use serde::Deserialize;
 
-/// The headers named beside the services, all in lower case.
-#[derive(Debug)]
-pub struct HeaderNames {
-    /// `clusterHeader`.
-    pub cluster: String,
-    /// `endpointHeader`.
-    pub endpoint: String,
-    /// `debugHeader`.
-    pub debug: Option<String>,
+use super::error::Problem;
+use super::text::{Rule, Text};
+
+/// The name of a header that a configuration may name, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "Text<HeaderNameRule>")]
+pub struct HeaderName(String);
+
+impl HeaderName {
+    /// The name in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name in lower case.
+    pub fn into_string(self) -> String {
+        self.0
+    }
 }
 
-/// `clusterHeader` where it is left out.
-pub const DEFAULT_CLUSTER: &str = "x-affinity-cluster";
-/// `endpointHeader` where it is left out.
-pub const DEFAULT_ENDPOINT: &str = "x-affinity-endpoint";
+impl From<Text<HeaderNameRule>> for HeaderName {
+    fn from(name: Text<HeaderNameRule>) -> Self {
+        Self(name.as_str().to_ascii_lowercase())
+    }
+}
 
-const ALLOWED: &str = "a header name (RFC 9110 token, at most 128 bytes) that is no pseudo-header, \
-    no hop-by-hop header and not cookie, set-cookie, host or content-length";
+/// The rule for names of headers.
+struct HeaderNameRule;
+
+impl Rule for HeaderNameRule {
+    const ALLOWED: &'static str = "a header name (RFC 9110 token, at most 128 bytes) that is no pseudo-header, \
+        no hop-by-hop header and not cookie, set-cookie, host or content-length";
+
+    fn allows(text: &str) -> bool {
+        text.len() <= 128 && is_token(text) && !RESERVED.iter().any(|name| text.eq_ignore_ascii_case(name))
+    }
+}
 
 /// Connection-specific fields (RFC 9110, section 7.6.1, and RFC 9113, section 8.2.2), then those that the filter
 /// or Envoy needs for themselves.
@@ -39,61 +58,69 @@ const RESERVED: [&str; 13] = [
     "content-length",
 ];
 
+/// `clusterHeader` where it is left out.
+pub const DEFAULT_CLUSTER: &str = "x-affinity-cluster";
+/// `endpointHeader` where it is left out.
+pub const DEFAULT_ENDPOINT: &str = "x-affinity-endpoint";
+
+/// The headers named beside the services. No two of them are equal.
+#[derive(Debug)]
+pub struct HeaderNames {
+    /// `clusterHeader`.
+    pub cluster: HeaderName,
+    /// `endpointHeader`.
+    pub endpoint: HeaderName,
+    /// `debugHeader`.
+    pub debug: Option<HeaderName>,
+}
+
 impl HeaderNames {
-    /// Reads them off the top level, and sees that they differ.
-    pub fn read(root: &Object<'_>) -> Self {
-        let read = |name| root.get(name).map(|field| read_name(&field));
-        let names = Self {
-            cluster: read("clusterHeader").unwrap_or_else(|| DEFAULT_CLUSTER.to_owned()),
-            endpoint: read("endpointHeader").unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned()),
-            debug: read("debugHeader"),
-        };
-        let debug = names.debug.as_deref();
-        let pairs = [
-            ("endpointHeader", "clusterHeader", names.endpoint == names.cluster),
-            ("debugHeader", "clusterHeader", debug == Some(names.cluster.as_str())),
-            ("debugHeader", "endpointHeader", debug == Some(names.endpoint.as_str())),
+    /// Fills in the defaults and checks that the names differ.
+    pub fn new(
+        cluster: Option<HeaderName>,
+        endpoint: Option<HeaderName>,
+        debug: Option<HeaderName>,
+    ) -> Result<Self, Problem> {
+        let (cluster_is_default, endpoint_is_default) = (cluster.is_none(), endpoint.is_none());
+        let default = |name: &str| HeaderName(name.to_owned());
+        let cluster = cluster.unwrap_or_else(|| default(DEFAULT_CLUSTER));
+        let endpoint = endpoint.unwrap_or_else(|| default(DEFAULT_ENDPOINT));
+        // A default is not in the configuration, so the error is about the other name.
+        if endpoint == cluster {
+            return Err(match (endpoint_is_default, cluster_is_default) {
+                (true, _) => clash("endpointHeader", true).within("clusterHeader"),
+                (false, is_default) => clash("clusterHeader", is_default).within("endpointHeader"),
+            });
+        }
+        let others = [
+            ("clusterHeader", &cluster, cluster_is_default),
+            ("endpointHeader", &endpoint, endpoint_is_default),
         ];
-        for (one, other, equal) in pairs {
-            if !equal {
-                continue;
-            }
-            // Of two equal names at most one is a default, which nobody wrote and nobody can look up here.
-            match (root.get(one), root.get(other)) {
-                (Some(field), Some(_)) => clash(&field, other, ""),
-                (Some(field), None) => clash(&field, other, " (its default)"),
-                (None, Some(field)) => clash(&field, one, " (its default)"),
-                (None, None) => {}
+        for (field, name, is_default) in others {
+            if debug.as_ref() == Some(name) {
+                return Err(clash(field, is_default).within("debugHeader"));
             }
         }
-        names
+        Ok(Self { cluster, endpoint, debug })
     }
 
-    /// Reads the name of a header that belongs to one service.
-    pub fn read_other(&self, field: &Field<'_>) -> String {
-        let name = read_name(field);
+    /// Checks that the name of a service's own header is none of these.
+    pub fn check_other(&self, other: &HeaderName) -> Result<(), Problem> {
         let taken = [
             ("clusterHeader", Some(&self.cluster)),
             ("endpointHeader", Some(&self.endpoint)),
             ("debugHeader", self.debug.as_ref()),
         ];
-        if let Some((other, _)) = taken.into_iter().find(|(_, taken)| *taken == Some(&name)) {
-            clash(field, other, "");
+        match taken.into_iter().find(|(_, name)| *name == Some(other)) {
+            Some((field, _)) => Err(clash(field, false)),
+            None => Ok(()),
         }
-        name
     }
 }
 
-fn clash(field: &Field<'_>, other: &str, remark: &str) {
-    field.refuse(&format_args!("the same name as {other}{remark}"), "a name of its own");
-}
-
-fn read_name(field: &Field<'_>) -> String {
-    field.string(is_header_name, ALLOWED).unwrap_or_default().to_ascii_lowercase()
-}
-
-fn is_header_name(text: &str) -> bool {
-    text.len() <= 128 && is_token(text) && !RESERVED.iter().any(|name| text.eq_ignore_ascii_case(name))
+fn clash(field: &str, is_default: bool) -> Problem {
+    let remark = if is_default { " (its default)" } else { "" };
+    Problem::new(format!("the same name as {field}{remark}"), "a name of its own")
 }
 
 /// Whether a text is a token (RFC 9110, section 5.6.2).

@@ -1,61 +1,101 @@
-//! `keys`: secrets, inline or from the environment. No error says what was given.
+//! `keys`: secrets, inline or from the environment. No error shows what was given.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use config_reader::{Claims, Field};
+use serde::Deserialize;
 
 use super::Environment;
+use super::error::Problem;
+use super::path::FieldPath;
+use super::text::{Rule, Text};
+use super::unique::duplicate;
 use crate::keys::Key;
 
-const ID: &str = "[A-Za-z0-9_-]{1,8}";
-const SECRET: &str = "at least 32 bytes as base64 with padding (for example from: openssl rand -base64 32)";
-const MIN_SECRET_LEN: usize = 32;
+/// A key as written. It has no `Debug`, which would show the secret.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct KeyFields {
+    id: Text<KeyId>,
+    secret: Option<Text<Secret>>,
+    env: Option<Text<Variable>>,
+}
 
-/// Reads the list.
-pub fn read(field: &Field<'_>, environment: Environment<'_>) -> Vec<Key> {
-    let mut ids = Claims::new(field.problems());
-    let elements = field.list();
-    if elements.len() == 0 {
-        field.refuse(&"empty", "at least one key, or no keys at all");
+/// Checks the list and reads the secrets.
+pub fn read(keys: Vec<KeyFields>, environment: Environment<'_>) -> Result<Vec<Key>, Problem> {
+    if keys.is_empty() {
+        return Err(Problem::new("empty", "at least one key, or no keys at all"));
     }
-    elements.filter_map(|element| read_key(element, environment, &mut ids)).collect()
-}
-
-fn read_key(element: Field<'_>, environment: Environment<'_>, ids: &mut Claims<'_>) -> Option<Key> {
-    let object = element.object(&["id", "secret", "env"]);
-    let id_field = object.required("id", ID)?;
-    let id = id_field.string(is_id, ID)?;
-    ids.claim(id, id_field.place(), "each id once");
-    let secret = match (object.get("secret"), object.get("env")) {
-        (Some(field), None) => decode(&field, field.string(|_| true, SECRET)?, "")?,
-        (None, Some(field)) => {
-            let name = field.string(|name| !name.is_empty(), "the name of a variable")?;
-            let Some(value) = environment(name) else {
-                field.refuse(&"not set", "a variable that vm_config.environment_variables hands to the VM");
-                return None;
-            };
-            decode(&field, &value, "the variable's value is ")?
-        }
-        (secret, _) => {
-            let given = if secret.is_some() { "both secret and env" } else { "neither secret nor env" };
-            object.refuse(&format_args!("{given} given"), "one of them");
-            return None;
-        }
+    if let Some((first, second)) = duplicate(keys.iter().map(|key| key.id.as_str()).enumerate()) {
+        let path = |index: usize| FieldPath::default().then(index).then("id");
+        return Err(Problem::duplicate(path(first), path(second), "each id once"));
+    }
+    let read = |(index, key): (usize, KeyFields)| {
+        key.into_key(environment).map_err(|problem| problem.within(index))
     };
-    Some(Key::new(id.to_owned(), &secret))
+    keys.into_iter().enumerate().map(read).collect()
 }
 
-fn is_id(text: &str) -> bool {
-    (1..=8).contains(&text.len()) && super::service::is_name(text)
+impl KeyFields {
+    fn into_key(self, environment: Environment<'_>) -> Result<Key, Problem> {
+        let secret = match (self.secret, self.env) {
+            (Some(secret), None) => {
+                decode(secret.as_str()).map_err(|wrong| Problem::new(wrong, Secret::ALLOWED).within("secret"))
+            }
+            (None, Some(name)) => from_variable(name.as_str(), environment).map_err(|p| p.within("env")),
+            (Some(_), Some(_)) => Err(Problem::new("both secret and env given", "one of them")),
+            (None, None) => Err(Problem::new("neither secret nor env given", "one of them")),
+        };
+        Ok(Key::new(self.id.into_string(), &secret?))
+    }
 }
 
-/// `what` says what is wrong where that is not the field itself.
-fn decode(field: &Field<'_>, text: &str, what: &str) -> Option<Vec<u8>> {
-    let wrong = match BASE64_STANDARD.decode(text) {
-        Ok(bytes) if bytes.len() >= MIN_SECRET_LEN => return Some(bytes),
-        Ok(_) => "too short",
-        Err(_) => "not base64",
+fn from_variable(name: &str, environment: Environment<'_>) -> Result<Vec<u8>, Problem> {
+    let Some(value) = environment(name) else {
+        let allowed = "a variable that vm_config.environment_variables hands to the VM";
+        return Err(Problem::new("not set", allowed));
     };
-    field.refuse(&format_args!("{what}{wrong}"), SECRET);
-    None
+    decode(&value)
+        .map_err(|wrong| Problem::new(format!("the variable's value is {wrong}"), Secret::ALLOWED))
+}
+
+/// The bytes of a secret, or what is wrong with it.
+fn decode(text: &str) -> Result<Vec<u8>, &'static str> {
+    const MIN_LEN: usize = 32;
+    match BASE64_STANDARD.decode(text) {
+        Ok(bytes) if bytes.len() >= MIN_LEN => Ok(bytes),
+        Ok(_) => Err("too short"),
+        Err(_) => Err("not base64"),
+    }
+}
+
+struct KeyId;
+
+impl Rule for KeyId {
+    const ALLOWED: &'static str = "[A-Za-z0-9_-]{1,8}";
+
+    fn allows(text: &str) -> bool {
+        text.len() <= 8 && super::is_name(text)
+    }
+}
+
+/// Any text: whether it is a secret is checked where the secret of a variable is, too.
+struct Secret;
+
+impl Rule for Secret {
+    const ALLOWED: &'static str =
+        "at least 32 bytes as base64 with padding (for example from: openssl rand -base64 32)";
+
+    fn allows(_text: &str) -> bool {
+        true
+    }
+}
+
+struct Variable;
+
+impl Rule for Variable {
+    const ALLOWED: &'static str = "the name of a variable";
+
+    fn allows(text: &str) -> bool {
+        !text.is_empty()
+    }
 }

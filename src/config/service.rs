@@ -1,15 +1,23 @@
 //! A service: its routes, its affinity, its backends.
 
-use config_reader::{Claims, Field, Object};
+use std::fmt;
 
-use super::affinity::{Affinity, AffinityType, Written};
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, IntoDeserializer as _, MapAccess, Visitor};
+
+use super::affinity::{Affinity, SessionAffinity};
+use super::bounded::Bounded;
 use super::detection::{HealthCheck, OutlierDetection};
+use super::error::Problem;
 use super::headers::HeaderNames;
-use crate::backends::BackendId;
+use super::path::FieldPath;
+use super::text::{Rule, Text};
+use super::unique::duplicate;
 
 /// A service as configured.
 #[derive(Debug)]
-pub struct Service {
+pub struct ServiceConfig {
     /// Its name in counters and logs.
     pub name: String,
     /// The names of the Envoy routes it serves; `None`: all that no other service has.
@@ -22,12 +30,15 @@ pub struct Service {
     pub backends: Vec<(String, u32)>,
     /// What becomes of sessions whose backend is gone or unavailable.
     pub on_unavailable: OnUnavailable,
+    /// Whether the clusters of the backends fall over to each other within a request, so that each response is asked
+    /// which backend gave it.
+    pub failover: bool,
     /// What responses say of backends.
     pub outlier_detection: OutlierDetection,
     /// How backends are probed, if they are.
     pub health_check: Option<HealthCheck>,
-    /// Whether `affinityCookieTtlSec` is set beside a type that has no use for it.
-    pub(super) has_idle_ttl: bool,
+    /// Whether `affinityCookieTtlSec` has no effect.
+    pub(super) has_unused_ttl: bool,
 }
 
 /// What becomes of sessions whose backend is gone or unavailable.
@@ -40,9 +51,11 @@ pub enum OnUnavailable {
 }
 
 /// What a session is tied to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Pin {
     /// A backend, which is a cluster.
+    #[default]
     Cluster,
     /// An endpoint of the route's own cluster.
     Endpoint,
@@ -64,160 +77,264 @@ impl Pin {
     }
 }
 
-/// The fields of a service.
-pub const FIELDS: [&str; 9] = [
-    "name",
-    "routes",
-    "sessionAffinity",
-    "backends",
-    "pin",
-    "onUnavailable",
-    "rejectStatus",
-    "outlierDetection",
-    "healthCheck",
-];
+/// A service as written: each field is right by itself.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ServiceFields {
+    pub name: Option<Text<ServiceName>>,
+    pub routes: Option<Vec<Text<RouteName>>>,
+    pub session_affinity: Option<SessionAffinity>,
+    pub backends: Option<Vec<BackendEntry>>,
+    pub pin: Option<Pin>,
+    pub on_unavailable: Option<OnUnavailableWord>,
+    pub reject_status: Option<Bounded<400, 599>>,
+    pub failover: Option<bool>,
+    pub outlier_detection: Option<OutlierDetection>,
+    pub health_check: Option<HealthCheck>,
+}
 
-const BACKENDS: &str = "a list of clusters, each a name or an object of cluster and weight";
-const ONCE: &str = "each cluster once";
-const CLUSTER: &str = "the name of an Envoy cluster (visible ASCII, 1 to 256 bytes)";
+/// The word in `onUnavailable`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum OnUnavailableWord {
+    Repin,
+    Reject,
+}
 
-impl Service {
-    /// Reads a service from its object, or from the top level.
-    pub(super) fn read(object: &Object<'_>, header_names: &HeaderNames, has_keys: bool) -> Self {
-        let name = object.string("name", is_name, "[A-Za-z0-9_-]{1,64}").unwrap_or("default");
-        let routes = object.get("routes").map(|field| read_routes(&field));
-        let written = match object.get("sessionAffinity") {
-            Some(field) => Written::read(field, header_names),
-            None => Written::none(),
-        };
-        let pin = match object.word("pin", &["CLUSTER", "ENDPOINT", "CLUSTER_AND_ENDPOINT"]) {
-            1 => Pin::Endpoint,
-            2 => Pin::ClusterAndEndpoint,
-            _ => Pin::Cluster,
-        };
-        let backends = object.get("backends").map(|field| read_backends(&field));
-        let on_unavailable = read_on_unavailable(object, written.affinity_type);
-        let outlier_detection = object.get("outlierDetection").map(OutlierDetection::read);
-        let health_check = object.get("healthCheck").map(HealthCheck::read);
-        check_pin(object, pin, written.affinity_type, has_keys);
-        if pin != Pin::Endpoint {
-            object.required("backends", BACKENDS);
+impl ServiceFields {
+    /// The first field that is there, in the order of the type.
+    pub fn first_field(&self) -> Option<&'static str> {
+        let fields = [
+            ("name", self.name.is_some()),
+            ("routes", self.routes.is_some()),
+            ("sessionAffinity", self.session_affinity.is_some()),
+            ("backends", self.backends.is_some()),
+            ("pin", self.pin.is_some()),
+            ("onUnavailable", self.on_unavailable.is_some()),
+            ("rejectStatus", self.reject_status.is_some()),
+            ("failover", self.failover.is_some()),
+            ("outlierDetection", self.outlier_detection.is_some()),
+            ("healthCheck", self.health_check.is_some()),
+        ];
+        fields.into_iter().find_map(|(name, is_there)| is_there.then_some(name))
+    }
+
+    /// The service, with defaults for what is left out, if its fields go together.
+    pub fn into_service(self, header_names: &HeaderNames, has_keys: bool) -> Result<ServiceConfig, Problem> {
+        if let Some(routes) = &self.routes {
+            check_routes(routes).map_err(|problem| problem.within("routes"))?;
         }
-        Self {
-            name: name.to_owned(),
+        if let Some(backends) = &self.backends {
+            check_backends(backends).map_err(|problem| problem.within("backends"))?;
+        }
+        if let Some(health_check) = &self.health_check {
+            health_check.check().map_err(|problem| problem.within("healthCheck"))?;
+        }
+        let has_unused_ttl = self.session_affinity.as_ref().is_some_and(SessionAffinity::has_unused_ttl);
+        let affinity = match self.session_affinity {
+            Some(fields) => {
+                fields.into_affinity(header_names).map_err(|problem| problem.within("sessionAffinity"))?
+            }
+            None => Affinity::None,
+        };
+        let on_unavailable = on_unavailable(self.on_unavailable, self.reject_status, &affinity)?;
+        let pin = self.pin.unwrap_or_default();
+        if pin != Pin::Cluster {
+            check_endpoint_pin(&affinity, has_keys).map_err(|problem| problem.within("pin"))?;
+        }
+        if pin == Pin::Endpoint {
+            let useless = [
+                ("backends", self.backends.is_some()),
+                ("failover", self.failover.is_some()),
+                ("outlierDetection", self.outlier_detection.is_some()),
+                ("healthCheck", self.health_check.is_some()),
+            ];
+            if let Some((field, _)) = useless.into_iter().find(|(_, is_there)| *is_there) {
+                let allowed = "left out; the route's own cluster has the endpoints, and Envoy their health";
+                return Err(Problem::new("has no effect with pin ENDPOINT", allowed).within(field));
+            }
+        } else if self.backends.is_none() {
+            let allowed = "a list of clusters, each a name or an object of cluster and weight";
+            return Err(Problem::missing(allowed).within("backends"));
+        }
+        let routes = self.routes.map(|routes| routes.into_iter().map(Text::into_string).collect());
+        let backends = self.backends.unwrap_or_default();
+        Ok(ServiceConfig {
+            name: self.name.map_or_else(|| "default".to_owned(), Text::into_string),
             routes,
-            has_idle_ttl: written.has_idle_ttl(),
-            affinity: written.into_affinity(),
+            affinity,
             pin,
-            backends: backends.unwrap_or_default(),
+            backends: backends.into_iter().map(BackendEntry::into_cluster_and_weight).collect(),
             on_unavailable,
-            outlier_detection: outlier_detection.unwrap_or_default(),
-            health_check,
-        }
+            failover: self.failover.unwrap_or_default(),
+            outlier_detection: self.outlier_detection.unwrap_or_default(),
+            health_check: self.health_check,
+            has_unused_ttl,
+        })
     }
 }
 
-/// Whether a text may name a service.
-pub fn is_name(text: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    (1..=64).contains(&text.len()) && text.bytes().all(legal)
-}
-
-fn is_cluster(text: &str) -> bool {
-    (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-fn read_routes(field: &Field<'_>) -> Vec<String> {
-    let mut routes = Vec::new();
-    let mut known = Claims::new(field.problems());
-    for element in field.list() {
-        if let Some(route) = element.string(|text| !text.is_empty(), "the name of an Envoy route") {
-            known.claim(route, element.place(), "each route once");
-            routes.push(route.to_owned());
-        }
-    }
+fn check_routes(routes: &[Text<RouteName>]) -> Result<(), Problem> {
     if routes.is_empty() {
-        field.refuse(&"empty", "at least one route, or no routes at all for every other route");
+        let allowed = "at least one route, or no routes at all for every other route";
+        return Err(Problem::new("empty", allowed));
     }
-    routes
+    match duplicate(routes.iter().map(Text::as_str).enumerate()) {
+        Some((first, second)) => {
+            let path = |index: usize| FieldPath::default().then(index);
+            Err(Problem::duplicate(path(first), path(second), "each route once"))
+        }
+        None => Ok(()),
+    }
 }
 
-fn read_backends(field: &Field<'_>) -> Vec<(String, u32)> {
-    let mut backends = Vec::new();
-    let mut names = Claims::new(field.problems());
-    let mut ids = Claims::new(field.problems());
-    for element in field.list() {
-        let object;
-        let (cluster_field, weight) = if element.is_string() {
-            (Some(element), 1)
-        } else if element.is_object() {
-            object = element.object(&["cluster", "weight"]);
-            let weight = object.integer("weight", 1, &(0..=1000));
-            (object.required("cluster", CLUSTER), weight)
-        } else {
-            element.refuse(&"wrong type", "a cluster's name, or an object of cluster and weight");
-            continue;
-        };
-        let Some(cluster_field) = cluster_field else {
-            continue;
-        };
-        let cluster = cluster_field.string(is_cluster, CLUSTER).unwrap_or_default();
-        let place = cluster_field.place();
-        names.claim(cluster, place, ONCE);
-        if let Some(first) = ids.take(&BackendId::of(cluster).to_bits().to_be_bytes(), place) {
-            cluster_field.refuse(&format_args!("by its hash the same backend as {first}"), ONCE);
-        }
-        backends.push((cluster.to_owned(), weight));
-    }
+fn check_backends(backends: &[BackendEntry]) -> Result<(), Problem> {
     if backends.is_empty() {
-        field.refuse(&"empty", "at least one backend");
+        return Err(Problem::new("empty", "at least one backend"));
     }
-    if backends.iter().all(|(_, weight)| *weight == 0) {
-        field.refuse(&"every weight is 0", "at least one weight from 1 to 1000");
+    let names = backends.iter().enumerate().map(|(index, entry)| ((index, entry), entry.cluster()));
+    if let Some((first, second)) = duplicate(names) {
+        let path = |(index, entry): (usize, &BackendEntry)| {
+            let path = FieldPath::default().then(index);
+            if matches!(entry, BackendEntry::Object(_)) { path.then("cluster") } else { path }
+        };
+        return Err(Problem::duplicate(path(first), path(second), "each cluster once"));
     }
-    backends
+    if backends.iter().all(|entry| entry.weight() == 0) {
+        return Err(Problem::new("every weight is 0", "at least one weight from 1 to 1000"));
+    }
+    Ok(())
 }
 
-fn read_on_unavailable(object: &Object<'_>, kind: AffinityType) -> OnUnavailable {
-    let status = object.integer("rejectStatus", 503, &(400..=599));
-    let reject = object.word("onUnavailable", &["REPIN", "REJECT"]) == 1;
-    if !reject {
-        if let Some(field) = object.get("rejectStatus") {
-            field.refuse(&"has no effect without onUnavailable REJECT", "only with REJECT");
-        }
-        return OnUnavailable::Repin;
+fn on_unavailable(
+    word: Option<OnUnavailableWord>,
+    reject_status: Option<Bounded<400, 599>>,
+    affinity: &Affinity,
+) -> Result<OnUnavailable, Problem> {
+    if word != Some(OnUnavailableWord::Reject) {
+        return match reject_status {
+            Some(_) => {
+                let wrong = "has no effect without onUnavailable REJECT";
+                Err(Problem::new(wrong, "only with REJECT").within("rejectStatus"))
+            }
+            None => Ok(OnUnavailable::Repin),
+        };
     }
-    if !kind.has_token() {
+    if !affinity.makes_tokens() {
         let allowed = "REPIN, or REJECT with GENERATED_COOKIE, GENERATED_HEADER, HEADER_ENVELOPE";
-        refuse_without_token(object, "onUnavailable", kind, allowed);
+        return Err(without_token(affinity, allowed).within("onUnavailable"));
     }
-    OnUnavailable::Reject(status)
+    Ok(OnUnavailable::Reject(reject_status.unwrap_or(Bounded::of::<503>()).get()))
 }
 
-/// What a pin needs and excludes.
-fn check_pin(object: &Object<'_>, pin: Pin, kind: AffinityType, has_keys: bool) {
-    if pin == Pin::Cluster {
-        return;
-    }
-    if !kind.has_token() {
-        let allowed = "CLUSTER; for endpoints, the hash policies of Envoy's own routes";
-        refuse_without_token(object, "pin", kind, allowed);
+/// Checks what a pin of endpoints needs.
+fn check_endpoint_pin(affinity: &Affinity, has_keys: bool) -> Result<(), Problem> {
+    if !affinity.makes_tokens() {
+        return Err(without_token(affinity, "CLUSTER; for endpoints, the hash policies of Envoy's own routes"));
     }
     if !has_keys {
-        let wrong = &"needs keys: the token holds an address";
-        object.refuse_field("pin", wrong, "CLUSTER, or this with keys");
+        return Err(Problem::new("needs keys: the token holds an address", "CLUSTER, or this with keys"));
     }
-    if pin == Pin::Endpoint {
-        for name in ["backends", "outlierDetection", "healthCheck"] {
-            if let Some(field) = object.get(name) {
-                let allowed = "left out; the route's own cluster has the endpoints, and Envoy their health";
-                field.refuse(&"has no effect with pin ENDPOINT", allowed);
+    Ok(())
+}
+
+fn without_token(affinity: &Affinity, allowed: &str) -> Problem {
+    let affinity_type = affinity.type_name();
+    let wrong = format!("cannot work with affinityType {affinity_type}, which carries no token");
+    Problem::new(wrong, allowed)
+}
+
+/// An element of `backends`: `"cluster"` or `{"cluster","weight"}`.
+pub enum BackendEntry {
+    /// A cluster of weight 1.
+    Name(Text<ClusterName>),
+    /// A cluster and its weight.
+    Object(WeightedCluster),
+}
+
+/// An element of `backends` that is an object.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WeightedCluster {
+    cluster: Text<ClusterName>,
+    weight: Option<Bounded<0, 1000>>,
+}
+
+impl BackendEntry {
+    fn cluster(&self) -> &str {
+        match self {
+            Self::Name(cluster) | Self::Object(WeightedCluster { cluster, .. }) => cluster.as_str(),
+        }
+    }
+
+    fn weight(&self) -> u32 {
+        match self {
+            Self::Object(WeightedCluster { weight: Some(weight), .. }) => weight.get(),
+            _ => 1,
+        }
+    }
+
+    fn into_cluster_and_weight(self) -> (String, u32) {
+        let weight = self.weight();
+        match self {
+            Self::Name(cluster) | Self::Object(WeightedCluster { cluster, .. }) => {
+                (cluster.into_string(), weight)
             }
         }
     }
 }
 
-fn refuse_without_token(object: &Object<'_>, name: &str, kind: AffinityType, allowed: &str) {
-    let wrong = format_args!("cannot work with affinityType {}, which carries no token", kind.name());
-    object.refuse_field(name, &wrong, allowed);
+/// serde's own `untagged` loses the place of an error.
+impl<'de> Deserialize<'de> for BackendEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(BackendVisitor)
+    }
+}
+
+struct BackendVisitor;
+
+impl<'de> Visitor<'de> for BackendVisitor {
+    type Value = BackendEntry;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a cluster's name, or an object of cluster and weight")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<BackendEntry, E> {
+        Text::deserialize(text.into_deserializer()).map(BackendEntry::Name)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<BackendEntry, A::Error> {
+        WeightedCluster::deserialize(MapAccessDeserializer::new(object)).map(BackendEntry::Object)
+    }
+}
+
+pub struct ServiceName;
+
+impl Rule for ServiceName {
+    const ALLOWED: &'static str = "[A-Za-z0-9_-]{1,64}";
+
+    fn allows(text: &str) -> bool {
+        text.len() <= 64 && super::is_name(text)
+    }
+}
+
+pub struct RouteName;
+
+impl Rule for RouteName {
+    const ALLOWED: &'static str = "the name of an Envoy route";
+
+    fn allows(text: &str) -> bool {
+        !text.is_empty()
+    }
+}
+
+pub struct ClusterName;
+
+impl Rule for ClusterName {
+    const ALLOWED: &'static str = "the name of an Envoy cluster (visible ASCII, 1 to 256 bytes)";
+
+    fn allows(text: &str) -> bool {
+        (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    }
 }

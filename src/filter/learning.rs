@@ -55,7 +55,7 @@ impl Response<'_> {
             Look::Both
         } else if matters || strict {
             Look::Details
-        } else if look == Look::Details && self.service.outlier_detection.consecutive_gateway_errors > 0 {
+        } else if look == Look::Details && self.service.outlier_detection.consecutive_gateway_errors.get() > 0 {
             // Envoy's own replies for backends that fail have such a status too.
             Look::Status
         } else {
@@ -70,7 +70,7 @@ impl Response<'_> {
             return Evidence::Nothing;
         }
         let counts_status =
-            self.service.outlier_detection.consecutive_gateway_errors > 0 && look != Look::Answerer;
+            self.service.outlier_detection.consecutive_gateway_errors.get() > 0 && look != Look::Answerer;
         if counts_status && evidence == Evidence::Answered && evidence::is_gateway_error(&self.status()) {
             return Evidence::Failed;
         }

@@ -1,6 +1,6 @@
 //! Configurations that Envoy must refuse, in an update and at its start, and those that it must take.
 
-#[path = "../config/cases/mod.rs"]
+#[path = "../cases/mod.rs"]
 mod cases;
 
 use std::collections::{BTreeMap, BTreeSet};

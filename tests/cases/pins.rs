@@ -100,6 +100,12 @@ const PINS: &[Row] = &[
          Envoy their health; given: an object",
     ),
     (
+        r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"failover":false,"pin":"ENDPOINT","keys":[{"id":"k","env":"SESSION_AFFINITY_KEY"}]}"#,
+        "failover",
+        "has no effect with pin ENDPOINT; allowed: left out; the route's own cluster has the endpoints, and \
+         Envoy their health; given: false",
+    ),
+    (
         r#"{"sessionAffinity":{"affinityType":"GENERATED_HEADER","header":{"name":"x-s"}},"pin":"CLUSTER_AND_ENDPOINT","keys":[{"id":"k","env":"SESSION_AFFINITY_KEY"}]}"#,
         "backends",
         "missing; allowed: a list of clusters, each a name or an object of cluster and weight; given: nothing",

@@ -129,8 +129,10 @@ fn shown(path: &str, value: &str) -> String {
     let text: Option<String> = serde_json::from_str(value).ok();
     match (value.as_bytes()[0], text) {
         _ if path == "keys" || path.starts_with("keys[") => "(not shown)".to_owned(),
-        (_, Some(text)) if text.chars().count() > LONGEST => {
-            format!("{}…", quote(&text.chars().take(LONGEST).collect::<String>()))
+        (_, Some(text)) => {
+            let start: String = text.chars().take(LONGEST).collect();
+            let rest = if start == text { "" } else { "..." };
+            format!("\"{}\"{rest}", start.escape_default().to_string().replace(r"\'", "'"))
         }
         (b'[', _) if value == "[]" => "an empty list".to_owned(),
         (b'[', _) => "a list".to_owned(),

@@ -97,6 +97,7 @@ fn service() -> Vec<Field> {
         word(SERVICE, "pin", &["CLUSTER", "ENDPOINT", "CLUSTER_AND_ENDPOINT"]).takes(&[r#""CLUSTER""#]),
         word(SERVICE, "onUnavailable", &["REPIN", "REJECT"]),
         integer(REJECT, "rejectStatus", 400, 599),
+        boolean(SERVICE, "failover"),
         object(r#"{"backends":["a"],@}"#, "outlierDetection").takes(&["{}"]),
         object(r#"{"backends":["a"],@}"#, "healthCheck").takes(&["{}"]),
     ]
@@ -158,12 +159,16 @@ fn affinity() -> Vec<Field> {
     ]
 }
 
+/// A host name as long as host names may be.
+fn long_domain() -> String {
+    [63, 63, 63, 61].map(|len| "d".repeat(len)).join(".")
+}
+
 fn cookie() -> Vec<Field> {
     let (name, too_long_name) = ("n".repeat(128), "n".repeat(129));
     let (path, too_long_path) = (format!("/{}", "p".repeat(1023)), format!("/{}", "p".repeat(1024)));
-    let label = "d".repeat(63);
-    let domain = [label.as_str(), &label, &label, &label[2..]].join(".");
-    let (too_long_label, too_long_domain) = (format!("d{label}.com"), format!("d{domain}"));
+    let domain = long_domain();
+    let (too_long_label, too_long_domain) = (format!("{}.com", "d".repeat(64)), format!("d{domain}"));
     vec![
         text(
             COOKIE,
@@ -186,11 +191,12 @@ fn cookie() -> Vec<Field> {
         text(
             COOKIE,
             "sessionAffinity.cookie.domain",
-            "a host name such as example.com, without a leading dot",
-            &["example.com", "localhost", "xn--bcher-kva.example", &domain],
+            "a host name of two or more labels such as example.com, without a leading dot, and no IP address",
+            &["example.com", "1.example", "xn--bcher-kva.example", "10.0.0.1.nip.io", &domain],
         )
         .refuses(&["", ".example.com", "example.com.", "a..b", "-a.b", "a-.b", "a_b.c", "bücher.example"])
-        .refuses(&["a b", "a;b", &too_long_label, &too_long_domain]),
+        .refuses(&["a b", "a;b", &too_long_label, &too_long_domain])
+        .refuses(&["localhost", "com", "127.0.0.1", "a.1", "10.0.0.0xff", "::1", "[::1]"]),
         word(COOKIE, "sessionAffinity.cookie.secure", &["AUTO", "ALWAYS", "NEVER"]),
         boolean(COOKIE, "sessionAffinity.cookie.httpOnly"),
         word(SECURE_COOKIE, "sessionAffinity.cookie.sameSite", &["LAX", "STRICT", "NONE", "UNSET"]),
@@ -204,6 +210,8 @@ fn detection() -> Vec<Field> {
     const QUICK: &str = r#"{"backends":["a"],"healthCheck":{"timeoutSec":1,@}}"#;
     let path = "/".to_owned() + &"p".repeat(1023);
     let too_long_path = format!("{path}p");
+    let domain = long_domain();
+    let too_long_domain = format!("d{domain}");
     let path_rule = "a path that starts with / (visible ASCII, at most 1024 bytes)";
     let outliers = |path, min, max| integer(OUTLIERS, path, min, max);
     vec![
@@ -220,6 +228,15 @@ fn detection() -> Vec<Field> {
             "/\r\n",
             &too_long_path,
         ]),
+        text(
+            HEALTH,
+            "healthCheck.host",
+            "a host as in a Host header, such as example.com or example.com:8080",
+            &["a", "a.example", "a.example:1", "my_pod:65535", "10.0.0.1:80", "[::1]", "[2001:db8::1]:80", &domain],
+        )
+        .refuses(&["", "a b", "a/b", "http://a", "a@b", "é", "a\r\nb", "outbound|80||a", "a.", ".a", "-a"])
+        .refuses(&["a:", "a:0", "a:65536", "a:+1", "a:1:2", ":80", "::1", "[::1", "[::1]80", "[::1]:", "[a]"])
+        .refuses(&[&too_long_domain]),
         integer(QUICK, "healthCheck.checkIntervalSec", 1, 300),
         integer(SLOW, "healthCheck.timeoutSec", 1, 300),
         integer(HEALTH, "healthCheck.healthyThreshold", 1, 10),
@@ -230,7 +247,7 @@ fn detection() -> Vec<Field> {
 /// An unknown field in each object, and what the error says is known there.
 fn unknown_fields() -> Vec<Refused> {
     const IN_SERVICE: &str = "name, routes, sessionAffinity, backends, pin, onUnavailable, rejectStatus, \
-        outlierDetection, healthCheck";
+        failover, outlierDetection, healthCheck";
     let at_top = format!("services, clusterHeader, endpointHeader, debugHeader, keys, {IN_SERVICE}");
     let objects = [
         (SERVICE, "", at_top.as_str()),
@@ -256,7 +273,7 @@ fn unknown_fields() -> Vec<Refused> {
         (
             HEALTH,
             "healthCheck.",
-            "requestPath, checkIntervalSec, timeoutSec, healthyThreshold, unhealthyThreshold",
+            "requestPath, host, checkIntervalSec, timeoutSec, healthyThreshold, unhealthyThreshold",
         ),
         (KEY, "keys[0].", "id, secret, env"),
     ];

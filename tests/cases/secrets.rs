@@ -25,7 +25,7 @@ pub const NEVER_SHOWN: [&str; 7] = [
 
 const BASE64: &str = "at least 32 bytes as base64 with padding (for example from: openssl rand -base64 32)";
 const FIELDS: &str = "services, clusterHeader, endpointHeader, debugHeader, keys, name, routes, \
-    sessionAffinity, backends, pin, onUnavailable, rejectStatus, outlierDetection, healthCheck";
+    sessionAffinity, backends, pin, onUnavailable, rejectStatus, failover, outlierDetection, healthCheck";
 
 /// A list of keys that is wrong; the path, what is wrong and what is allowed. `SECRET` stands for the secret.
 type Row = (&'static str, &'static str, &'static str, &'static str);
@@ -154,7 +154,7 @@ const ANYWHERE: &[(&str, &str, &str)] = &[
     (
         r#"{"services":[{"backends":["a"],"keys":[{"id":"k","secret":"SECRET"}]}]}"#,
         "services[0].keys",
-        r#"unknown field; allowed: name, routes, sessionAffinity, backends, pin, onUnavailable, rejectStatus, outlierDetection, healthCheck; given: "keys""#,
+        r#"unknown field; allowed: name, routes, sessionAffinity, backends, pin, onUnavailable, rejectStatus, failover, outlierDetection, healthCheck; given: "keys""#,
     ),
     (
         r#"{"backends":[{"id":"k","secret":"SECRET"}]}"#,

@@ -6,9 +6,8 @@ use prost::Message as _;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct};
 use serde_json::Value;
-use session_affinity::config::{Config, ConfigError};
-
-use crate::cases::{self, ENVIRONMENT, NEVER_SHOWN, Refused};
+use super::cases::{self, ENVIRONMENT, NEVER_SHOWN, Refused};
+use crate::config::{Config, ConfigError};
 
 fn parse(bytes: &[u8]) -> Result<Config, ConfigError> {
     let environment: BTreeMap<_, _> = ENVIRONMENT.into();
@@ -134,10 +133,10 @@ fn numbers_that_a_struct_alone_can_hold_are_refused() {
         Struct { fields: [("backends".to_owned(), backends)].into() }.encode_to_vec()
     };
     for (number, wrong, given) in [
-        (f64::NAN, "not an integer", "not a number"),
-        (f64::INFINITY, "not an integer", "a number of 1e12 or more"),
-        (f64::NEG_INFINITY, "not an integer", "a number of -1e12 or less"),
-        (f64::MIN_POSITIVE, "not an integer", "0.000…"),
+        (f64::NAN, "not an integer", "NaN"),
+        (f64::INFINITY, "not an integer", "inf"),
+        (f64::NEG_INFINITY, "not an integer", "-inf"),
+        (f64::MIN_POSITIVE, "not an integer", "2.2250738585072014e-308"),
     ] {
         let problem = format!("{wrong}; allowed: an integer from 0 to 1000; given: {given}");
         let line = format!("session-affinity: config error at backends[0].weight: {problem}");
@@ -188,7 +187,7 @@ fn every_truncation_of_a_configuration_is_refused() {
 
 #[test]
 fn an_error_is_one_line_whatever_was_given() {
-    for text in ["a\nb", "a\r\nb", "\u{2028}", "\u{85}", "\u{1b}[2J", "\u{202e}abc", "\0"] {
+    for text in ["a\nb", "a\r\nb", "é", "\u{2028}", "\u{85}", "\u{1b}[2J", "\u{202e}abc", "\0"] {
         let quoted = serde_json::to_string(text).unwrap();
         for config in [
             format!(r#"{{"name":{quoted}}}"#),
@@ -197,7 +196,7 @@ fn an_error_is_one_line_whatever_was_given() {
             format!(r#"{{"keys":[{{{quoted}:1}}]}}"#),
         ] {
             let line = said(config.as_bytes());
-            let plain = |char: char| char == '…' || char == ' ' || char.is_ascii_graphic();
+            let plain = |char: char| char == ' ' || char.is_ascii_graphic();
             assert!(line.chars().all(plain), "{line:?}");
         }
     }

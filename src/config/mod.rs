@@ -11,20 +11,33 @@
 //! ```
 
 mod affinity;
+mod bounded;
 mod cookie;
+mod deserializer;
 mod detection;
+mod document;
+mod error;
 mod headers;
+mod host_name;
 mod keys;
+mod path;
 mod service;
+#[cfg(test)]
+mod tests;
+mod text;
+mod unique;
+mod value;
 
 pub use affinity::Affinity;
-pub use config_reader::ConfigError;
-use config_reader::{Claims, Field, Object, Place, Problems, Value, joined};
+pub use bounded::Bounded;
 pub use detection::{HealthCheck, OutlierDetection};
-pub use service::{OnUnavailable, Pin, Service};
+pub use error::ConfigError;
+pub use service::{OnUnavailable, Pin, ServiceConfig};
 
 use crate::keys::Key;
-use headers::HeaderNames;
+use document::Document;
+use path::FieldPath;
+use value::Value;
 
 /// Looks up an environment variable of the Wasm VM.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -41,7 +54,7 @@ pub struct Config {
     /// The first makes tokens, all read them.
     pub keys: Vec<Key>,
     /// At least one.
-    pub services: Vec<Service>,
+    pub services: Vec<ServiceConfig>,
 }
 
 /// No service, and the default headers.
@@ -57,36 +70,24 @@ impl Default for Config {
     }
 }
 
-/// Fields that stand beside `services`, or beside the fields of a single service.
-const SHARED_FIELDS: [&str; 5] = ["services", "clusterHeader", "endpointHeader", "debugHeader", "keys"];
-
 impl Config {
     /// Reads the bytes of the plugin configuration: JSON text or a serialized `google.protobuf.Struct`.
     ///
     /// # Errors
-    /// The first thing that is wrong: its place, what is allowed, what was given. Nothing given under `keys`
-    /// is ever part of it.
+    /// One thing that is wrong: its place, what is allowed, what was given. Of several, the first whose value by itself
+    /// is wrong, else the first of those that do not go together. No error shows anything given under `keys`.
     pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Self, ConfigError> {
         const FORMATS: &str = "JSON, or a google.protobuf.Struct";
+        let root = FieldPath::default();
         if bytes.is_empty() {
-            return Err(ConfigError::new(&Place::ROOT, &"no configuration", FORMATS, &"nothing"));
+            return Err(ConfigError::new(&root, "no configuration", FORMATS, "nothing"));
         }
-        let document = Value::read(bytes).map_err(|problem| {
-            let wrong = format_args!("not JSON: {problem}");
-            ConfigError::new(&Place::ROOT, &wrong, FORMATS, &format_args!("{} bytes", bytes.len()))
+        let mut value = Value::read(bytes).map_err(|error| {
+            let given = format!("{} bytes", bytes.len());
+            ConfigError::new(&root, &format!("not JSON: {error}"), FORMATS, &given)
         })?;
-        let problems = Problems::default();
-        let config = Self::read(Field::root(&document, &problems), environment);
-        problems.first().map_or(Ok(config), Err)
-    }
-
-    fn read(document: Field<'_>, environment: Environment<'_>) -> Self {
-        let root = document.object(&[SHARED_FIELDS.as_slice(), &service::FIELDS].concat());
-        let header_names = HeaderNames::read(&root);
-        let keys = root.get("keys").map(|field| keys::read(&field, environment)).unwrap_or_default();
-        let services = read_services(&root, &header_names, !keys.is_empty());
-        let HeaderNames { cluster, endpoint, debug } = header_names;
-        Self { cluster_header: cluster, endpoint_header: endpoint, debug_header: debug, keys, services }
+        let config = Document::read(&mut value).and_then(|document| document.into_config(environment));
+        config.map_err(|problem| problem.into_error(&value))
     }
 
     /// What works but is probably not meant, one sentence each.
@@ -111,7 +112,7 @@ impl Config {
                      application sends its header again"
                 ));
             }
-            if service.has_idle_ttl {
+            if service.has_unused_ttl {
                 warnings.push(format!(
                     "service {name}: affinityCookieTtlSec has no effect with affinityType {}, as in GKE",
                     service.affinity.type_name()
@@ -145,7 +146,7 @@ impl Config {
         let services = abridged(services, "; ");
         let keys = match self.keys.as_slice() {
             [] => "none".to_owned(),
-            keys => joined(&keys.iter().map(Key::id).collect::<Vec<_>>(), ", "),
+            keys => keys.iter().map(Key::id).collect::<Vec<_>>().join(", "),
         };
         format!("{services}; keys: {keys}")
     }
@@ -159,49 +160,13 @@ fn abridged(elements: impl ExactSizeIterator<Item = String>, separator: &str) ->
     if more > 0 {
         parts.push(format!("and {more} more"));
     }
-    joined(&parts.iter().map(String::as_str).collect::<Vec<_>>(), separator)
+    parts.join(separator)
 }
 
-fn read_services(root: &Object<'_>, header_names: &HeaderNames, has_keys: bool) -> Vec<Service> {
-    let Some(list) = root.get("services") else {
-        return vec![Service::read(root, header_names, has_keys)];
-    };
-    if let Some(field) = service::FIELDS.iter().find_map(|name| root.get(name)) {
-        field.refuse(&"given beside services", "services, or the fields of a single service");
-    }
-    let objects: Vec<Object<'_>> = list.list().map(|field| field.object(&service::FIELDS)).collect();
-    if objects.is_empty() {
-        list.refuse(&"empty", "at least one service");
-    }
-    let services: Vec<_> =
-        objects.iter().map(|object| Service::read(object, header_names, has_keys)).collect();
-    check_across(root.problems(), &objects, &services);
-    services
-}
-
-/// What only several services together can get wrong.
-fn check_across(problems: &Problems, objects: &[Object<'_>], services: &[Service]) {
-    const OWN_COOKIE: &str = "a name of its own: in one browser they would overwrite each other's cookie";
-    let mut names = Claims::new(problems);
-    let mut cookies = Claims::new(problems);
-    let mut routes = Claims::new(problems);
-    let mut default: Option<Place<'_>> = None;
-    for (object, service) in objects.iter().zip(services) {
-        names.claim(&service.name, &object.place_of("name"), "a name of its own");
-        if let Some(cookie) = service.affinity.generated_cookie() {
-            let affinity = object.place_of("sessionAffinity");
-            cookies.claim(&cookie.name, &affinity.field("cookie").field("name"), OWN_COOKIE);
-        }
-        let routes_place = object.place_of("routes");
-        if let Some(list) = &service.routes {
-            for (index, route) in list.iter().enumerate() {
-                routes.claim(route, &routes_place.element(index), "each route in one service");
-            }
-        } else if let Some(first) = default.replace(routes_place) {
-            let wrong = format_args!("missing, as is {first}");
-            object.refuse_field("routes", &wrong, "at most one service without routes");
-        }
-    }
+/// Whether a text consists of letters, digits, underscores and hyphens.
+fn is_name(text: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    !text.is_empty() && text.bytes().all(legal)
 }
 
 /// Whether a text may be a path, of a cookie or of a request.

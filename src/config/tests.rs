@@ -1,4 +1,4 @@
-//! The configuration's parser: what it refuses, in which words, and what it takes.
+//! What the configuration accepts, what it refuses, and in which words.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests may panic")]
 #![allow(
@@ -8,6 +8,8 @@
     reason = "tests may panic"
 )]
 
+#[path = "../../tests/cases/mod.rs"]
 mod cases;
+mod large;
 mod parser;
 mod warnings;

@@ -1,5 +1,5 @@
-//! Configurations and what becomes of them: refused with exactly this error, or taken. Data for two runs, one on
-//! the parser itself (`tests/config/`) and one on a real Envoy (`tests/e2e/config_errors.rs`).
+//! Configurations, and whether they are accepted or refused with which error. This is data for two runs, one on
+//! the parser (`src/config/tests/parser.rs`) and one on a real Envoy (`tests/e2e/config_errors.rs`).
 
 mod combinations;
 mod field;

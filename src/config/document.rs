@@ -1,0 +1,162 @@
+//! The configuration as a whole.
+
+use serde::Deserialize;
+
+use super::affinity::SessionAffinity;
+use super::bounded::Bounded;
+use super::detection::{HealthCheck, OutlierDetection};
+use super::error::Problem;
+use super::headers::{HeaderName, HeaderNames};
+use super::keys::{self, KeyFields};
+use super::path::FieldPath;
+use super::service::{
+    BackendEntry, OnUnavailableWord, Pin, RouteName, ServiceConfig, ServiceFields, ServiceName,
+};
+use super::text::Text;
+use super::unique::duplicate;
+use super::value::Value;
+use super::{Config, Environment};
+
+/// The fields of the top level: those beside `services`, and those of a single service. The latter are listed here
+/// once more because serde's `flatten` cannot be combined with `deny_unknown_fields`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Document {
+    services: Option<Vec<ServiceFields>>,
+    cluster_header: Option<HeaderName>,
+    endpoint_header: Option<HeaderName>,
+    debug_header: Option<HeaderName>,
+    keys: Option<Vec<KeyFields>>,
+    name: Option<Text<ServiceName>>,
+    routes: Option<Vec<Text<RouteName>>>,
+    session_affinity: Option<SessionAffinity>,
+    backends: Option<Vec<BackendEntry>>,
+    pin: Option<Pin>,
+    on_unavailable: Option<OnUnavailableWord>,
+    reject_status: Option<Bounded<400, 599>>,
+    failover: Option<bool>,
+    outlier_detection: Option<OutlierDetection>,
+    health_check: Option<HealthCheck>,
+}
+
+impl Document {
+    /// Reads the document: each field by itself is right. Leaves `value` as it was.
+    pub fn read(value: &mut Value) -> Result<Self, Problem> {
+        let read = |value: &Value| serde_path_to_error::deserialize(value).map_err(Problem::from);
+        let problem = match read(value) {
+            Ok(document) => return Ok(document),
+            Err(problem) => problem,
+        };
+        // serde does not say what a missing field may be. The field's type says it of `null`.
+        let Some((object, field)) = problem.missing_field().cloned().and_then(FieldPath::split_field) else {
+            return Err(problem);
+        };
+        let Some(fields) = value.fields_at(&object) else {
+            return Err(problem);
+        };
+        fields.push((field, Value::Null));
+        let of_null = read(value).err();
+        if let Some(fields) = value.fields_at(&object) {
+            fields.pop();
+        }
+        Err(match of_null {
+            Some(of_null) => problem.allowing_as(of_null),
+            None => problem,
+        })
+    }
+
+    /// The configuration, with defaults for what is left out, if its fields go together.
+    pub fn into_config(self, environment: Environment<'_>) -> Result<Config, Problem> {
+        let header_names = HeaderNames::new(self.cluster_header, self.endpoint_header, self.debug_header)?;
+        let keys = match self.keys {
+            Some(keys) => keys::read(keys, environment).map_err(|problem| problem.within("keys"))?,
+            None => Vec::new(),
+        };
+        let single = ServiceFields {
+            name: self.name,
+            routes: self.routes,
+            session_affinity: self.session_affinity,
+            backends: self.backends,
+            pin: self.pin,
+            on_unavailable: self.on_unavailable,
+            reject_status: self.reject_status,
+            failover: self.failover,
+            outlier_detection: self.outlier_detection,
+            health_check: self.health_check,
+        };
+        let services = match self.services {
+            Some(services) => {
+                if let Some(field) = single.first_field() {
+                    let allowed = "services, or the fields of a single service";
+                    return Err(Problem::new("given beside services", allowed).within(field));
+                }
+                read_services(services, &header_names, !keys.is_empty())
+                    .map_err(|problem| problem.within("services"))?
+            }
+            None => vec![single.into_service(&header_names, !keys.is_empty())?],
+        };
+        Ok(Config {
+            cluster_header: header_names.cluster.into_string(),
+            endpoint_header: header_names.endpoint.into_string(),
+            debug_header: header_names.debug.map(HeaderName::into_string),
+            keys,
+            services,
+        })
+    }
+}
+
+fn read_services(
+    services: Vec<ServiceFields>,
+    header_names: &HeaderNames,
+    has_keys: bool,
+) -> Result<Vec<ServiceConfig>, Problem> {
+    if services.is_empty() {
+        return Err(Problem::new("empty", "at least one service"));
+    }
+    let read = |(index, service): (usize, ServiceFields)| {
+        service.into_service(header_names, has_keys).map_err(|problem| problem.within(index))
+    };
+    let services = services.into_iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
+    check_across(&services)?;
+    Ok(services)
+}
+
+/// Checks what only several services together can get wrong.
+fn check_across(services: &[ServiceConfig]) -> Result<(), Problem> {
+    let each = || services.iter().enumerate();
+    let path = |index: usize| FieldPath::default().then(index);
+
+    let names = each().map(|(index, service)| ((index, service), service.name.as_str()));
+    if let Some(((first, _), (second, service))) = duplicate(names) {
+        let path = |index| path(index).then("name");
+        return Err(Problem::duplicate(path(first), path(second), "a name of its own").given(&service.name));
+    }
+
+    let cookies = each().filter_map(|(index, service)| {
+        let name = service.affinity.generated_cookie()?.name.as_str();
+        Some(((index, name), name))
+    });
+    if let Some(((first, _), (second, name))) = duplicate(cookies) {
+        let path = |index| path(index).then("sessionAffinity").then("cookie").then("name");
+        let allowed = "a name of its own: in one browser they would overwrite each other's cookie";
+        return Err(Problem::duplicate(path(first), path(second), allowed).given(name));
+    }
+
+    let routes = each().flat_map(|(index, service)| {
+        let routes = service.routes.iter().flatten().enumerate();
+        routes.map(move |(place, route)| ((index, place), route.as_str()))
+    });
+    if let Some((first, second)) = duplicate(routes) {
+        let path = |(index, place): (usize, usize)| path(index).then("routes").then(place);
+        return Err(Problem::duplicate(path(first), path(second), "each route in one service"));
+    }
+
+    let mut without_routes = each().filter(|(_, service)| service.routes.is_none());
+    if let (Some((first, _)), Some((second, _))) = (without_routes.next(), without_routes.next()) {
+        let first = FieldPath::default().then("services").then(first).then("routes");
+        let wrong = format!("missing, as is {first}");
+        let problem = Problem::new(wrong, "at most one service without routes");
+        return Err(problem.within("routes").within(second));
+    }
+    Ok(())
+}

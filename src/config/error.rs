@@ -1,0 +1,206 @@
+//! Errors: where, what is wrong, what is allowed, what was given.
+
+use std::fmt;
+
+use serde::de::{Expected, Unexpected};
+
+use super::path::{FieldPath, Step};
+use super::value::{Quoted, Value};
+
+/// Why a configuration is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The place, written like `services[0].sessionAffinity.affinityCookieTtlSec`.
+    pub path: String,
+    /// What is wrong, what is allowed, what was given.
+    pub problem: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "config error at {}: {}", self.path, self.problem)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl ConfigError {
+    pub(super) fn new(path: &FieldPath, wrong: &str, allowed: &str, given: &str) -> Self {
+        let problem = format!("{wrong}; allowed: {allowed}; given: {given}");
+        Self { path: path.to_string(), problem }
+    }
+}
+
+/// What is wrong with a value, and where.
+///
+/// A `Problem` holds nothing of the value itself, so that no secret gets into it: serde's own messages, which quote the
+/// value, are replaced. The value is looked up when the error is written, and only where it may be shown.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    path: FieldPath,
+    wrong: String,
+    allowed: String,
+    /// Where the same name was given before.
+    first: Option<FieldPath>,
+    given: Given,
+}
+
+/// What an error says was given.
+#[derive(Clone, Debug)]
+enum Given {
+    /// The value at the path, if there is one.
+    Value,
+    /// Nothing: a required field is missing.
+    Nothing,
+    /// This text, which the value at the path stands for, or which is its default.
+    Text(String),
+    /// A field of this name, in the object at the path.
+    UnknownField(String),
+}
+
+impl Problem {
+    /// What is wrong with the value here, and what is allowed.
+    pub fn new(wrong: impl Into<String>, allowed: impl Into<String>) -> Self {
+        let path = FieldPath::default();
+        Self { path, wrong: wrong.into(), allowed: allowed.into(), first: None, given: Given::Value }
+    }
+
+    /// The value here has a type that is not allowed.
+    pub fn wrong_type(allowed: impl Into<String>) -> Self {
+        Self::new("wrong type", allowed)
+    }
+
+    /// The value here must be there.
+    pub fn missing(allowed: impl Into<String>) -> Self {
+        Self { given: Given::Nothing, ..Self::new("missing", allowed) }
+    }
+
+    /// The names at two places are equal.
+    pub fn duplicate(first: FieldPath, second: FieldPath, allowed: &str) -> Self {
+        Self { path: second, first: Some(first), ..Self::new("duplicate", allowed) }
+    }
+
+    /// Has the error say that `text` was given, even where nothing was and `text` is a default.
+    #[must_use]
+    pub fn given(self, text: &str) -> Self {
+        Self { given: Given::Text(text.to_owned()), ..self }
+    }
+
+    /// The same problem as seen from one level further up, where `step` leads down.
+    #[must_use]
+    pub fn within(self, step: impl Into<Step>) -> Self {
+        let step = step.into();
+        let first = self.first.map(|first| first.within(step.clone()));
+        Self { path: self.path.within(step), first, ..self }
+    }
+
+    /// The place of the required field that is missing, if that is the problem.
+    pub fn missing_field(&self) -> Option<&FieldPath> {
+        matches!(self.given, Given::Nothing).then_some(&self.path)
+    }
+
+    /// The same problem, with what `other` allows.
+    #[must_use]
+    pub fn allowing_as(self, other: Self) -> Self {
+        Self { allowed: other.allowed, ..self }
+    }
+
+    /// The error about this problem of a document.
+    pub fn into_error(self, document: &Value) -> ConfigError {
+        let Self { path, mut wrong, allowed, first, given } = self;
+        if let Some(first) = first {
+            wrong.push_str(" of ");
+            wrong.push_str(&first.to_string());
+        }
+        let (path, given) = match (given, document.at(&path)) {
+            (Given::Nothing, _) | (Given::Value, None) => (path, "nothing".to_owned()),
+            (Given::UnknownField(name), _) => unknown_field(path, name),
+            (Given::Text(_), _) | (Given::Value, Some(_)) if path.is_below_keys() => (path, HIDDEN.to_owned()),
+            (Given::Text(text), _) => (path, Quoted(&text).to_string()),
+            (Given::Value, Some(value)) => (path, value.to_string()),
+        };
+        ConfigError::new(&path, &wrong, &allowed, &given)
+    }
+}
+
+/// Stands for what was given where that is secret.
+const HIDDEN: &str = "(not shown)";
+
+/// The place of an unknown field, and its name as far as errors may show it. The name may be a secret in the wrong place:
+/// it is shown only where it is too short for a secret, and below `keys` only where it is also a word. The field's value
+/// is never shown: it may be the keys under a misspelt name.
+fn unknown_field(object: FieldPath, name: String) -> (FieldPath, String) {
+    /// The 32 bytes of a secret are 43 characters of base64.
+    const LONGEST: usize = 40;
+    const LONGEST_BELOW_KEYS: usize = 24;
+    let below_keys = object.is_below_keys();
+    let short = name.len() <= if below_keys { LONGEST_BELOW_KEYS } else { LONGEST };
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    let word = !name.is_empty() && name.bytes().all(legal);
+    let given = if short && (word || !below_keys) { Quoted(&name).to_string() } else { HIDDEN.to_owned() };
+    let path = if short && word { object.then(Step::Field(name.into())) } else { object };
+    (path, given)
+}
+
+impl From<serde_path_to_error::Error<Self>> for Problem {
+    fn from(error: serde_path_to_error::Error<Self>) -> Self {
+        let path = FieldPath::from(error.path());
+        let problem = error.into_inner();
+        let path = match problem.given {
+            // The path includes the unknown field.
+            Given::UnknownField(_) => path.split_field().map(|(object, _)| object).unwrap_or_default(),
+            _ => path,
+        };
+        Self { path: path.join(problem.path), ..problem }
+    }
+}
+
+impl serde::de::Error for Problem {
+    /// Nobody knows whether such a message quotes what was given.
+    fn custom<T: fmt::Display>(_message: T) -> Self {
+        Self::new("illegal value", "a value that can be read")
+    }
+
+    fn invalid_type(_given: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::wrong_type(expected.to_string())
+    }
+
+    fn invalid_value(given: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let wrong = match given {
+            Unexpected::Float(number) if number.fract() != 0.0 => "not an integer",
+            Unexpected::Float(_) | Unexpected::Signed(_) | Unexpected::Unsigned(_) => "out of range",
+            _ => "illegal value",
+        };
+        Self::new(wrong, expected.to_string())
+    }
+
+    fn invalid_length(_len: usize, expected: &dyn Expected) -> Self {
+        Self::new("wrong length", expected.to_string())
+    }
+
+    fn unknown_variant(_given: &str, expected: &'static [&'static str]) -> Self {
+        Self::new("unknown value", expected.join(", "))
+    }
+
+    fn unknown_field(given: &str, expected: &'static [&'static str]) -> Self {
+        let given = Given::UnknownField(given.to_owned());
+        Self { given, ..Self::new("unknown field", expected.join(", ")) }
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::missing("a value").within(field)
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::new("given twice", "once").within(field)
+    }
+}
+
+/// Says nothing of the place. Only [`ConfigError`] is shown to anybody.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; allowed: {}", self.wrong, self.allowed)
+    }
+}
+
+impl std::error::Error for Problem {}
