@@ -3,26 +3,26 @@
 use serde::Deserialize;
 
 use super::bounded::Bounded;
+use super::cookie::Cookie;
 use super::cookie::CookieFields;
 use super::error::Problem;
 use super::headers::{HeaderName, HeaderNames};
-use crate::client_ip::Prefixes;
-use crate::cookie::Cookie;
-use crate::session::Life;
+use crate::balance::client_address::PrefixLengths;
+use crate::session::Lifetime;
 
 /// What ties a request to a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Affinity {
+pub(crate) enum Affinity {
     /// Nothing.
     None,
     /// The client's address.
-    ClientIp(Prefixes),
+    ClientIp(PrefixLengths),
     /// A token in a cookie that the filter makes.
     GeneratedCookie {
         /// The cookie that carries it.
         cookie: Cookie,
         /// How long a session lives.
-        life: Life,
+        lifetime: Lifetime,
     },
     /// The value of a cookie of the application's, or one that the filter makes where there is none.
     HttpCookie {
@@ -41,14 +41,14 @@ pub enum Affinity {
         /// The header's name, in lower case.
         name: String,
         /// How long a session lives.
-        life: Life,
+        lifetime: Lifetime,
     },
     /// The application's own session id in a header, wrapped together with the pin.
     HeaderEnvelope {
         /// The header's name, in lower case.
         name: String,
         /// How long a session lives.
-        life: Life,
+        lifetime: Lifetime,
     },
 }
 
@@ -66,20 +66,17 @@ impl Affinity {
     }
 
     /// The name in the configuration.
-    #[must_use]
-    pub const fn type_name(&self) -> &'static str {
+    pub(crate) const fn type_name(&self) -> &'static str {
         self.affinity_type().name()
     }
 
     /// Whether sessions of this kind carry a token.
-    #[must_use]
-    pub const fn makes_tokens(&self) -> bool {
+    pub(crate) const fn makes_tokens(&self) -> bool {
         self.affinity_type().has_token()
     }
 
     /// The cookie that it goes by, if it goes by one.
-    #[must_use]
-    pub const fn cookie(&self) -> Option<&Cookie> {
+    pub(crate) const fn cookie(&self) -> Option<&Cookie> {
         match self {
             Self::GeneratedCookie { cookie, .. } | Self::HttpCookie { cookie, .. } => Some(cookie),
             _ => None,
@@ -87,11 +84,38 @@ impl Affinity {
     }
 
     /// The cookie that the filter makes, if it makes one.
-    #[must_use]
-    pub const fn generated_cookie(&self) -> Option<&Cookie> {
+    pub(crate) const fn generated_cookie(&self) -> Option<&Cookie> {
         match self {
             Self::GeneratedCookie { cookie, .. } | Self::HttpCookie { cookie, ttl_sec: 1.. } => Some(cookie),
             _ => None,
+        }
+    }
+
+    /// The cookie that no backend sees, if there is one.
+    pub(crate) fn hidden_cookie(&self) -> Option<&Cookie> {
+        self.cookie().filter(|cookie| cookie.hide_from_upstream)
+    }
+
+    /// How long sessions live, where sessions carry a token.
+    pub(crate) const fn lifetime(&self) -> Option<&Lifetime> {
+        match self {
+            Self::GeneratedCookie { lifetime, .. }
+            | Self::GeneratedHeader { lifetime, .. }
+            | Self::HeaderEnvelope { lifetime, .. } => Some(lifetime),
+            Self::None | Self::ClientIp(_) | Self::HttpCookie { .. } | Self::HeaderField { .. } => None,
+        }
+    }
+
+    /// The cookie or header that carries the session, in words.
+    pub(crate) fn carrier(&self) -> String {
+        match self {
+            Self::None | Self::ClientIp(_) => "nothing".to_owned(),
+            Self::GeneratedCookie { cookie, .. } | Self::HttpCookie { cookie, .. } => {
+                format!("the cookie {}", cookie.name)
+            }
+            Self::HeaderField { name }
+            | Self::GeneratedHeader { name, .. }
+            | Self::HeaderEnvelope { name, .. } => format!("the header {name}"),
         }
     }
 }
@@ -134,7 +158,7 @@ const MAX_TTL_SEC: u32 = 1_209_600;
 /// The object as written: each field is right by itself.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct SessionAffinity {
+pub(crate) struct SessionAffinity {
     affinity_type: AffinityType,
     #[serde(default)]
     affinity_cookie_ttl_sec: Bounded<0, MAX_TTL_SEC>,
@@ -164,7 +188,7 @@ impl Default for ClientIpFields {
     }
 }
 
-impl From<ClientIpFields> for Prefixes {
+impl From<ClientIpFields> for PrefixLengths {
     fn from(fields: ClientIpFields) -> Self {
         Self { ipv4: fields.ipv4_prefix_len.get(), ipv6: fields.ipv6_prefix_len.get() }
     }
@@ -172,15 +196,15 @@ impl From<ClientIpFields> for Prefixes {
 
 impl SessionAffinity {
     /// Whether there is a TTL that has no effect.
-    pub fn has_unused_ttl(&self) -> bool {
+    pub(crate) fn has_unused_ttl(&self) -> bool {
         let unused = matches!(self.affinity_type, AffinityType::None | AffinityType::ClientIp);
         unused && self.affinity_cookie_ttl_sec.get() > 0
     }
 
     /// What the filter does with it, if its fields go together.
-    pub fn into_affinity(self, header_names: &HeaderNames) -> Result<Affinity, Problem> {
+    pub(crate) fn into_affinity(self, header_names: &HeaderNames) -> Result<Affinity, Problem> {
         self.check_companions()?;
-        let life = Life {
+        let lifetime = Lifetime {
             ttl_sec: self.affinity_cookie_ttl_sec.get(),
             idle_timeout_sec: self.idle_timeout_sec.get(),
         };
@@ -197,7 +221,7 @@ impl SessionAffinity {
         Ok(match self.affinity_type {
             AffinityType::None => Affinity::None,
             AffinityType::ClientIp => Affinity::ClientIp(self.client_ip.unwrap_or_default().into()),
-            AffinityType::GeneratedCookie => Affinity::GeneratedCookie { cookie: cookie()?, life },
+            AffinityType::GeneratedCookie => Affinity::GeneratedCookie { cookie: cookie()?, lifetime },
             AffinityType::HttpCookie => {
                 let cookie = cookie()?;
                 if cookie.hide_from_upstream {
@@ -206,11 +230,11 @@ impl SessionAffinity {
                     let problem = Problem::new(wrong, "only with GENERATED_COOKIE");
                     return Err(problem.within("hideFromUpstream").within("cookie"));
                 }
-                Affinity::HttpCookie { cookie, ttl_sec: life.ttl_sec }
+                Affinity::HttpCookie { cookie, ttl_sec: lifetime.ttl_sec }
             }
             AffinityType::HeaderField => Affinity::HeaderField { name: header_name()? },
-            AffinityType::GeneratedHeader => Affinity::GeneratedHeader { name: header_name()?, life },
-            AffinityType::HeaderEnvelope => Affinity::HeaderEnvelope { name: header_name()?, life },
+            AffinityType::GeneratedHeader => Affinity::GeneratedHeader { name: header_name()?, lifetime },
+            AffinityType::HeaderEnvelope => Affinity::HeaderEnvelope { name: header_name()?, lifetime },
         })
     }
 

@@ -6,19 +6,17 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 /// An integer from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Bounded<const MIN: u32, const MAX: u32>(u32);
+pub(crate) struct Bounded<const MIN: u32, const MAX: u32>(u32);
 
 impl<const MIN: u32, const MAX: u32> Bounded<MIN, MAX> {
     /// The integer `N`. An `N` outside of the range does not compile.
-    #[must_use]
-    pub const fn of<const N: u32>() -> Self {
+    pub(crate) const fn of<const N: u32>() -> Self {
         const { assert!(MIN <= N && N <= MAX, "within the range") };
         Self(N)
     }
 
     /// The plain number.
-    #[must_use]
-    pub const fn get(self) -> u32 {
+    pub(crate) const fn get(self) -> u32 {
         self.0
     }
 

@@ -7,12 +7,97 @@ use super::error::Problem;
 use super::headers::is_token;
 use super::host_name::{ends_in_a_number, is_host_name};
 use super::text::{Rule, Text};
-use crate::cookie::{Cookie, SameSite, Secure};
+
+/// When the cookie is marked `Secure`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum Secure {
+    /// When the session began over https.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The `SameSite` attribute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum SameSite {
+    /// `SameSite=Lax`.
+    #[default]
+    Lax,
+    /// `SameSite=Strict`.
+    Strict,
+    /// `SameSite=None`. Browsers accept it only for `Secure` cookies.
+    None,
+    /// No attribute: the browser's own default.
+    Unset,
+}
+
+/// A cookie's name and attributes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cookie {
+    /// An RFC 6265 token. Case matters.
+    pub(crate) name: String,
+    /// Where browsers send the cookie, and where the filter knows sessions.
+    pub(crate) path: String,
+    /// `None`: only the host that set the cookie.
+    pub(crate) domain: Option<String>,
+    /// When the cookie is marked `Secure`.
+    pub(crate) secure: Secure,
+    /// Whether scripts cannot read the cookie.
+    pub(crate) http_only: bool,
+    /// Whether pages of other sites may send the cookie.
+    pub(crate) same_site: SameSite,
+    /// Whether each top-level site has a cookie of its own (CHIPS).
+    pub(crate) partitioned: bool,
+    /// Whether no backend sees the cookie.
+    pub(crate) hide_from_upstream: bool,
+}
+
+impl Default for Cookie {
+    fn default() -> Self {
+        Self {
+            name: "GCLB".to_owned(),
+            path: "/".to_owned(),
+            domain: None,
+            secure: Secure::default(),
+            http_only: true,
+            same_site: SameSite::default(),
+            partitioned: false,
+            hide_from_upstream: false,
+        }
+    }
+}
+
+impl Cookie {
+    /// Whether a request's `:path`, with its query, lies within the cookie's path (RFC 6265, section 5.1.4): `/shop`
+    /// covers `/shop`, `/shop/cart` and `/shop?x`, and not `/shopping`.
+    pub(crate) fn covers(&self, request_path: &[u8]) -> bool {
+        let path = request_path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+        match path.strip_prefix(self.path.as_bytes()) {
+            Some(rest) => rest.is_empty() || self.path.ends_with('/') || rest.first() == Some(&b'/'),
+            None => false,
+        }
+    }
+
+    /// Whether the cookie covers every request.
+    pub(crate) fn covers_every_path(&self) -> bool {
+        self.path == "/"
+    }
+
+    /// Whether the `Secure` mark depends on the scheme of the request.
+    pub(crate) fn depends_on_scheme(&self) -> bool {
+        self.secure == Secure::Auto
+    }
+}
 
 /// The object as written.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-pub struct CookieFields {
+pub(crate) struct CookieFields {
     name: Option<Text<CookieName>>,
     path: Option<Text<CookiePath>>,
     domain: Option<Text<CookieDomain>>,
@@ -25,7 +110,7 @@ pub struct CookieFields {
 
 impl CookieFields {
     /// The cookie, with defaults for what is left out, if browsers take it.
-    pub fn into_cookie(self) -> Result<Cookie, Problem> {
+    pub(crate) fn into_cookie(self) -> Result<Cookie, Problem> {
         let default = Cookie::default();
         let cookie = Cookie {
             name: self.name.map_or(default.name, Text::into_string),

@@ -13,15 +13,15 @@ const MAX_FAILURES: u32 = 65_535;
 /// Which failing responses make a backend unavailable, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-pub struct OutlierDetection {
+pub(crate) struct OutlierDetection {
     /// Consecutive requests that never reached the backend; 0 = off.
-    pub consecutive_local_origin_failure: Bounded<0, MAX_FAILURES>,
+    pub(crate) consecutive_local_origin_failure: Bounded<0, MAX_FAILURES>,
     /// Consecutive requests that reached the backend and failed; 0 = off.
-    pub consecutive_gateway_errors: Bounded<0, MAX_FAILURES>,
+    pub(crate) consecutive_gateway_errors: Bounded<0, MAX_FAILURES>,
     /// Seconds of an ejection, times the number of consecutive ejections.
-    pub base_ejection_time_sec: Bounded<1, 300>,
+    pub(crate) base_ejection_time_sec: Bounded<1, 300>,
     /// Share of a service's backends that may be ejected at the same time.
-    pub max_ejection_percent: Bounded<0, 100>,
+    pub(crate) max_ejection_percent: Bounded<0, 100>,
 }
 
 impl Default for OutlierDetection {
@@ -36,9 +36,13 @@ impl Default for OutlierDetection {
 }
 
 impl OutlierDetection {
+    /// Whether gateway errors can eject a backend.
+    pub(crate) const fn counts_gateway_errors(&self) -> bool {
+        self.consecutive_gateway_errors.get() > 0
+    }
+
     /// Whether any response can eject a backend.
-    #[must_use]
-    pub const fn is_on(&self) -> bool {
+    pub(crate) const fn is_on(&self) -> bool {
         self.consecutive_local_origin_failure.get() > 0 || self.consecutive_gateway_errors.get() > 0
     }
 }
@@ -46,7 +50,7 @@ impl OutlierDetection {
 /// How backends are probed. Names and ranges are those of GKE's `BackendConfig`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-pub struct HealthCheck {
+pub(crate) struct HealthCheck {
     request_path: Option<Text<RequestPath>>,
     host: Option<Text<Host>>,
     check_interval_sec: Bounded<1, 300>,
@@ -80,14 +84,12 @@ impl HealthCheck {
     }
 
     /// `:path` of the probe.
-    #[must_use]
-    pub fn request_path(&self) -> &str {
+    pub(crate) fn request_path(&self) -> &str {
         self.request_path.as_ref().map_or("/", Text::as_str)
     }
 
     /// `:authority` of a probe of `cluster`. Many applications answer 400 where that is no host name.
-    #[must_use]
-    pub fn host_for<'a>(&'a self, cluster: &'a str) -> &'a str {
+    pub(crate) fn host_for<'a>(&'a self, cluster: &'a str) -> &'a str {
         match &self.host {
             Some(host) => host.as_str(),
             None if is_host_name(cluster) => cluster,
@@ -96,27 +98,23 @@ impl HealthCheck {
     }
 
     /// Seconds between two probes of one backend.
-    #[must_use]
-    pub const fn check_interval_sec(&self) -> u32 {
+    pub(crate) const fn check_interval_sec(&self) -> u32 {
         self.check_interval_sec.get()
     }
 
     /// Seconds after which a probe has failed.
-    #[must_use]
-    pub fn timeout_sec(&self) -> u32 {
+    pub(crate) fn timeout_sec(&self) -> u32 {
         const DEFAULT: u32 = 5;
         self.timeout_sec.map_or(DEFAULT.min(self.check_interval_sec()), Bounded::get)
     }
 
     /// Consecutive successes that make a backend available again.
-    #[must_use]
-    pub const fn healthy_threshold(&self) -> u32 {
+    pub(crate) const fn healthy_threshold(&self) -> u32 {
         self.healthy_threshold.get()
     }
 
     /// Consecutive failures that make a backend unavailable.
-    #[must_use]
-    pub const fn unhealthy_threshold(&self) -> u32 {
+    pub(crate) const fn unhealthy_threshold(&self) -> u32 {
         self.unhealthy_threshold.get()
     }
 }

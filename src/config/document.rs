@@ -21,7 +21,7 @@ use super::{Config, Environment};
 /// once more because serde's `flatten` cannot be combined with `deny_unknown_fields`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Document {
+pub(crate) struct Document {
     services: Option<Vec<ServiceFields>>,
     cluster_header: Option<HeaderName>,
     endpoint_header: Option<HeaderName>,
@@ -41,8 +41,8 @@ pub struct Document {
 
 impl Document {
     /// Reads the document: each field by itself is right. Leaves `value` as it was.
-    pub fn read(value: &mut Value) -> Result<Self, Problem> {
-        let read = |value: &Value| serde_path_to_error::deserialize(value).map_err(Problem::from);
+    pub(crate) fn read(value: &mut Value) -> Result<Self, Problem> {
+        let read = |value: &Value| Self::deserialize(value);
         let problem = match read(value) {
             Ok(document) => return Ok(document),
             Err(problem) => problem,
@@ -66,7 +66,7 @@ impl Document {
     }
 
     /// The configuration, with defaults for what is left out, if its fields go together.
-    pub fn into_config(self, environment: Environment<'_>) -> Result<Config, Problem> {
+    pub(crate) fn into_config(self, environment: Environment<'_>) -> Result<Config, Problem> {
         let header_names = HeaderNames::new(self.cluster_header, self.endpoint_header, self.debug_header)?;
         let keys = match self.keys {
             Some(keys) => keys::read(keys, environment).map_err(|problem| problem.within("keys"))?,
@@ -126,19 +126,21 @@ fn check_across(services: &[ServiceConfig]) -> Result<(), Problem> {
     let each = || services.iter().enumerate();
     let path = |index: usize| FieldPath::default().then(index);
 
-    let names = each().map(|(index, service)| ((index, service), service.name.as_str()));
-    if let Some(((first, _), (second, service))) = duplicate(names) {
+    let names: Vec<_> = services.iter().map(|service| service.name.as_str()).collect();
+    if let Some((first, second)) = duplicate(&names) {
         let path = |index| path(index).then("name");
-        return Err(Problem::duplicate(path(first), path(second), "a name of its own").given(&service.name));
+        let name = names.get(second).copied().unwrap_or_default();
+        return Err(Problem::duplicate(path(first), path(second), "a name of its own").given(name));
     }
 
-    let cookies = each().filter_map(|(index, service)| {
-        let name = service.affinity.generated_cookie()?.name.as_str();
-        Some(((index, name), name))
-    });
-    if let Some(((first, _), (second, name))) = duplicate(cookies) {
-        let path = |index| path(index).then("sessionAffinity").then("cookie").then("name");
+    let cookies = each()
+        .filter_map(|(index, service)| Some((index, service.affinity.generated_cookie()?.name.as_str())));
+    let (places, names): (Vec<_>, Vec<_>) = cookies.unzip();
+    if let Some((first, second)) = duplicate(&names) {
+        let service = |cookie: usize| places.get(cookie).copied().unwrap_or_default();
+        let path = |cookie| path(service(cookie)).then("sessionAffinity").then("cookie").then("name");
         let allowed = "a name of its own: in one browser they would overwrite each other's cookie";
+        let name = names.get(second).copied().unwrap_or_default();
         return Err(Problem::duplicate(path(first), path(second), allowed).given(name));
     }
 
@@ -146,8 +148,12 @@ fn check_across(services: &[ServiceConfig]) -> Result<(), Problem> {
         let routes = service.routes.iter().flatten().enumerate();
         routes.map(move |(place, route)| ((index, place), route.as_str()))
     });
-    if let Some((first, second)) = duplicate(routes) {
-        let path = |(index, place): (usize, usize)| path(index).then("routes").then(place);
+    let (places, names): (Vec<_>, Vec<_>) = routes.unzip();
+    if let Some((first, second)) = duplicate(&names) {
+        let path = |route: usize| {
+            let (service, place) = places.get(route).copied().unwrap_or_default();
+            path(service).then("routes").then(place)
+        };
         return Err(Problem::duplicate(path(first), path(second), "each route in one service"));
     }
 

@@ -11,9 +11,9 @@ use super::value::{Quoted, Value};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     /// The place, written like `services[0].sessionAffinity.affinityCookieTtlSec`.
-    pub path: String,
+    pub(crate) path: String,
     /// What is wrong, what is allowed, what was given.
-    pub problem: String,
+    pub(crate) problem: String,
 }
 
 impl fmt::Display for ConfigError {
@@ -36,7 +36,10 @@ impl ConfigError {
 /// A `Problem` holds nothing of the value itself, so that no secret gets into it: serde's own messages, which quote the
 /// value, are replaced. The value is looked up when the error is written, and only where it may be shown.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub(crate) struct Problem(Box<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
     path: FieldPath,
     wrong: String,
     allowed: String,
@@ -60,54 +63,73 @@ enum Given {
 
 impl Problem {
     /// What is wrong with the value here, and what is allowed.
-    pub fn new(wrong: impl Into<String>, allowed: impl Into<String>) -> Self {
-        let path = FieldPath::default();
-        Self { path, wrong: wrong.into(), allowed: allowed.into(), first: None, given: Given::Value }
+    pub(crate) fn new(wrong: impl Into<String>, allowed: impl Into<String>) -> Self {
+        Self(Box::new(Parts {
+            path: FieldPath::default(),
+            wrong: wrong.into(),
+            allowed: allowed.into(),
+            first: None,
+            given: Given::Value,
+        }))
     }
 
     /// The value here has a type that is not allowed.
-    pub fn wrong_type(allowed: impl Into<String>) -> Self {
+    pub(crate) fn wrong_type(allowed: impl Into<String>) -> Self {
         Self::new("wrong type", allowed)
     }
 
+    /// The value here has a type that `expected` has no use for.
+    pub(crate) fn unexpected(expected: &dyn Expected) -> Self {
+        Self::wrong_type(expected.to_string())
+    }
+
     /// The value here must be there.
-    pub fn missing(allowed: impl Into<String>) -> Self {
-        Self { given: Given::Nothing, ..Self::new("missing", allowed) }
+    pub(crate) fn missing(allowed: impl Into<String>) -> Self {
+        Self::new("missing", allowed).with(Given::Nothing)
     }
 
     /// The names at two places are equal.
-    pub fn duplicate(first: FieldPath, second: FieldPath, allowed: &str) -> Self {
-        Self { path: second, first: Some(first), ..Self::new("duplicate", allowed) }
+    pub(crate) fn duplicate(first: FieldPath, second: FieldPath, allowed: &str) -> Self {
+        let mut problem = Self::new("duplicate", allowed);
+        problem.0.path = second;
+        problem.0.first = Some(first);
+        problem
     }
 
     /// Has the error say that `text` was given, even where nothing was and `text` is a default.
-    #[must_use]
-    pub fn given(self, text: &str) -> Self {
-        Self { given: Given::Text(text.to_owned()), ..self }
+    pub(crate) fn given(self, text: &str) -> Self {
+        self.with(Given::Text(text.to_owned()))
+    }
+
+    fn with(mut self, given: Given) -> Self {
+        self.0.given = given;
+        self
     }
 
     /// The same problem as seen from one level further up, where `step` leads down.
-    #[must_use]
-    pub fn within(self, step: impl Into<Step>) -> Self {
+    pub(crate) fn within(mut self, step: impl Into<Step>) -> Self {
         let step = step.into();
-        let first = self.first.map(|first| first.within(step.clone()));
-        Self { path: self.path.within(step), first, ..self }
+        if let Some(first) = &mut self.0.first {
+            first.put_within(step.clone());
+        }
+        self.0.path.put_within(step);
+        self
     }
 
     /// The place of the required field that is missing, if that is the problem.
-    pub fn missing_field(&self) -> Option<&FieldPath> {
-        matches!(self.given, Given::Nothing).then_some(&self.path)
+    pub(crate) fn missing_field(&self) -> Option<&FieldPath> {
+        matches!(self.0.given, Given::Nothing).then_some(&self.0.path)
     }
 
     /// The same problem, with what `other` allows.
-    #[must_use]
-    pub fn allowing_as(self, other: Self) -> Self {
-        Self { allowed: other.allowed, ..self }
+    pub(crate) fn allowing_as(mut self, other: Self) -> Self {
+        self.0.allowed = other.0.allowed;
+        self
     }
 
     /// The error about this problem of a document.
-    pub fn into_error(self, document: &Value) -> ConfigError {
-        let Self { path, mut wrong, allowed, first, given } = self;
+    pub(crate) fn into_error(self, document: &Value) -> ConfigError {
+        let Parts { path, mut wrong, allowed, first, given } = *self.0;
         if let Some(first) = first {
             wrong.push_str(" of ");
             wrong.push_str(&first.to_string());
@@ -115,7 +137,9 @@ impl Problem {
         let (path, given) = match (given, document.at(&path)) {
             (Given::Nothing, _) | (Given::Value, None) => (path, "nothing".to_owned()),
             (Given::UnknownField(name), _) => unknown_field(path, name),
-            (Given::Text(_), _) | (Given::Value, Some(_)) if path.is_below_keys() => (path, HIDDEN.to_owned()),
+            (Given::Text(_), _) | (Given::Value, Some(_)) if path.is_below_keys() => {
+                (path, HIDDEN.to_owned())
+            }
             (Given::Text(text), _) => (path, Quoted(&text).to_string()),
             (Given::Value, Some(value)) => (path, value.to_string()),
         };
@@ -142,19 +166,6 @@ fn unknown_field(object: FieldPath, name: String) -> (FieldPath, String) {
     (path, given)
 }
 
-impl From<serde_path_to_error::Error<Self>> for Problem {
-    fn from(error: serde_path_to_error::Error<Self>) -> Self {
-        let path = FieldPath::from(error.path());
-        let problem = error.into_inner();
-        let path = match problem.given {
-            // The path includes the unknown field.
-            Given::UnknownField(_) => path.split_field().map(|(object, _)| object).unwrap_or_default(),
-            _ => path,
-        };
-        Self { path: path.join(problem.path), ..problem }
-    }
-}
-
 impl serde::de::Error for Problem {
     /// Nobody knows whether such a message quotes what was given.
     fn custom<T: fmt::Display>(_message: T) -> Self {
@@ -162,7 +173,7 @@ impl serde::de::Error for Problem {
     }
 
     fn invalid_type(_given: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::wrong_type(expected.to_string())
+        Self::unexpected(expected)
     }
 
     fn invalid_value(given: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -183,8 +194,7 @@ impl serde::de::Error for Problem {
     }
 
     fn unknown_field(given: &str, expected: &'static [&'static str]) -> Self {
-        let given = Given::UnknownField(given.to_owned());
-        Self { given, ..Self::new("unknown field", expected.join(", ")) }
+        Self::new("unknown field", expected.join(", ")).with(Given::UnknownField(given.to_owned()))
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -199,7 +209,7 @@ impl serde::de::Error for Problem {
 /// Says nothing of the place. Only [`ConfigError`] is shown to anybody.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; allowed: {}", self.wrong, self.allowed)
+        write!(f, "{}; allowed: {}", self.0.wrong, self.0.allowed)
     }
 }
 

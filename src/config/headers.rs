@@ -8,16 +8,11 @@ use super::text::{Rule, Text};
 /// The name of a header that a configuration may name, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "Text<HeaderNameRule>")]
-pub struct HeaderName(String);
+pub(crate) struct HeaderName(String);
 
 impl HeaderName {
     /// The name in lower case.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The name in lower case.
-    pub fn into_string(self) -> String {
+    pub(crate) fn into_string(self) -> String {
         self.0
     }
 }
@@ -59,24 +54,24 @@ const RESERVED: [&str; 13] = [
 ];
 
 /// `clusterHeader` where it is left out.
-pub const DEFAULT_CLUSTER: &str = "x-affinity-cluster";
+pub(crate) const DEFAULT_CLUSTER: &str = "x-affinity-cluster";
 /// `endpointHeader` where it is left out.
-pub const DEFAULT_ENDPOINT: &str = "x-affinity-endpoint";
+pub(crate) const DEFAULT_ENDPOINT: &str = "x-affinity-endpoint";
 
 /// The headers named beside the services. No two of them are equal.
 #[derive(Debug)]
-pub struct HeaderNames {
+pub(crate) struct HeaderNames {
     /// `clusterHeader`.
-    pub cluster: HeaderName,
+    pub(crate) cluster: HeaderName,
     /// `endpointHeader`.
-    pub endpoint: HeaderName,
+    pub(crate) endpoint: HeaderName,
     /// `debugHeader`.
-    pub debug: Option<HeaderName>,
+    pub(crate) debug: Option<HeaderName>,
 }
 
 impl HeaderNames {
     /// Fills in the defaults and checks that the names differ.
-    pub fn new(
+    pub(crate) fn new(
         cluster: Option<HeaderName>,
         endpoint: Option<HeaderName>,
         debug: Option<HeaderName>,
@@ -105,7 +100,7 @@ impl HeaderNames {
     }
 
     /// Checks that the name of a service's own header is none of these.
-    pub fn check_other(&self, other: &HeaderName) -> Result<(), Problem> {
+    pub(crate) fn check_other(&self, other: &HeaderName) -> Result<(), Problem> {
         let taken = [
             ("clusterHeader", Some(&self.cluster)),
             ("endpointHeader", Some(&self.endpoint)),
@@ -124,7 +119,7 @@ fn clash(field: &str, is_default: bool) -> Problem {
 }
 
 /// Whether a text is a token (RFC 9110, section 5.6.2).
-pub fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(legal)
 }

@@ -9,29 +9,29 @@ use super::error::Problem;
 use super::path::FieldPath;
 use super::text::{Rule, Text};
 use super::unique::duplicate;
-use crate::keys::Key;
+use crate::session::key::Key;
 
 /// A key as written. It has no `Debug`, which would show the secret.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct KeyFields {
+pub(crate) struct KeyFields {
     id: Text<KeyId>,
     secret: Option<Text<Secret>>,
     env: Option<Text<Variable>>,
 }
 
 /// Checks the list and reads the secrets.
-pub fn read(keys: Vec<KeyFields>, environment: Environment<'_>) -> Result<Vec<Key>, Problem> {
+pub(crate) fn read(keys: Vec<KeyFields>, environment: Environment<'_>) -> Result<Vec<Key>, Problem> {
     if keys.is_empty() {
         return Err(Problem::new("empty", "at least one key, or no keys at all"));
     }
-    if let Some((first, second)) = duplicate(keys.iter().map(|key| key.id.as_str()).enumerate()) {
+    let ids: Vec<_> = keys.iter().map(|key| key.id.as_str()).collect();
+    if let Some((first, second)) = duplicate(&ids) {
         let path = |index: usize| FieldPath::default().then(index).then("id");
         return Err(Problem::duplicate(path(first), path(second), "each id once"));
     }
-    let read = |(index, key): (usize, KeyFields)| {
-        key.into_key(environment).map_err(|problem| problem.within(index))
-    };
+    let read =
+        |(index, key): (usize, KeyFields)| key.into_key(environment).map_err(|problem| problem.within(index));
     keys.into_iter().enumerate().map(read).collect()
 }
 
@@ -54,8 +54,7 @@ fn from_variable(name: &str, environment: Environment<'_>) -> Result<Vec<u8>, Pr
         let allowed = "a variable that vm_config.environment_variables hands to the VM";
         return Err(Problem::new("not set", allowed));
     };
-    decode(&value)
-        .map_err(|wrong| Problem::new(format!("the variable's value is {wrong}"), Secret::ALLOWED))
+    decode(&value).map_err(|wrong| Problem::new(format!("the variable's value is {wrong}"), Secret::ALLOWED))
 }
 
 /// The bytes of a secret, or what is wrong with it.

@@ -28,13 +28,13 @@ mod text;
 mod unique;
 mod value;
 
-pub use affinity::Affinity;
-pub use bounded::Bounded;
-pub use detection::{HealthCheck, OutlierDetection};
+pub(crate) use affinity::Affinity;
+pub(crate) use cookie::{Cookie, SameSite, Secure};
+pub(crate) use detection::{HealthCheck, OutlierDetection};
 pub use error::ConfigError;
-pub use service::{OnUnavailable, Pin, ServiceConfig};
+pub(crate) use service::{OnUnavailable, Pin, ServiceConfig};
 
-use crate::keys::Key;
+use crate::session::key::Key;
 use document::Document;
 use path::FieldPath;
 use value::Value;
@@ -46,15 +46,15 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 #[derive(Debug)]
 pub struct Config {
     /// The request header that the routes' `cluster_header` names, in lower case.
-    pub cluster_header: String,
+    pub(crate) cluster_header: String,
     /// The header that names an endpoint to Envoy's `stateful_session` filter, in lower case.
-    pub endpoint_header: String,
+    pub(crate) endpoint_header: String,
     /// The response header that tells the outcome, in lower case.
-    pub debug_header: Option<String>,
+    pub(crate) debug_header: Option<String>,
     /// The first makes tokens, all read them.
-    pub keys: Vec<Key>,
+    pub(crate) keys: Vec<Key>,
     /// At least one.
-    pub services: Vec<ServiceConfig>,
+    pub(crate) services: Vec<ServiceConfig>,
 }
 
 /// No service, and the default headers.
@@ -91,7 +91,6 @@ impl Config {
     }
 
     /// What works but is probably not meant, one sentence each.
-    #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if !self.keys.is_empty() && !self.services.iter().any(|service| service.affinity.makes_tokens()) {
@@ -105,7 +104,7 @@ impl Config {
         }
         for service in &self.services {
             let name = &service.name;
-            if matches!(&service.affinity, Affinity::HeaderEnvelope { life, .. } if life.idle_timeout_sec > 0)
+            if matches!(&service.affinity, Affinity::HeaderEnvelope { lifetime, .. } if lifetime.idle_timeout_sec > 0)
             {
                 warnings.push(format!(
                     "service {name}: idleTimeoutSec with HEADER_ENVELOPE: a session is renewed only when the \
@@ -129,7 +128,6 @@ impl Config {
     }
 
     /// One line for the log: services, their backends, the ids of keys.
-    #[must_use]
     pub fn summary(&self) -> String {
         let services = self.services.iter().map(|service| {
             let backends = service.backends.iter().map(|(cluster, weight)| match weight {

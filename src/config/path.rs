@@ -3,15 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde_path_to_error::Segment;
-
 /// The place of a value, written like `services[0].sessionAffinity.cookie`. The default is the document as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FieldPath(Vec<Step>);
+pub(crate) struct FieldPath(Vec<Step>);
 
 /// One step down from an object or a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// To a field of the object.
     Field(Cow<'static, str>),
     /// To an element of the list.
@@ -32,28 +30,18 @@ impl From<usize> for Step {
 
 impl FieldPath {
     /// The place of a field or an element here.
-    #[must_use]
-    pub fn then(mut self, step: impl Into<Step>) -> Self {
+    pub(crate) fn then(mut self, step: impl Into<Step>) -> Self {
         self.0.push(step.into());
         self
     }
 
-    /// The same place as seen from one level further up, where `step` leads down.
-    #[must_use]
-    pub fn within(mut self, step: impl Into<Step>) -> Self {
-        self.0.insert(0, step.into());
-        self
-    }
-
-    /// The place that `path` leads to from here.
-    #[must_use]
-    pub fn join(mut self, path: Self) -> Self {
-        self.0.extend(path.0);
-        self
+    /// Makes it the same place as seen from one level further up, where `step` leads down.
+    pub(crate) fn put_within(&mut self, step: Step) {
+        self.0.insert(0, step);
     }
 
     /// The place of the object that has this field, and the field's name.
-    pub fn split_field(mut self) -> Option<(Self, String)> {
+    pub(crate) fn split_field(mut self) -> Option<(Self, String)> {
         match self.0.pop()? {
             Step::Field(name) => Some((self, name.into_owned())),
             Step::Element(_) => None,
@@ -61,24 +49,13 @@ impl FieldPath {
     }
 
     /// From the document downwards.
-    pub fn steps(&self) -> &[Step] {
+    pub(crate) fn steps(&self) -> &[Step] {
         &self.0
     }
 
     /// Whether values here are secret.
-    pub fn is_below_keys(&self) -> bool {
+    pub(crate) fn is_below_keys(&self) -> bool {
         matches!(self.0.first(), Some(Step::Field(name)) if name == "keys")
-    }
-}
-
-impl From<&serde_path_to_error::Path> for FieldPath {
-    fn from(path: &serde_path_to_error::Path) -> Self {
-        let step = |segment: &Segment| match segment {
-            Segment::Seq { index } => Some(Step::Element(*index)),
-            Segment::Map { key } => Some(Step::Field(Cow::Owned(key.clone()))),
-            Segment::Enum { .. } | Segment::Unknown => None,
-        };
-        Self(path.iter().filter_map(step).collect())
     }
 }
 

@@ -17,33 +17,33 @@ use super::unique::duplicate;
 
 /// A service as configured.
 #[derive(Debug)]
-pub struct ServiceConfig {
+pub(crate) struct ServiceConfig {
     /// Its name in counters and logs.
-    pub name: String,
+    pub(crate) name: String,
     /// The names of the Envoy routes it serves; `None`: all that no other service has.
-    pub routes: Option<Vec<String>>,
+    pub(crate) routes: Option<Vec<String>>,
     /// What ties a request to a backend.
-    pub affinity: Affinity,
+    pub(crate) affinity: Affinity,
     /// What a session is tied to.
-    pub pin: Pin,
+    pub(crate) pin: Pin,
     /// Clusters and weights; at least one weight is not 0. Empty with [`Pin::Endpoint`].
-    pub backends: Vec<(String, u32)>,
+    pub(crate) backends: Vec<(String, u32)>,
     /// What becomes of sessions whose backend is gone or unavailable.
-    pub on_unavailable: OnUnavailable,
+    pub(crate) on_unavailable: OnUnavailable,
     /// Whether the clusters of the backends fall over to each other within a request, so that each response is asked
     /// which backend gave it.
-    pub failover: bool,
+    pub(crate) failover: bool,
     /// What responses say of backends.
-    pub outlier_detection: OutlierDetection,
+    pub(crate) outlier_detection: OutlierDetection,
     /// How backends are probed, if they are.
-    pub health_check: Option<HealthCheck>,
+    pub(crate) health_check: Option<HealthCheck>,
     /// Whether `affinityCookieTtlSec` has no effect.
     pub(super) has_unused_ttl: bool,
 }
 
 /// What becomes of sessions whose backend is gone or unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnUnavailable {
+pub(crate) enum OnUnavailable {
     /// They move to another backend.
     Repin,
     /// They stay, and their requests are answered with this status.
@@ -53,7 +53,7 @@ pub enum OnUnavailable {
 /// What a session is tied to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Pin {
+pub(crate) enum Pin {
     /// A backend, which is a cluster.
     #[default]
     Cluster,
@@ -65,14 +65,12 @@ pub enum Pin {
 
 impl Pin {
     /// Whether the filter chooses a cluster.
-    #[must_use]
-    pub const fn has_cluster(self) -> bool {
+    pub(crate) const fn has_cluster(self) -> bool {
         matches!(self, Self::Cluster | Self::ClusterAndEndpoint)
     }
 
     /// Whether sessions hold an endpoint.
-    #[must_use]
-    pub const fn has_endpoint(self) -> bool {
+    pub(crate) const fn has_endpoint(self) -> bool {
         matches!(self, Self::Endpoint | Self::ClusterAndEndpoint)
     }
 }
@@ -80,30 +78,30 @@ impl Pin {
 /// A service as written: each field is right by itself.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct ServiceFields {
-    pub name: Option<Text<ServiceName>>,
-    pub routes: Option<Vec<Text<RouteName>>>,
-    pub session_affinity: Option<SessionAffinity>,
-    pub backends: Option<Vec<BackendEntry>>,
-    pub pin: Option<Pin>,
-    pub on_unavailable: Option<OnUnavailableWord>,
-    pub reject_status: Option<Bounded<400, 599>>,
-    pub failover: Option<bool>,
-    pub outlier_detection: Option<OutlierDetection>,
-    pub health_check: Option<HealthCheck>,
+pub(crate) struct ServiceFields {
+    pub(crate) name: Option<Text<ServiceName>>,
+    pub(crate) routes: Option<Vec<Text<RouteName>>>,
+    pub(crate) session_affinity: Option<SessionAffinity>,
+    pub(crate) backends: Option<Vec<BackendEntry>>,
+    pub(crate) pin: Option<Pin>,
+    pub(crate) on_unavailable: Option<OnUnavailableWord>,
+    pub(crate) reject_status: Option<Bounded<400, 599>>,
+    pub(crate) failover: Option<bool>,
+    pub(crate) outlier_detection: Option<OutlierDetection>,
+    pub(crate) health_check: Option<HealthCheck>,
 }
 
 /// The word in `onUnavailable`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum OnUnavailableWord {
+pub(crate) enum OnUnavailableWord {
     Repin,
     Reject,
 }
 
 impl ServiceFields {
     /// The first field that is there, in the order of the type.
-    pub fn first_field(&self) -> Option<&'static str> {
+    pub(crate) fn first_field(&self) -> Option<&'static str> {
         let fields = [
             ("name", self.name.is_some()),
             ("routes", self.routes.is_some()),
@@ -120,7 +118,11 @@ impl ServiceFields {
     }
 
     /// The service, with defaults for what is left out, if its fields go together.
-    pub fn into_service(self, header_names: &HeaderNames, has_keys: bool) -> Result<ServiceConfig, Problem> {
+    pub(crate) fn into_service(
+        self,
+        header_names: &HeaderNames,
+        has_keys: bool,
+    ) -> Result<ServiceConfig, Problem> {
         if let Some(routes) = &self.routes {
             check_routes(routes).map_err(|problem| problem.within("routes"))?;
         }
@@ -179,7 +181,7 @@ fn check_routes(routes: &[Text<RouteName>]) -> Result<(), Problem> {
         let allowed = "at least one route, or no routes at all for every other route";
         return Err(Problem::new("empty", allowed));
     }
-    match duplicate(routes.iter().map(Text::as_str).enumerate()) {
+    match duplicate(&routes.iter().map(Text::as_str).collect::<Vec<_>>()) {
         Some((first, second)) => {
             let path = |index: usize| FieldPath::default().then(index);
             Err(Problem::duplicate(path(first), path(second), "each route once"))
@@ -192,11 +194,12 @@ fn check_backends(backends: &[BackendEntry]) -> Result<(), Problem> {
     if backends.is_empty() {
         return Err(Problem::new("empty", "at least one backend"));
     }
-    let names = backends.iter().enumerate().map(|(index, entry)| ((index, entry), entry.cluster()));
-    if let Some((first, second)) = duplicate(names) {
-        let path = |(index, entry): (usize, &BackendEntry)| {
+    let names: Vec<_> = backends.iter().map(BackendEntry::cluster).collect();
+    if let Some((first, second)) = duplicate(&names) {
+        let path = |index: usize| {
             let path = FieldPath::default().then(index);
-            if matches!(entry, BackendEntry::Object(_)) { path.then("cluster") } else { path }
+            let is_object = matches!(backends.get(index), Some(BackendEntry::Object(_)));
+            if is_object { path.then("cluster") } else { path }
         };
         return Err(Problem::duplicate(path(first), path(second), "each cluster once"));
     }
@@ -230,7 +233,10 @@ fn on_unavailable(
 /// Checks what a pin of endpoints needs.
 fn check_endpoint_pin(affinity: &Affinity, has_keys: bool) -> Result<(), Problem> {
     if !affinity.makes_tokens() {
-        return Err(without_token(affinity, "CLUSTER; for endpoints, the hash policies of Envoy's own routes"));
+        return Err(without_token(
+            affinity,
+            "CLUSTER; for endpoints, the hash policies of Envoy's own routes",
+        ));
     }
     if !has_keys {
         return Err(Problem::new("needs keys: the token holds an address", "CLUSTER, or this with keys"));
@@ -245,7 +251,7 @@ fn without_token(affinity: &Affinity, allowed: &str) -> Problem {
 }
 
 /// An element of `backends`: `"cluster"` or `{"cluster","weight"}`.
-pub enum BackendEntry {
+pub(crate) enum BackendEntry {
     /// A cluster of weight 1.
     Name(Text<ClusterName>),
     /// A cluster and its weight.
@@ -255,7 +261,7 @@ pub enum BackendEntry {
 /// An element of `backends` that is an object.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WeightedCluster {
+pub(crate) struct WeightedCluster {
     cluster: Text<ClusterName>,
     weight: Option<Bounded<0, 1000>>,
 }
@@ -309,7 +315,7 @@ impl<'de> Visitor<'de> for BackendVisitor {
     }
 }
 
-pub struct ServiceName;
+pub(crate) struct ServiceName;
 
 impl Rule for ServiceName {
     const ALLOWED: &'static str = "[A-Za-z0-9_-]{1,64}";
@@ -319,7 +325,7 @@ impl Rule for ServiceName {
     }
 }
 
-pub struct RouteName;
+pub(crate) struct RouteName;
 
 impl Rule for RouteName {
     const ALLOWED: &'static str = "the name of an Envoy route";
@@ -329,7 +335,7 @@ impl Rule for RouteName {
     }
 }
 
-pub struct ClusterName;
+pub(crate) struct ClusterName;
 
 impl Rule for ClusterName {
     const ALLOWED: &'static str = "the name of an Envoy cluster (visible ASCII, 1 to 256 bytes)";

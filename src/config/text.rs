@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 /// What a text may be.
-pub trait Rule {
+pub(crate) trait Rule {
     /// What the rule allows, as errors say it.
     const ALLOWED: &'static str;
 
@@ -15,19 +15,19 @@ pub trait Rule {
 }
 
 /// A text that the rule `R` allows.
-pub struct Text<R> {
+pub(crate) struct Text<R> {
     text: String,
     rule: PhantomData<R>,
 }
 
 impl<R> Text<R> {
     /// The text.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
     /// The text.
-    pub fn into_string(self) -> String {
+    pub(crate) fn into_string(self) -> String {
         self.text
     }
 }

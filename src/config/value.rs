@@ -11,7 +11,7 @@ use super::path::{FieldPath, Step};
 
 /// A JSON value. Unlike `serde_json::Value` it keeps the order of fields, and fields that are given twice.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub(crate) enum Value {
     /// `null`.
     Null,
     /// `true` or `false`.
@@ -34,7 +34,7 @@ impl Value {
     ///
     /// # Errors
     /// What is wrong with the JSON text, with line and column.
-    pub fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         /// The tag of `Struct.fields`. A line feed is the same byte, hence JSON comes first.
         const FIELDS_TAG: u8 = 0x0a;
         let json_error = match serde_json::from_slice(bytes) {
@@ -51,7 +51,7 @@ impl Value {
     }
 
     /// The value at a place, if there is any. Of a field that is given twice, the first.
-    pub fn at(&self, path: &FieldPath) -> Option<&Self> {
+    pub(crate) fn at(&self, path: &FieldPath) -> Option<&Self> {
         path.steps().iter().try_fold(self, |value, step| match (value, step) {
             (Self::Object(fields), Step::Field(name)) => {
                 fields.iter().find(|(field, _)| field == name).map(|(_, value)| value)
@@ -62,7 +62,7 @@ impl Value {
     }
 
     /// The fields of the object at a place, if there is one.
-    pub fn fields_at(&mut self, path: &FieldPath) -> Option<&mut Vec<(String, Self)>> {
+    pub(crate) fn fields_at(&mut self, path: &FieldPath) -> Option<&mut Vec<(String, Self)>> {
         let value = path.steps().iter().try_fold(self, |value, step| match (value, step) {
             (Self::Object(fields), Step::Field(name)) => {
                 fields.iter_mut().find(|(field, _)| field == name).map(|(_, value)| value)
@@ -166,18 +166,32 @@ impl fmt::Display for Value {
     }
 }
 
-/// Writes `50.0` of a Struct as 50, which is what its author wrote. Writes large numbers with an exponent.
-#[expect(clippy::cast_possible_truncation, reason = "the number is whole and not large")]
+/// Writes a number with its first three decimals. A library for all numbers would be 12 KiB of the module.
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "the number is not large")]
+#[expect(clippy::float_cmp, reason = "three decimals say the number exactly, or they do not")]
 fn write_float(number: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    const LARGE: f64 = 1e15;
-    if number.fract() == 0.0 && number.abs() < LARGE {
+    const LARGE: f64 = 1e12;
+    let sign = if number < 0.0 { "-" } else { "" };
+    if number.is_nan() {
+        return f.write_str("not a number");
+    }
+    if number.abs() >= LARGE {
+        return write!(f, "{sign}1e12 or beyond");
+    }
+    if number.fract() == 0.0 {
         return write!(f, "{}", number as i64);
     }
-    write!(f, "{number:?}")
+    let thousandths = (number.abs() * 1000.0) as i64;
+    let (whole, decimals) = (thousandths / 1000, format!("{:03}", thousandths % 1000));
+    if thousandths as f64 / 1000.0 == number.abs() {
+        write!(f, "{sign}{whole}.{}", decimals.trim_end_matches('0'))
+    } else {
+        write!(f, "{sign}{whole}.{decimals}...")
+    }
 }
 
 /// Text as it stands in a log line: in quotes, in printable ASCII, and not too long.
-pub struct Quoted<'a>(pub &'a str);
+pub(crate) struct Quoted<'a>(pub &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

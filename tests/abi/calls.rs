@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::host::{Vm, exported};
-use crate::support::{counters, exchange, generated_cookie, plugin, request, response, response_with};
+use crate::support::{counters, exchange, generated_cookie, plugin, request, response};
 
 /// The calls of a request, and those of its response.
 fn calls(vm: &mut Vm, root: u32, cookie: Option<&str>) -> (Vec<String>, Vec<String>) {
@@ -49,6 +49,7 @@ fn envoy_calls_nothing_that_the_filter_does_not_need() {
             "proxy_abi_version_0_2_1",
             "proxy_on_configure",
             "proxy_on_context_create",
+            "proxy_on_delete",
             "proxy_on_http_call_response",
             "proxy_on_request_headers",
             "proxy_on_response_headers",
@@ -75,82 +76,70 @@ fn a_pinned_request_to_one_of_several_services_asks_for_its_route_too() {
     assert_eq!(of_response, [""; 0]);
 }
 
-const STATUS: &str = "get_header_map_value :status";
 const DETAILS: &str = "get_property response.code_details";
-const ANSWERER: &str = "get_property xds.upstream_host_metadata.filter_metadata.session_affinity.backend";
+const ANSWERING_BACKEND: &str =
+    "get_property xds.upstream_host_metadata.filter_metadata.session_affinity.backend";
 
-#[test]
-fn passive_detection_looks_at_a_healthy_response_once() {
-    for labelled in [false, true] {
-        for gateway_errors in [0, 3] {
-            for headers in 2..7 {
-                let mut configuration = generated_cookie();
-                configuration["outlierDetection"] = json!({ "consecutiveGatewayErrors": gateway_errors });
-                let (mut vm, root) = plugin(&configuration);
-                let (cluster, cookie) = exchange(&mut vm, root, None);
-                if labelled {
-                    let path = ANSWERER.strip_prefix("get_property ").unwrap().to_owned();
-                    vm.world().properties.insert(path, cluster.into_bytes());
-                }
-                for request_number in 0..50 {
-                    // One tick each: traffic is light.
-                    vm.world().now += Duration::from_millis(200);
-                    vm.tick(root);
-                    vm.calls();
-                    let stream = request(&mut vm, root, cookie.as_deref());
-                    assert_eq!(vm.calls(), [GET_COOKIES, SET_CLUSTER]);
-                    response_with(&mut vm, stream, headers);
-                    let looks = vm.calls();
-                    vm.delete(stream);
-                    let [look] = looks.as_slice() else { panic!("request {request_number}: {looks:?}") };
-                    assert!([DETAILS, ANSWERER, STATUS].contains(&look.as_str()), "{look}");
-                }
-            }
-        }
+/// Ticks until a second has passed.
+fn pass_a_second(vm: &mut Vm, root: u32) {
+    for _ in 0..5 {
+        vm.world().now += Duration::from_millis(200);
+        vm.tick(root);
     }
 }
 
 #[test]
-fn passive_detection_looks_at_a_bounded_part_of_many_responses() {
+fn passive_detection_asks_one_question_about_each_response_while_traffic_is_light() {
+    let (mut vm, root) = plugin(&generated_cookie());
+    let (_, cookie) = exchange(&mut vm, root, None);
+    for _ in 0..20 {
+        pass_a_second(&mut vm, root);
+        let (of_request, of_response) = calls(&mut vm, root, cookie.as_deref());
+        assert_eq!(of_request, [GET_COOKIES, SET_CLUSTER]);
+        assert_eq!(of_response, [DETAILS]);
+    }
+}
+
+#[test]
+fn passive_detection_looks_at_twenty_responses_of_a_backend_in_a_second_of_load() {
     let (mut vm, root) = plugin(&generated_cookie());
     let (_, cookie) = exchange(&mut vm, root, None);
     let mut looks = Vec::new();
-    for _tick in 0..5 {
-        let of_tick = (0..400).map(|_| calls(&mut vm, root, cookie.as_deref()).1.len()).sum::<usize>();
-        looks.push(of_tick);
-        vm.world().now += Duration::from_millis(200);
-        vm.tick(root);
+    for _ in 0..5 {
+        pass_a_second(&mut vm, root);
+        looks.push((0..400).map(|_| calls(&mut vm, root, cookie.as_deref()).1.len()).sum::<usize>());
     }
-    assert_eq!(looks, [400, 8, 8, 8, 8], "in ticks of 400 responses");
+    assert_eq!(looks, [20; 5], "of 400 responses in each second");
 }
 
 #[test]
-fn once_a_backend_failed_every_response_of_it_counts() {
+fn every_response_is_asked_who_gave_it_where_backends_fall_over_to_each_other() {
+    let mut configuration = unwatched(generated_cookie());
+    configuration["failover"] = true.into();
+    let (mut vm, root) = plugin(&configuration);
+    let (_, cookie) = exchange(&mut vm, root, None);
+    for _ in 0..400 {
+        assert_eq!(calls(&mut vm, root, cookie.as_deref()).1, [ANSWERING_BACKEND]);
+    }
+}
+
+#[test]
+fn after_the_first_failure_that_is_seen_every_response_of_the_backend_counts() {
     let (mut vm, root) = plugin(&generated_cookie());
     let (_, cookie) = exchange(&mut vm, root, None);
-    for _ in 0..2 {
-        for _ in 0..400 {
-            calls(&mut vm, root, cookie.as_deref());
-        }
-        vm.world().now += Duration::from_millis(200);
-        vm.tick(root);
+    for _ in 0..400 {
+        calls(&mut vm, root, cookie.as_deref());
     }
-    // A local reply of Envoy's, as others may have dressed it up.
-    for failure in 1..=200 {
+    pass_a_second(&mut vm, root);
+    for _ in 0..3 {
         let stream = request(&mut vm, root, cookie.as_deref());
-        let refused =
-            b"upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_111}";
+        let refused = b"upstream_reset_before_response_started{remote_connection_failure}";
         vm.world().properties.insert("response.code_details".to_owned(), refused.to_vec());
-        vm.world().response = (0..9).map(|index| (format!("x-{index}").into_bytes(), Vec::new())).collect();
+        vm.world().response = Vec::new();
         vm.response(stream);
         vm.delete(stream);
-        if vm.world().log.iter().any(|(_, line)| line.contains("ejected for 30 s")) {
-            // The first look is at one of 50, then two more.
-            assert!(failure <= 52, "{failure}");
-            return;
-        }
     }
-    panic!("{:?}", vm.world().log);
+    assert!(vm.world().log.iter().any(|(_, line)| line.contains("ejected for 30 s")), "{:?}", vm.world().log);
 }
 
 #[test]
@@ -188,19 +177,16 @@ fn a_new_session_costs_what_its_cookie_takes_to_make() {
     // Randomness for many sessions is drawn at once.
     exchange(&mut vm, root, None);
     let told = [
-        "get_header_map_pairs",
+        DETAILS,
         "get_property xds.cluster_name",
+        "get_header_map_pairs",
         "add_header_map_value set-cookie",
         "replace_header_map_value cache-control",
     ];
-    // Where a cookie came, ours may be on another line.
-    let scheme = |cookie: Option<&str>| match cookie {
-        None => "get_header_map_value :scheme",
-        Some(_) => "get_header_map_pairs",
-    };
+    // The scheme, the method and further Cookie lines come with all headers, in one call.
     for cookie in [None, Some("GCLB=x"), Some("a=1")] {
         let (of_request, of_response) = calls(&mut vm, root, cookie);
-        assert_eq!(of_request, [GET_COOKIES, scheme(cookie), SET_CLUSTER]);
+        assert_eq!(of_request, [GET_COOKIES, "get_header_map_pairs", SET_CLUSTER]);
         assert_eq!(of_response, told);
     }
 }
@@ -225,10 +211,16 @@ fn a_session_that_moves_costs_no_more_than_a_new_one() {
     let (mut vm, root) = plugin(&configuration);
     exchange(&mut vm, root, None);
     let (of_request, of_response) = calls(&mut vm, root, cookie.as_deref());
-    assert_eq!(of_request, [GET_COOKIES, SET_CLUSTER]);
+    // Another Cookie line may hold a session whose backend is there.
+    assert_eq!(of_request, [GET_COOKIES, "get_header_map_pairs", SET_CLUSTER]);
     assert_eq!(
         of_response,
-        ["get_header_map_pairs", "add_header_map_value set-cookie", "replace_header_map_value cache-control"]
+        [
+            DETAILS,
+            "get_header_map_pairs",
+            "add_header_map_value set-cookie",
+            "replace_header_map_value cache-control"
+        ]
     );
 }
 
@@ -245,7 +237,7 @@ fn a_rejected_request_is_answered() {
     let stream = vm.create(root);
     assert_eq!(vm.request(stream), 1, "it waits for the answer to be sent");
     assert_eq!(vm.world().local_response, Some(599));
-    assert_eq!(vm.calls(), [GET_COOKIES, "send_local_response"]);
+    assert_eq!(vm.calls(), [GET_COOKIES, "get_header_map_pairs", "send_local_response"]);
 }
 
 #[test]
@@ -287,5 +279,5 @@ fn nothing_is_logged_for_requests_unless_debug_is_asked_for() {
     vm.world().log_level = 1;
     vm.tick(root);
     let (cluster, _) = exchange(&mut vm, root, None);
-    assert_eq!(vm.world().log, [(1, format!("session-affinity: service default: assigned to {cluster}"))]);
+    assert_eq!(vm.world().log, [(1, format!("service default: assigned to {cluster}"))]);
 }

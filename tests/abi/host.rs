@@ -8,22 +8,9 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use session_affinity::hash::mix;
 use wasmi::{Engine, Extern, Func, Instance, Linker, Module, Store, Val, WasmParams, WasmResults};
 
 use crate::imports;
-
-/// How a host hands over bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HandingOver {
-    /// In a block of their size.
-    #[default]
-    LikeEnvoy,
-    /// A length, but no block.
-    NoPointer,
-    /// A block of no length.
-    NoBytes,
-}
 
 /// What the VMs of one `vm_id` share: values and which writing of theirs it is.
 pub type SharedData = Rc<RefCell<BTreeMap<Vec<u8>, (Vec<u8>, u32)>>>;
@@ -45,12 +32,6 @@ pub struct World {
     pub request: Vec<(Vec<u8>, Vec<u8>)>,
     /// The headers of the response.
     pub response: Vec<(Vec<u8>, Vec<u8>)>,
-    /// What is handed over in place of either map.
-    pub raw_pairs: Option<Vec<u8>>,
-    /// How bytes are handed over.
-    pub handing_over: HandingOver,
-    /// Calls, by their full names, that do nothing but answer this status.
-    pub faults: BTreeMap<String, u32>,
     /// What `proxy_set_shared_data` stored.
     pub shared: SharedData,
     /// The headers of the answer to a call of the module's own.
@@ -87,8 +68,10 @@ impl World {
 
     /// The same in every run.
     pub fn random_byte(&mut self) -> u8 {
-        self.random += 1;
-        mix(self.random).to_le_bytes()[0]
+        // Knuth's multiplicative generator, which is random enough for a test.
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random.to_be_bytes()[0]
     }
 }
 
@@ -101,11 +84,6 @@ static MODULE: LazyLock<Module> = LazyLock::new(|| {
 /// The names of all that the module exports.
 pub fn exported() -> Vec<String> {
     MODULE.exports().map(|export| export.name().to_owned()).collect()
-}
-
-/// The names of all functions that the module imports.
-pub fn imported() -> Vec<String> {
-    MODULE.imports().map(|import| import.name().to_owned()).collect()
 }
 
 /// A VM with the module in it. Whatever the module does, a trap fails the test.

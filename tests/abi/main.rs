@@ -11,9 +11,6 @@
 mod calls;
 mod host;
 mod imports;
-mod looks;
-mod odd_answers;
-mod odd_carriers;
 mod streams;
 mod support;
 mod workers;

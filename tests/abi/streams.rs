@@ -73,17 +73,6 @@ fn streams_open_at_the_same_time_each_get_their_own_answer() {
 }
 
 #[test]
-fn a_response_without_a_request_is_left_as_it_is() {
-    let (mut vm, root) = plugin(&generated_cookie());
-    vm.world().properties.insert("response.code_details".to_owned(), b"via_upstream".to_vec());
-    vm.world().response = vec![(b"cache-control".to_vec(), b"public".to_vec())];
-    let stream = vm.create(root);
-    assert_eq!(vm.response(stream), 0);
-    assert_eq!(vm.world().response, [(b"cache-control".to_vec(), b"public".to_vec())]);
-    vm.delete(stream);
-}
-
-#[test]
 fn a_second_response_is_told_nothing_again() {
     let (mut vm, root) = plugin(&generated_cookie());
     let stream = request(&mut vm, root, None);
@@ -125,24 +114,6 @@ fn two_plugins_in_one_vm_keep_to_themselves() {
     assert_eq!(exchange(&mut vm, green, None).0, "green");
     vm.tick(green);
     assert_eq!(exchange(&mut vm, green, None).0, "green");
-}
-
-#[test]
-fn a_host_that_forbids_to_ask_for_contexts_takes_no_plugin_and_no_session_away() {
-    const INTERNAL_FAILURE: u32 = 10;
-    let (mut vm, blue) = plugin(&json!({ "name": "b", "backends": ["blue"] }));
-    vm.world().configuration = generated_cookie().to_string().into_bytes();
-    let (green, taken) = vm.plugin();
-    assert!(taken);
-    vm.world().faults.insert("proxy_set_effective_context".to_owned(), INTERNAL_FAILURE);
-    let stream = request(&mut vm, green, None);
-    for _ in 0..10 {
-        vm.tick(blue);
-        vm.tick(green);
-    }
-    assert_eq!(exchange(&mut vm, blue, None).0, "blue");
-    response(&mut vm, stream);
-    assert!(header(&vm.world().response, "set-cookie").is_some());
 }
 
 #[test]

@@ -232,7 +232,16 @@ fn detection() -> Vec<Field> {
             HEALTH,
             "healthCheck.host",
             "a host as in a Host header, such as example.com or example.com:8080",
-            &["a", "a.example", "a.example:1", "my_pod:65535", "10.0.0.1:80", "[::1]", "[2001:db8::1]:80", &domain],
+            &[
+                "a",
+                "a.example",
+                "a.example:1",
+                "my_pod:65535",
+                "10.0.0.1:80",
+                "[::1]",
+                "[2001:db8::1]:80",
+                &domain,
+            ],
         )
         .refuses(&["", "a b", "a/b", "http://a", "a@b", "é", "a\r\nb", "outbound|80||a", "a.", ".a", "-a"])
         .refuses(&["a:", "a:0", "a:65536", "a:+1", "a:1:2", ":80", "::1", "[::1", "[::1]80", "[::1]:", "[a]"])

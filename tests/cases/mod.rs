@@ -28,7 +28,7 @@ impl Refused {
 
     /// The line that Envoy logs.
     pub fn line(&self) -> String {
-        format!("session-affinity: config error at {}: {}", self.path, self.problem)
+        format!("config error at {}: {}", self.path, self.problem)
     }
 }
 

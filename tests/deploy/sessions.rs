@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use base64ct::Encoding as _;
 use harness::client::{Client, Reply};
 use harness::envoy::Envoy;
 use harness::pod::Pod;
@@ -94,7 +95,7 @@ pub async fn headers_of_clients_count_for_nothing(envoy: &Envoy, pods: &[Pod]) {
     for pod in pods {
         pod.clear_requests();
     }
-    let wanted = session_affinity::endpoint::to_header(pods[0].address());
+    let wanted = base64ct::Base64::encode_string(pods[0].address().to_string().as_bytes());
     let headers = [("x-affinity-endpoint", wanted.as_bytes()), ("x-affinity-cluster", b"elsewhere")];
     let mut reached = BTreeSet::new();
     for _ in 0..40 {

@@ -31,7 +31,7 @@ fn as_bytes(base64: &str) -> Value {
 
 /// Configurations that must be refused, in each form that can hold them, and the line that says why.
 fn refused() -> Vec<(Value, String)> {
-    let line = |problem: &str| format!("session-affinity: config error at {problem}");
+    let line = |problem: &str| format!("config error at {problem}");
     let mut refused = Vec::new();
     let mut said = BTreeSet::new();
     for case in cases::refused() {
@@ -173,7 +173,7 @@ async fn envoy_does_not_start_with_a_bad_configuration_and_says_once_why() {
         let log = Envoy::expect_refusal(&bootstrap.build()).await.unwrap();
         let lines: Vec<&str> = errors(&log).into_values().flatten().collect();
         assert_eq!(lines.len(), 1, "{lines:?}");
-        let beginning = format!("session-affinity: config error at {expected}");
+        let beginning = format!("config error at {expected}");
         assert!(lines[0].starts_with(&beginning), "{lines:?}");
         assert_no_secret(&log);
     }

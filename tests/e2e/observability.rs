@@ -144,7 +144,7 @@ async fn one_line_in_the_log_tells_what_is_configured() {
             panic!("not one line: {configured:#?}");
         };
         assert!(line.contains(level), "{line}");
-        let version = concat!("session-affinity ", env!("CARGO_PKG_VERSION"), " configured");
+        let version = concat!("version ", env!("CARGO_PKG_VERSION"), " configured");
         for part in [version, "shop", "GENERATED_COOKIE", "neg-demo-0", "neg-demo-1", "neg-demo-2"] {
             assert!(line.contains(part), "{part}: {line}");
         }

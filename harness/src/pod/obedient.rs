@@ -1,5 +1,7 @@
 //! A backend whose responses a test writes.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -9,16 +11,29 @@ use axum::response::{IntoResponse as _, Response};
 const STATUS: &str = "x-answer-status";
 /// The request headers with a header to answer with: `name: value`.
 const HEADER: &str = "x-answer-header";
+/// The request header with the time to wait before the answer, in milliseconds.
+const DELAY: &str = "x-answer-after-ms";
 
 pub(super) fn router(name: &str) -> Router {
     let name = name.to_owned();
-    Router::new().fallback(async move |headers: HeaderMap| answer(&headers, &name))
+    Router::new().fallback(async move |headers: HeaderMap| {
+        if let Some(delay) = delay(&headers) {
+            tokio::time::sleep(delay).await;
+        }
+        answer(&headers, &name)
+    })
+}
+
+fn delay(request: &HeaderMap) -> Option<Duration> {
+    Some(Duration::from_millis(request.get(DELAY)?.to_str().ok()?.parse().ok()?))
 }
 
 fn answer(request: &HeaderMap, name: &str) -> Response {
     let status = request.get(STATUS).and_then(|status| StatusCode::from_bytes(status.as_bytes()).ok());
     let status = status.unwrap_or(StatusCode::OK);
-    let body = if status == StatusCode::NO_CONTENT { Body::empty() } else { Body::from(name.to_owned()) };
+    // What gRPC calls a trailers-only response has no body.
+    let is_empty = status == StatusCode::NO_CONTENT || request.get_all(HEADER).iter().any(is_grpc_status);
+    let body = if is_empty { Body::empty() } else { Body::from(name.to_owned()) };
     let mut response = (status, body).into_response();
     for line in request.get_all(HEADER) {
         let bytes = line.as_bytes();
@@ -33,4 +48,8 @@ fn answer(request: &HeaderMap, name: &str) -> Response {
         response.headers_mut().append(field, value);
     }
     response
+}
+
+fn is_grpc_status(line: &HeaderValue) -> bool {
+    line.as_bytes().starts_with(b"grpc-status: ")
 }

@@ -2,25 +2,25 @@
 
 use std::collections::BTreeMap;
 
+use super::cases::{self, ENVIRONMENT, NEVER_SHOWN, Refused};
+use crate::config::{Config, ConfigError};
 use prost::Message as _;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct};
 use serde_json::Value;
-use super::cases::{self, ENVIRONMENT, NEVER_SHOWN, Refused};
-use crate::config::{Config, ConfigError};
 
-fn parse(bytes: &[u8]) -> Result<Config, ConfigError> {
+pub fn parse(bytes: &[u8]) -> Result<Config, ConfigError> {
     let environment: BTreeMap<_, _> = ENVIRONMENT.into();
     Config::parse(bytes, &|name| environment.get(name).map(|value| (*value).to_owned()))
 }
 
 /// What the filter logs.
 fn said(bytes: &[u8]) -> String {
-    parse(bytes).map_or_else(|error| format!("session-affinity: {error}"), |_| "(taken)".to_owned())
+    parse(bytes).map_or_else(|error| format!("{error}"), |_| "(taken)".to_owned())
 }
 
 /// What Envoy hands over for these fields in YAML; `None` for text that is no JSON object.
-fn as_struct(json: &str) -> Option<Vec<u8>> {
+pub fn as_struct(json: &str) -> Option<Vec<u8>> {
     match serde_json::from_str(json).ok()? {
         Value::Object(fields) => Some(to_struct(fields).encode_to_vec()),
         _ => None,
@@ -133,13 +133,13 @@ fn numbers_that_a_struct_alone_can_hold_are_refused() {
         Struct { fields: [("backends".to_owned(), backends)].into() }.encode_to_vec()
     };
     for (number, wrong, given) in [
-        (f64::NAN, "not an integer", "NaN"),
-        (f64::INFINITY, "not an integer", "inf"),
-        (f64::NEG_INFINITY, "not an integer", "-inf"),
-        (f64::MIN_POSITIVE, "not an integer", "2.2250738585072014e-308"),
+        (f64::NAN, "not an integer", "not a number"),
+        (f64::INFINITY, "not an integer", "1e12 or beyond"),
+        (f64::NEG_INFINITY, "not an integer", "-1e12 or beyond"),
+        (f64::MIN_POSITIVE, "not an integer", "0.000..."),
     ] {
         let problem = format!("{wrong}; allowed: an integer from 0 to 1000; given: {given}");
-        let line = format!("session-affinity: config error at backends[0].weight: {problem}");
+        let line = format!("config error at backends[0].weight: {problem}");
         assert_eq!(said(&config(number)), line);
     }
     assert_eq!(said(&config(-0.0)), said(&config(0.0)));
@@ -200,4 +200,53 @@ fn an_error_is_one_line_whatever_was_given() {
             assert!(line.chars().all(plain), "{line:?}");
         }
     }
+}
+
+#[test]
+fn a_probe_names_the_configured_host_else_the_cluster_where_that_is_a_host_name() {
+    let host_for = |health_check: &str, cluster: &str| {
+        let config = format!(r#"{{"backends":["a"],"healthCheck":{health_check}}}"#);
+        let config = parse(config.as_bytes()).unwrap();
+        config.services[0].health_check.as_ref().unwrap().host_for(cluster).to_owned()
+    };
+    assert_eq!(host_for(r#"{"host":"shop.example:8080"}"#, "neg-demo-0"), "shop.example:8080");
+    assert_eq!(host_for("{}", "neg-demo-0"), "neg-demo-0");
+    assert_eq!(host_for("{}", "shop.default.svc"), "shop.default.svc");
+    for cluster in ["outbound|80||shop.default.svc", "shop_0", "shop:80", "default/shop/rule/0"] {
+        assert_eq!(host_for("{}", cluster), "session-affinity");
+    }
+}
+
+#[test]
+fn failover_is_off_unless_it_is_on() {
+    let failover = |config: &str| parse(config.as_bytes()).unwrap().services[0].failover;
+    assert!(!failover(r#"{"backends":["a"]}"#));
+    assert!(!failover(r#"{"backends":["a"],"failover":false}"#));
+    assert!(failover(r#"{"backends":["a"],"failover":true}"#));
+}
+
+#[test]
+fn a_word_of_an_enumeration_is_text_and_nothing_else() {
+    for affinity_type in [r#"{"NONE":null}"#, r#"["NONE"]"#] {
+        let config = format!(r#"{{"backends":["a"],"sessionAffinity":{{"affinityType":{affinity_type}}}}}"#);
+        assert!(said(config.as_bytes()).contains("sessionAffinity.affinityType: wrong type; "), "{config}");
+    }
+}
+
+#[test]
+fn a_list_of_an_objects_values_is_no_object() {
+    for config in [r#"[null,"x-a"]"#, r#"{"backends":["a"],"sessionAffinity":["NONE"]}"#] {
+        assert!(
+            said(config.as_bytes()).contains("wrong type; allowed: an object; given: a list"),
+            "{config}"
+        );
+    }
+}
+
+#[test]
+fn of_several_mistakes_the_first_value_that_is_wrong_by_itself_is_reported() {
+    // The second service lacks its backends, and the third has a wrong number.
+    let config =
+        r#"{"services":[{"backends":["a"],"routes":["r"]},{},{"backends":[{"cluster":"a","weight":-1}]}]}"#;
+    assert!(said(config.as_bytes()).contains("services[2].backends[0].weight: out of range"), "{config}");
 }

@@ -1,7 +1,7 @@
 //! Settings that are taken, and do less than one may think: the line at configure says so.
 
-use serde_json::{Value, json};
 use crate::config::Config;
+use serde_json::{Value, json};
 
 fn warnings(configuration: &Value) -> Vec<String> {
     Config::parse(configuration.to_string().as_bytes(), &|_| None).unwrap().warnings()

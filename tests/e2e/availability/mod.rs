@@ -1,8 +1,8 @@
 //! Backends that cannot be reached, or do not answer: who notices, who learns of it, and where sessions go.
 
 mod active;
-mod failover;
-mod fleet;
+pub mod failover;
+pub mod fleet;
 mod following;
 pub mod load;
 mod outages;

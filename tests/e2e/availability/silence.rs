@@ -57,20 +57,6 @@ async fn impatient(fleet: &Fleet) -> Envoy {
     Envoy::start(&bootstrap.build()).await.unwrap()
 }
 
-#[tokio::test]
-async fn three_requests_given_up_before_there_was_a_connection_eject_a_backend() {
-    let mut fleet = Fleet::start(3);
-    let envoy = impatient(&fleet).await;
-    let cookie = session_on(&envoy, "app-1").await;
-    fleet.fall_silent(1).await;
-    for _ in 0..3 {
-        let reply = fetch(&envoy, &cookie).await;
-        assert_eq!((reply.status.as_u16(), &*outcome(&reply)), (504, "pinned"));
-    }
-    envoy.wait_for_log("app-1 ejected for 30 s", SECOND * 5).await.unwrap();
-    assert_moves(&envoy, &cookie).await;
-}
-
 /// It says nothing of whether connections can be made.
 #[tokio::test]
 async fn a_request_that_times_out_on_a_connection_neither_counts_as_one_that_met_none_nor_ends_their_row() {

@@ -1,4 +1,4 @@
-//! What Envoy says of requests that fail, word for word, and what the filter makes of it.
+//! The words in which Envoy says why a request failed. `health::classify` knows these words.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,6 @@ use harness::config::{self, Bootstrap};
 use harness::envoy::Envoy;
 use harness::pod::{Pod, RawPod, RefusingAddress, SilentAddress};
 use serde_json::{Value, json};
-use session_affinity::evidence::{self, Evidence};
 use tokio::net::TcpListener;
 
 use crate::ecds::eventually;
@@ -51,8 +50,8 @@ fn route(name: &str, action: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn what_this_envoy_says_of_a_failure_is_understood() {
-    use Evidence::{Answered, Failed, NoHost, NotConnected, Nothing, TimedOut};
+async fn this_envoy_says_in_the_known_words_why_a_request_failed() {
+    const RESET: &str = "upstream_reset_before_response_started";
     let pod = Pod::start("pod").unwrap();
     let frozen = Pod::start("frozen").unwrap();
     frozen.freeze();
@@ -87,21 +86,21 @@ async fn what_this_envoy_says_of_a_failure_is_understood() {
         .cluster_json(unhealthy)
         .cluster_json(full);
     let expected = [
-        ("answered", json!({}), Answered),
-        ("refused", json!({}), NotConnected),
-        ("lost", json!({}), NotConnected),
-        ("unhealthy", json!({}), NoHost),
-        ("empty", json!({}), NoHost),
-        ("unknown", unknown, NoHost),
-        ("closed", json!({}), Failed),
-        ("garbage", json!({}), Failed),
-        ("slow", impatient, TimedOut),
-        ("slow-try", per_try, TimedOut),
-        ("reset-stream", json!({}), Failed),
+        ("answered", json!({}), "via_upstream"),
+        ("refused", json!({}), "RESET{remote_connection_failure"),
+        ("lost", json!({}), "RESET{connection_timeout"),
+        ("unhealthy", json!({}), "no_healthy_upstream"),
+        ("empty", json!({}), "no_healthy_upstream"),
+        ("unknown", unknown, "cluster_not_found"),
+        ("closed", json!({}), "RESET{connection_termination"),
+        ("garbage", json!({}), "RESET{protocol_error"),
+        ("slow", impatient, "response_timeout"),
+        ("slow-try", per_try, "upstream_per_try_timeout"),
+        ("reset-stream", json!({}), "RESET{remote_reset"),
         // It asks for no more than to be tried again.
-        ("refused-stream", json!({}), Nothing),
+        ("refused-stream", json!({}), "RESET{remote_refused_stream_reset"),
         // Envoy's own limit.
-        ("full", json!({}), Nothing),
+        ("full", json!({}), "RESET{overflow"),
     ];
     let bootstrap = expected.iter().fold(bootstrap, |bootstrap, (name, action, _)| {
         let mut route = route(name, action);
@@ -135,10 +134,9 @@ async fn what_this_envoy_says_of_a_failure_is_understood() {
     eventually("all is logged", async || said().len() == expected.len()).await;
     let mut wrong = Vec::new();
     for ((name, details), (_, _, expected)) in said().iter().zip(&expected) {
-        eprintln!("{name}: {details}");
-        let understood = evidence::from_details(details.as_bytes());
-        if understood != *expected {
-            wrong.push(format!("{name}: {details} is taken for {understood:?}, not for {expected:?}"));
+        let expected = expected.replace("RESET", RESET);
+        if !details.starts_with(&expected) {
+            wrong.push(format!("{name}: {details}, not {expected}"));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

@@ -120,7 +120,7 @@ async fn a_start_without_a_configuration_is_refused_with_a_config_error() {
         Bootstrap::new().filter_struct(&json!({})),
     ] {
         let log = Envoy::expect_refusal(&bootstrap.build()).await.unwrap();
-        assert!(log.contains("session-affinity: config error at (root): "), "{log}");
+        assert!(log.contains("config error at (root): "), "{log}");
         assert!(!log.contains("Function: "), "{log}");
     }
 }
@@ -138,10 +138,8 @@ async fn each_is_refused(configurations: &[Value]) {
         live.expect_refusal(configuration).await;
         let shown: String = configuration["value"].as_str().unwrap_or_default().chars().take(100).collect();
         let log = live.envoy.log();
-        let errors: Vec<&str> = log[logged..]
-            .lines()
-            .filter(|line| line.contains("session-affinity: config error at "))
-            .collect();
+        let errors: Vec<&str> =
+            log[logged..].lines().filter(|line| line.contains("config error at ")).collect();
         assert_eq!(errors.len(), 1, "{shown}");
         assert!(errors[0].len() < 1000, "{shown}");
     }
@@ -155,7 +153,7 @@ async fn an_empty_configuration_is_an_error_and_harms_no_vm() {
         live.expect_refusal(&configuration).await;
     }
     // Envoy before 1.40 remembers by its bytes what was refused: only the first of them comes to the filter.
-    let error = "session-affinity: config error at (root): no configuration";
+    let error = "config error at (root): no configuration";
     assert!(live.envoy.log().contains(error), "{}", live.envoy.log_excerpt());
     assert_no_vm_failed(&live.envoy).await;
 }

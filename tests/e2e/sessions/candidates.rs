@@ -84,14 +84,22 @@ async fn the_first_valid_cookie_of_several_counts() {
 }
 
 #[tokio::test]
-async fn at_most_four_cookies_of_our_name_are_tried() {
+async fn at_most_sixteen_cookies_that_look_like_tokens_are_tried() {
     let pods = pods(1);
     let envoy = envoy(&pods, &generated_cookie(&pods, &json!({}))).await;
     let (cookie, _) = session(&envoy).await;
-    for (invalid, expected) in [(3, "pinned"), (4, "invalid"), (500, "invalid")] {
-        let line = format!("{}{cookie}", "GCLB=x; ".repeat(invalid));
+    // It has the length and the first byte of a token, and its last character is another.
+    let (start, end) = cookie.split_at(cookie.len() - 1);
+    let lookalike = format!("{start}{}; ", if end == "A" { "Q" } else { "A" });
+    for (junk, count, expected) in [
+        ("GCLB=x; ", 500, "pinned"),
+        (&*lookalike, 15, "pinned"),
+        (&*lookalike, 16, "invalid"),
+        (&*lookalike, 300, "invalid"),
+    ] {
+        let line = format!("{}{cookie}", junk.repeat(count));
         let reply = Client::http1().fetch_with_cookie(&envoy.url(), &line).await.unwrap();
-        assert_eq!(outcome(&reply), expected, "{invalid} before it");
+        assert_eq!(outcome(&reply), expected, "{count} of {junk} before it");
         assert_eq!(reply.set_cookies.is_empty(), expected == "pinned");
     }
 }

@@ -1,0 +1,95 @@
+//! Calls to Envoy for which the SDK has no safe function. This is the only file with `unsafe`.
+
+#![allow(unsafe_code, reason = "C functions that take pointers into our own memory")]
+
+use log::LevelFilter;
+
+const OK: u32 = 0;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_get_log_level(level: *mut u32) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_len: usize,
+        body: *const u8,
+        body_len: usize,
+        headers: *const u8,
+        headers_len: usize,
+        grpc_status: i32,
+    ) -> u32;
+}
+
+/// The level of Envoy's `wasm` logger. The SDK's `get_log_level` makes an invalid enum value of Envoy's "off", which is 6.
+pub(super) fn log_level() -> LevelFilter {
+    let mut level = 0;
+    // SAFETY: Envoy writes one u32.
+    let status = unsafe { proxy_get_log_level(&raw mut level) };
+    match (status, level) {
+        (OK, 0) => LevelFilter::Trace,
+        (OK, 1) => LevelFilter::Debug,
+        (OK, 3) => LevelFilter::Warn,
+        (OK, 4) => LevelFilter::Error,
+        (OK, 5..) => LevelFilter::Off,
+        _ => LevelFilter::Info,
+    }
+}
+
+/// Answers the request here, without headers. Envoy makes a gRPC answer of it where the request is gRPC. Returns whether
+/// Envoy took the answer. The SDK's `send_http_response` has no argument for `details`, which access logs show as
+/// `RESPONSE_CODE_DETAILS`.
+pub(super) fn send_local_response(status: u32, details: &str, body: &str) -> bool {
+    const NO_GRPC_STATUS: i32 = -1;
+    let no_headers = 0_u32.to_le_bytes();
+    // SAFETY: Envoy reads the details, the body and the encoded empty header map, each of the given length.
+    let answered = unsafe {
+        proxy_send_local_response(
+            status,
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            no_headers.as_ptr(),
+            no_headers.len(),
+            NO_GRPC_STATUS,
+        )
+    };
+    answered == OK
+}
+
+/// Fills the bytes with cryptographic randomness. Returns whether Envoy gave any.
+#[cfg(target_arch = "wasm32")]
+pub(super) fn fill_with_randomness(bytes: &mut [u8]) -> bool {
+    // SAFETY: Envoy fills exactly these bytes.
+    unsafe { wasi::random_get(bytes.as_mut_ptr(), bytes.len()) }.is_ok()
+}
+
+/// No randomness: only Envoy runs this.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) fn fill_with_randomness(_: &mut [u8]) -> bool {
+    false
+}
+
+/// The environment of the VM: lines of `NAME=value`, each ended by NUL.
+#[cfg(target_arch = "wasm32")]
+pub(super) fn environment() -> Vec<u8> {
+    // SAFETY: Envoy writes two sizes.
+    let Ok((count, size)) = (unsafe { wasi::environ_sizes_get() }) else {
+        return Vec::new();
+    };
+    if size == 0 {
+        return Vec::new();
+    }
+    let mut pointers = vec![std::ptr::null_mut(); count];
+    let mut lines = vec![0; size];
+    // SAFETY: Envoy fills the two buffers, whose sizes it has just told. The pointers are not followed.
+    let filled = unsafe { wasi::environ_get(pointers.as_mut_ptr(), lines.as_mut_ptr()) };
+    if filled.is_ok() { lines } else { Vec::new() }
+}
+
+/// No environment: only Envoy runs this.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) fn environment() -> Vec<u8> {
+    Vec::new()
+}

@@ -1,0 +1,148 @@
+//! Calls to Envoy through the SDK. A call that Envoy does not answer gives `None`, and never a panic.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
+
+pub(super) use super::abi::{fill_with_randomness, send_local_response};
+pub(super) use proxy_wasm::types::Bytes;
+
+use super::abi;
+use crate::session::Millis;
+
+/// A header map of the present stream, or of the answer to a probe.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Headers {
+    /// The request's.
+    Request,
+    /// The response's.
+    Response,
+    /// Those of the answer to a call of our own.
+    ProbeResponse,
+}
+
+impl Headers {
+    const fn map(self) -> MapType {
+        match self {
+            Self::Request => MapType::HttpRequestHeaders,
+            Self::Response => MapType::HttpResponseHeaders,
+            Self::ProbeResponse => MapType::HttpCallResponseHeaders,
+        }
+    }
+}
+
+/// A property of the present stream. `path` is its segments, joined by NUL.
+pub(super) fn property(path: &str) -> Option<Bytes> {
+    hostcalls::get_property(vec![path]).ok().flatten()
+}
+
+/// The first value of a header.
+pub(super) fn header(headers: Headers, name: &str) -> Option<Bytes> {
+    hostcalls::get_map_value_bytes(headers.map(), name).ok().flatten()
+}
+
+/// All headers in their order, names in lower case.
+pub(super) fn headers(headers: Headers) -> Vec<(String, Bytes)> {
+    hostcalls::get_map_bytes(headers.map()).unwrap_or_default()
+}
+
+/// Replaces all lines of a header by one. On a request, Envoy chooses the route's cluster anew.
+pub(super) fn set_header(headers: Headers, name: &str, value: &[u8]) {
+    let _ = hostcalls::set_map_value_bytes(headers.map(), name, Some(value));
+}
+
+/// Adds a line beside other lines of the header.
+pub(super) fn add_header(headers: Headers, name: &str, value: &[u8]) {
+    let _ = hostcalls::add_map_value_bytes(headers.map(), name, value);
+}
+
+/// Removes all lines of a header, if there are any.
+pub(super) fn remove_header(headers: Headers, name: &str) {
+    let _ = hostcalls::remove_map_value(headers.map(), name);
+}
+
+/// The wall clock.
+pub(super) fn now() -> Option<Millis> {
+    let since = hostcalls::get_current_time().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    since.as_millis().try_into().ok()
+}
+
+/// Asks for a tick.
+pub(super) fn tick_every(period: Duration) {
+    let _ = hostcalls::set_tick_period(period);
+}
+
+/// The bytes of the plugin configuration.
+pub(super) fn plugin_configuration() -> Bytes {
+    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten().unwrap_or_default()
+}
+
+/// Takes over the level of Envoy's `wasm` logger, so that no line is formatted in vain.
+pub(super) fn follow_log_level() {
+    log::set_max_level(abi::log_level());
+}
+
+/// Defines a counter, and returns its id. The same name gives the same counter on every worker.
+pub(super) fn define_counter(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Counter, name).ok()
+}
+
+/// Adds to the counter of this id.
+pub(super) fn add_to_counter(id: u32, count: u64) {
+    let _ = hostcalls::increment_metric(id, i64::try_from(count).unwrap_or(i64::MAX));
+}
+
+/// Why Envoy did not send a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotSent {
+    /// Envoy knows no such cluster.
+    UnknownCluster,
+    /// The cluster's circuit breakers are full, or the cluster has no healthy host: Envoy does not say which.
+    Refused,
+}
+
+/// Sends a GET to a cluster. The answer, or the failure, comes to the plugin under the returned token.
+pub(super) fn send_get(cluster: &str, host: &str, path: &str, timeout: Duration) -> Result<u32, NotSent> {
+    let headers = vec![
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":authority", host),
+        (":path", path),
+        ("user-agent", "session-affinity-health-check"),
+    ];
+    hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).map_err(
+        |status| match status {
+            Status::BadArgument => NotSent::UnknownCluster,
+            _ => NotSent::Refused,
+        },
+    )
+}
+
+/// Which writing of a shared value was read. `None` before the first.
+pub(super) type Version = Option<u32>;
+
+/// A value that all VMs of this `vm_id` share, and its version. Empty before the first writing.
+pub(super) fn shared_data(key: &str) -> (Bytes, Version) {
+    let (value, version) = hostcalls::get_shared_data(key).unwrap_or_default();
+    (value.unwrap_or_default(), version)
+}
+
+/// Writes a shared value if its version is still this one. For no version, writes in any case. Returns whether it wrote.
+pub(super) fn set_shared_data(key: &str, value: &[u8], version: Version) -> bool {
+    hostcalls::set_shared_data(key, Some(value), version).is_ok()
+}
+
+/// The key of something that the workers of this plugin share. Other plugins may have the same `vm_id`.
+pub(super) fn shared_key(what: &str) -> String {
+    let plugin = property("plugin_name").unwrap_or_default();
+    format!("session-affinity/{what}/{}", String::from_utf8_lossy(&plugin))
+}
+
+/// A variable of the VM's environment.
+pub(super) fn environment_variable(name: &str) -> Option<String> {
+    abi::environment().split(|byte| *byte == 0).find_map(|line| {
+        let value = line.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        String::from_utf8(value.to_vec()).ok()
+    })
+}

@@ -1,0 +1,92 @@
+//! The plugin: configuration in, services out, and the tick.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use super::host;
+use super::probes::Probes;
+use super::stream::Stream;
+use super::worker::Worker;
+use crate::balance::hash::hash;
+use crate::config::Config;
+
+/// How often the clock moves on, counts go to Envoy, and the shared health table is read.
+const TICK: Duration = Duration::from_millis(200);
+
+/// The plugin on one worker.
+pub(crate) struct Plugin {
+    worker: Rc<Worker>,
+    probes: Probes,
+}
+
+/// The plugin before its configuration comes: it has no service.
+impl Default for Plugin {
+    fn default() -> Self {
+        let worker = Worker::new(Config::default());
+        Self { probes: Probes::new(&worker, 0), worker: Rc::new(worker) }
+    }
+}
+
+impl RootContext for Plugin {
+    fn on_configure(&mut self, _: usize) -> bool {
+        host::follow_log_level();
+        let bytes = host::plugin_configuration();
+        let config = match Config::parse(&bytes, &host::environment_variable) {
+            Ok(config) => config,
+            Err(error) => {
+                log::error!("{error}");
+                return false;
+            }
+        };
+        let fingerprint = hash(&bytes);
+        let (summary, warnings) = (config.summary(), config.warnings());
+        let worker = Worker::new(config);
+        announce(&worker, fingerprint, &summary, &warnings);
+        worker.read_health();
+        self.probes = Probes::new(&worker, fingerprint);
+        self.worker = Rc::new(worker);
+        host::tick_every(TICK);
+        true
+    }
+
+    fn on_tick(&mut self) {
+        host::follow_log_level();
+        self.worker.tick();
+        self.probes.send_due(&self.worker);
+    }
+
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        self.worker.note_request();
+        Some(Box::new(Stream::new(Rc::clone(&self.worker))))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl Context for Plugin {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
+        self.probes.take_answer(&self.worker, token, headers);
+    }
+}
+
+/// Logs once for all workers what is served from now on: the first worker to configure itself logs it.
+fn announce(worker: &Worker, fingerprint: u64, summary: &str, warnings: &[String]) {
+    let key = host::shared_key("announced");
+    let fingerprint = fingerprint.to_be_bytes();
+    let (announced, _) = host::shared_data(&key);
+    if announced == fingerprint {
+        return;
+    }
+    let _ = host::set_shared_data(&key, &fingerprint, None);
+    for service in worker.services() {
+        service.warnings.reset();
+    }
+    let level = if warnings.is_empty() { log::Level::Info } else { log::Level::Warn };
+    let lines = [&[summary.to_owned()], warnings].concat().join("; ");
+    log::log!(level, "version {} configured: {lines}", env!("CARGO_PKG_VERSION"));
+}

@@ -1,0 +1,136 @@
+//! Sending the probes of health checks, and reading their answers. One worker of an Envoy probes for all.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::active_service::ActiveService;
+use super::host::{self, Headers, NotSent};
+use super::worker::Worker;
+use crate::balance::Backend;
+use crate::health::checks::{HealthChecks, Probe, ProbeResult};
+use crate::health::table::CheckResult;
+use crate::session::Millis;
+
+/// The worker that probes says so on each tick. When it has been silent for this long, another worker takes over.
+const TAKE_OVER_AFTER: Millis = 1_500;
+
+/// One backend of one service.
+#[derive(Clone, Debug)]
+struct Subject {
+    service: Rc<ActiveService>,
+    backend: Rc<Backend>,
+}
+
+/// The probes of one worker.
+#[derive(Debug)]
+pub(super) struct Probes {
+    checks: HealthChecks<Subject>,
+    /// The key under which the probing worker says that it probes. Another configuration has another key.
+    lease_key: String,
+    /// The name of this worker in the lease.
+    worker_id: [u8; 8],
+}
+
+impl Probes {
+    /// Probes every backend of every service that has health checks. `fingerprint` identifies the configuration.
+    pub(super) fn new(worker: &Worker, fingerprint: u64) -> Self {
+        let mut checks = HealthChecks::default();
+        for service in worker.services() {
+            if let Some(check) = service.service.health.health_check() {
+                let backends = service.service.backends().iter();
+                let subjects = backends
+                    .map(|backend| Subject { service: Rc::clone(service), backend: Rc::clone(backend) });
+                checks.add(check, subjects, worker.now());
+            }
+        }
+        Self {
+            checks,
+            lease_key: host::shared_key(&format!("prober/{fingerprint:016x}")),
+            worker_id: worker.random().number().to_be_bytes(),
+        }
+    }
+
+    /// Sends the probes that are due, if this worker is the one that probes.
+    pub(super) fn send_due(&mut self, worker: &Worker) {
+        if self.checks.is_empty() || !self.holds_lease(worker) {
+            return;
+        }
+        for probe in self.checks.due(worker.now()) {
+            let result = match send(&probe) {
+                Ok(token) => {
+                    self.checks.sent(token, &probe);
+                    continue;
+                }
+                Err(NotSent::UnknownCluster) => ProbeResult::Failed,
+                Err(NotSent::Refused) => ProbeResult::NotSent,
+            };
+            report(worker, self.checks.note(&probe, result));
+        }
+    }
+
+    /// Takes the answer to the probe with this token. A probe that failed has no headers, and Envoy no map to ask for.
+    pub(super) fn take_answer(&mut self, worker: &Worker, token: u32, header_count: usize) {
+        let result = if header_count == 0 { ProbeResult::Failed } else { result_of_answer() };
+        let noted = self.checks.answered(token, result);
+        report(worker, noted);
+    }
+
+    /// Whether this worker is the one that probes. Takes over from a worker that has been silent, and, where this worker
+    /// serves no requests, from one that serves: Envoy's main thread serves none, so its connections are never all taken.
+    fn holds_lease(&self, worker: &Worker) -> bool {
+        let now = worker.now();
+        let (lease, version) = host::shared_data(&self.lease_key);
+        let is_taken = Lease::from_bytes(&lease).is_some_and(|lease| {
+            let is_silent = lease.renewed_at.abs_diff(now) >= TAKE_OVER_AFTER;
+            let must_yield = lease.serves && !worker.serves();
+            lease.worker_id != self.worker_id && !is_silent && !must_yield
+        });
+        let lease = Lease { worker_id: self.worker_id, renewed_at: now, serves: worker.serves() };
+        !is_taken && host::set_shared_data(&self.lease_key, &lease.to_bytes(), version)
+    }
+}
+
+/// The right to probe.
+struct Lease {
+    worker_id: [u8; 8],
+    renewed_at: Millis,
+    /// Whether the worker serves requests.
+    serves: bool,
+}
+
+impl Lease {
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (worker_id, rest) = bytes.split_first_chunk()?;
+        let (renewed_at, serves) = rest.split_first_chunk()?;
+        let renewed_at = Millis::from_be_bytes(*renewed_at);
+        Some(Self { worker_id: *worker_id, renewed_at, serves: serves == [1] })
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.worker_id[..], &self.renewed_at.to_be_bytes(), &[self.serves.into()]].concat()
+    }
+}
+
+fn send(probe: &Probe<Subject>) -> Result<u32, NotSent> {
+    let Subject { service, backend } = &probe.subject;
+    let check = service.service.health.health_check().ok_or(NotSent::Refused)?;
+    let timeout = Duration::from_secs(check.timeout_sec().into());
+    host::send_get(backend.cluster(), check.host_for(backend.cluster()), check.request_path(), timeout)
+}
+
+/// What the headers of an answer say. Envoy's own limits say nothing about the backend.
+fn result_of_answer() -> ProbeResult {
+    if host::header(Headers::ProbeResponse, ":status").is_some_and(|status| status == b"200") {
+        ProbeResult::Passed
+    } else if host::header(Headers::ProbeResponse, "x-envoy-overloaded").is_some() {
+        ProbeResult::NotSent
+    } else {
+        ProbeResult::Failed
+    }
+}
+
+fn report(worker: &Worker, noted: Option<(Subject, CheckResult)>) {
+    if let Some((Subject { service, backend }, result)) = noted {
+        worker.health().report_checks(&service, &backend, result, worker.random(), worker.now());
+    }
+}

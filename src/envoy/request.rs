@@ -1,0 +1,204 @@
+//! The request: gathers the inputs of the decision, and applies the decision.
+
+use std::cell::OnceCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use proxy_wasm::types::Action;
+
+use super::active_service::ActiveService;
+use super::host::{self, Bytes, Headers};
+use super::stream::RequestState;
+use super::worker::Worker;
+use crate::balance::Backend;
+use crate::config::Affinity;
+use crate::headers::{cookie, endpoint};
+use crate::routing::{DecisionInputs, Forward, Routing, SessionUpdate, decide};
+use crate::session::Millis;
+
+/// Details of the answer to a request whose session's backend is unavailable.
+const REJECT_DETAILS: &str = "session_affinity_backend_unavailable";
+const REJECT_BODY: &str = "the backend of this session is unavailable\n";
+
+/// Handles the request headers. Calls `keep` if the response must be processed.
+pub(super) fn handle(
+    worker: &Worker,
+    service: &Rc<ActiveService>,
+    route: Option<Bytes>,
+    keep: impl FnOnce(RequestState),
+) -> Action {
+    let inputs = Request { worker, headers: OnceCell::new() };
+    let availability = service.availability();
+    let decision = decide(&service.service, &availability, &inputs);
+    let outcome = decision.outcome;
+    inputs.hide_cookies();
+    let (action, forward) = match decision.routing {
+        Routing::Forward(forward) => {
+            apply(worker, service, outcome.name(), &forward);
+            (Action::Continue, forward)
+        }
+        Routing::Reject(status) => (reject(worker, service, status), Forward::default()),
+    };
+    let Forward { backend, session, envelope, .. } = forward;
+    if response_matters(worker, service, backend.as_deref(), &session) {
+        keep(RequestState {
+            service: Rc::clone(service),
+            outcome,
+            backend,
+            availability,
+            session,
+            envelope,
+            route,
+        });
+    } else {
+        service.outcomes.count(outcome);
+    }
+    action
+}
+
+/// Handles a request on a route that no service serves.
+pub(super) fn pass_unserved(worker: &Worker) {
+    worker.unserved.increment();
+    Request { worker, headers: OnceCell::new() }.hide_cookies();
+    name_cluster(worker, None);
+    name_endpoint(worker, None);
+}
+
+/// Whether the response to such a request must be processed.
+fn response_matters(
+    worker: &Worker,
+    service: &ActiveService,
+    backend: Option<&Backend>,
+    session: &SessionUpdate,
+) -> bool {
+    let service = &service.service;
+    let is_watched = backend.is_some() && (service.health.outlier_detection().is_on() || service.failover);
+    let is_wrapped = matches!(service.affinity, Affinity::HeaderEnvelope { .. });
+    is_watched
+        || is_wrapped
+        || session.must_be_told()
+        || worker.debug_header.is_some()
+        || worker.endpoint_header.is_some()
+}
+
+/// Tells Envoy where the request goes.
+fn apply(worker: &Worker, service: &ActiveService, outcome: &str, forward: &Forward) {
+    let cluster = forward.backend.as_deref().map_or("the route's cluster", Backend::cluster);
+    log::debug!("service {}: {outcome} to {cluster}", service.service.name);
+    name_cluster(worker, forward.backend.as_deref());
+    name_endpoint(worker, forward.endpoint);
+    if let (Affinity::HeaderEnvelope { name, .. }, Some(envelope)) =
+        (&service.service.affinity, &forward.envelope)
+    {
+        host::set_header(Headers::Request, name, &envelope.value);
+    }
+}
+
+/// Answers the request.
+fn reject(worker: &Worker, service: &ActiveService, status: u32) -> Action {
+    log::debug!("service {}: rejected with {status}", service.service.name);
+    if host::send_local_response(status, REJECT_DETAILS, REJECT_BODY) {
+        return Action::Pause;
+    }
+    // A paused stream without an answer would wait for ever. Without a cluster, Envoy answers by itself.
+    log::error!("service {}: Envoy did not take the answer {status}", service.service.name);
+    name_cluster(worker, None);
+    name_endpoint(worker, None);
+    Action::Continue
+}
+
+/// Names the cluster to Envoy. Without a backend, removes whatever the client has sent.
+fn name_cluster(worker: &Worker, backend: Option<&Backend>) {
+    match backend {
+        Some(backend) => {
+            host::set_header(Headers::Request, &worker.cluster_header, backend.cluster().as_bytes());
+        }
+        None => host::remove_header(Headers::Request, &worker.cluster_header),
+    }
+}
+
+/// Names the endpoint to Envoy's `stateful_session` filter. Without an endpoint, removes whatever the client has sent.
+fn name_endpoint(worker: &Worker, endpoint: Option<SocketAddr>) {
+    match (&worker.endpoint_header, endpoint) {
+        (Some(name), Some(endpoint)) => {
+            host::set_header(Headers::Request, name, endpoint::to_header(endpoint).as_bytes());
+        }
+        (Some(name), None) => host::remove_header(Headers::Request, name),
+        (None, _) => {}
+    }
+}
+
+/// The headers of a request, as the inputs of its decision.
+struct Request<'w> {
+    worker: &'w Worker,
+    /// All headers, once one of several is needed: one host call gets all of them.
+    headers: OnceCell<Vec<(String, Bytes)>>,
+}
+
+impl Request<'_> {
+    /// The values of a header, by way of all headers.
+    fn values(&self, name: &str) -> impl Iterator<Item = &Bytes> {
+        let headers = self.headers.get_or_init(|| host::headers(Headers::Request));
+        headers.iter().filter(move |(other, _)| other == name).map(|(_, value)| value)
+    }
+
+    /// Removes the cookies that no backend sees.
+    fn hide_cookies(&self) {
+        let hidden = &self.worker.hidden_cookies;
+        if hidden.is_empty() {
+            return;
+        }
+        let lines: Vec<&[u8]> = self.values("cookie").map(Vec::as_slice).collect();
+        let is_hidden = |line: &&[u8]| hidden.iter().any(|name| cookie::values(line, name).next().is_some());
+        if !lines.iter().any(is_hidden) {
+            return;
+        }
+        match cookie::without(&lines, hidden) {
+            Some(line) => host::set_header(Headers::Request, "cookie", &line),
+            None => host::remove_header(Headers::Request, "cookie"),
+        }
+    }
+}
+
+impl DecisionInputs for Request<'_> {
+    fn now(&self) -> Millis {
+        self.worker.now()
+    }
+
+    fn random(&self) -> u64 {
+        self.worker.random().number()
+    }
+
+    fn seed(&self) -> Option<u64> {
+        self.worker.random().secret().map(u64::from_ne_bytes)
+    }
+
+    fn client_address(&self) -> Option<Vec<u8>> {
+        host::property("source\0address")
+    }
+
+    fn path(&self) -> Vec<u8> {
+        host::header(Headers::Request, ":path").unwrap_or_default()
+    }
+
+    fn is_https(&self) -> bool {
+        self.values(":scheme").next().is_some_and(|scheme| scheme == b"https")
+    }
+
+    fn is_cors_preflight(&self) -> bool {
+        self.values(":method").next().is_some_and(|method| method == b"OPTIONS")
+            && self.values("access-control-request-method").next().is_some()
+    }
+
+    fn header(&self, name: &str) -> Option<Vec<u8>> {
+        host::property(&format!("request\0headers\0{name}")).filter(|value| !value.is_empty())
+    }
+
+    fn first_cookie_line(&self) -> Option<Vec<u8>> {
+        host::header(Headers::Request, "cookie")
+    }
+
+    fn further_cookie_lines(&self) -> Vec<Vec<u8>> {
+        self.values("cookie").skip(1).cloned().collect()
+    }
+}

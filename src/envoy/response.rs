@@ -1,0 +1,420 @@
+//! The response: what it says about the backend, where the session goes from here, and what the client is told.
+
+use std::cell::OnceCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use super::host::{self, Bytes, Headers};
+use super::stream::RequestState;
+use super::worker::Worker;
+use crate::balance::{Backend, BackendId};
+use crate::config::{Affinity, OnUnavailable, Pin};
+use crate::headers::set_token::{TokenHeaders, TokenUpdate, set_token};
+use crate::headers::{HeaderMutation, endpoint};
+use crate::health::classify::{classify, of_answer, of_timeout};
+use crate::health::{Observation, ResponseClass};
+use crate::routing::{Outcome, Service, SessionUpdate};
+use crate::session::Session;
+use crate::session::token::MAX_VALUE_LEN;
+
+/// The status with which `stateful_session` refuses to leave an endpoint.
+const STRICT_STATUS: u32 = 503;
+
+/// Handles the response to a request of a service.
+pub(super) fn handle(worker: &Worker, request: RequestState) {
+    Response { worker, request, headers: OnceCell::new() }.handle();
+}
+
+/// Handles any other response. `stateful_session` names endpoints on every route.
+pub(super) fn pass(worker: &Worker) {
+    if let Some(name) = &worker.endpoint_header {
+        host::remove_header(Headers::Response, name);
+    }
+}
+
+/// One response, and the request that it answers.
+struct Response<'w> {
+    worker: &'w Worker,
+    request: RequestState,
+    headers: OnceCell<Vec<(String, Bytes)>>,
+}
+
+impl Response<'_> {
+    fn handle(mut self) {
+        let endpoint = self.take_endpoint();
+        let value = self.application_value();
+        let must_be_told = self.request.session.must_be_told() || value.is_some();
+        let is_strict = self.strict_status().is_some();
+        let class = self.observe(must_be_told || endpoint.is_some() || is_strict);
+        let is_answered = class == Some(ResponseClass::Answered);
+        if is_answered && self.service().pin.has_endpoint() {
+            self.follow_endpoint(endpoint);
+        }
+        self.apply_strict_status(class);
+        self.count();
+        if is_answered {
+            self.tell_client(value.as_deref());
+        }
+    }
+
+    fn service(&self) -> &Service {
+        &self.request.service.service
+    }
+
+    /// All headers of the response.
+    fn headers(&self) -> &[(String, Bytes)] {
+        self.headers.get_or_init(|| host::headers(Headers::Response))
+    }
+
+    // What the response says about backends.
+
+    /// Looks at the response, if it is to be looked at, and reports what it says about the backend. A response is looked
+    /// at where its class is needed anyway, where the backend failed lately, and where the sampler says so.
+    fn observe(&mut self, is_class_needed: bool) -> Option<ResponseClass> {
+        let Some(backend) = self.request.backend.clone() else {
+            return is_class_needed.then(|| self.class());
+        };
+        let answering = if self.service().failover { self.answering_backend() } else { None };
+        let elsewhere = answering.filter(|answering| answering.id() != backend.id());
+        if !is_class_needed && elsewhere.is_none() && !self.should_look(backend.id()) {
+            return None;
+        }
+        let class = self.class();
+        match elsewhere {
+            Some(other) if class == ResponseClass::Answered => {
+                self.follow_backend(other.id());
+                self.report(backend.id(), ResponseClass::AnsweredElsewhere);
+                self.report(other.id(), ResponseClass::Answered);
+            }
+            _ => self.report(backend.id(), self.class_for_detection(class)),
+        }
+        Some(class)
+    }
+
+    fn should_look(&self, backend: BackendId) -> bool {
+        let service = &self.request.service;
+        service.service.health.outlier_detection().is_on()
+            && (service.availability().is_failing(backend)
+                || service.sampler.should_look(backend, self.worker.now()))
+    }
+
+    /// What Envoy says about the response.
+    fn class(&self) -> ResponseClass {
+        let details = host::property("response\0code_details").unwrap_or_default();
+        classify(&details)
+    }
+
+    /// The class as outlier detection counts it. What it needs beyond the details costs host calls, and is asked only
+    /// where gateway errors count.
+    fn class_for_detection(&self, class: ResponseClass) -> ResponseClass {
+        let counts_gateway_errors = self.service().health.outlier_detection().counts_gateway_errors();
+        match class {
+            ResponseClass::NotConnected if self.is_of_one_endpoint() => ResponseClass::Nothing,
+            ResponseClass::NotConnected | ResponseClass::NoHost if self.strict_status().is_some() => {
+                ResponseClass::Nothing
+            }
+            ResponseClass::TimedOut if counts_gateway_errors => of_timeout(was_sent()),
+            ResponseClass::Answered if counts_gateway_errors => {
+                let status = host::header(Headers::Response, ":status").unwrap_or_default();
+                of_answer(&status, grpc_status().as_deref())
+            }
+            class => class,
+        }
+    }
+
+    /// Whether a failed connection says nothing about the backend's other endpoints: the session's own endpoint was
+    /// asked for, and no other was tried.
+    fn is_of_one_endpoint(&self) -> bool {
+        let is_first_attempt = || {
+            let attempts = host::property("upstream\0request_attempt_count");
+            attempts.is_none_or(|count| count.first() <= Some(&1))
+        };
+        self.service().pin.has_endpoint()
+            && self.request.session.session().is_some_and(|session| session.endpoint.is_some())
+            && is_first_attempt()
+    }
+
+    /// The backend that the metadata of the answering endpoint name.
+    fn answering_backend(&self) -> Option<Rc<Backend>> {
+        let name = host::property("xds\0upstream_host_metadata\0filter_metadata\0session_affinity\0backend")?;
+        let id = BackendId::of(std::str::from_utf8(&name).ok()?);
+        self.service().backends().get(id).cloned()
+    }
+
+    fn report(&self, backend: BackendId, class: ResponseClass) {
+        let service = &self.request.service;
+        if service.service.health.outlier_detection().is_on() {
+            let was_unavailable = self.request.availability.is_unavailable(backend);
+            self.worker.report(service, Observation { backend, class, was_unavailable });
+        }
+    }
+
+    // Where the session goes from here.
+
+    /// Another backend answered in place of the chosen one. The session goes on there, unless it would have to leave at
+    /// once.
+    fn follow_backend(&mut self, other: BackendId) {
+        let drains = self.service().backends().get(other).is_some_and(|backend| backend.drains());
+        if !drains && self.request.availability.is_available(other) {
+            self.move_session(|session| session.moved_to(other));
+        }
+    }
+
+    /// The session goes to the endpoint that answered. Envoy names the endpoint only where it is not the one that the
+    /// request named.
+    fn follow_endpoint(&mut self, endpoint: Option<SocketAddr>) {
+        let Some(endpoint) = endpoint else {
+            return;
+        };
+        let known = self.request.session.session().and_then(|session| session.endpoint);
+        if known == Some(endpoint) {
+            return;
+        }
+        let outcome = self.request.outcome;
+        self.move_session(|session| Session { endpoint: Some(endpoint), ..session });
+        if known.is_none() {
+            // The session had no endpoint to leave.
+            self.request.outcome = outcome;
+        } else if matches!(self.service().on_unavailable, OnUnavailable::Reject(_)) {
+            self.warn_of_lax_endpoints();
+        }
+    }
+
+    fn move_session(&mut self, change: impl FnOnce(Session) -> Session) {
+        let now = self.worker.now();
+        match self.request.session {
+            SessionUpdate::None | SessionUpdate::NewKey { .. } => {}
+            SessionUpdate::New(session) => self.request.session = SessionUpdate::New(change(session)),
+            SessionUpdate::Unchanged(session) | SessionUpdate::Changed(session) => {
+                self.request.outcome = Outcome::Repinned;
+                self.request.session = SessionUpdate::Changed(change(session.used_at(now)));
+            }
+        }
+    }
+
+    /// The endpoint that `stateful_session` names, which the client must not see. An application may send such a header
+    /// too: it counts only if Envoy says that this endpoint answered.
+    fn take_endpoint(&self) -> Option<SocketAddr> {
+        if !self.service().pin.has_endpoint() {
+            pass(self.worker);
+            return None;
+        }
+        let name = self.worker.endpoint_header.as_ref()?;
+        let value = host::header(Headers::Response, name)?;
+        host::remove_header(Headers::Response, name);
+        let named = endpoint::from_header(&value)?;
+        let answered = host::property("upstream\0address")?;
+        (endpoint::parse(&answered) == Some(named)).then_some(named)
+    }
+
+    /// The status for a request whose session must not leave its endpoint. `None` where the session may move.
+    fn strict_status(&self) -> Option<u32> {
+        let OnUnavailable::Reject(status) = self.service().on_unavailable else {
+            return None;
+        };
+        let has_endpoint = self.request.session.session().is_some_and(|session| session.endpoint.is_some());
+        (self.service().pin.has_endpoint() && has_endpoint).then_some(status)
+    }
+
+    /// `stateful_session` with `strict` refused to go to another endpoint: the request is rejected, with our status. A
+    /// gRPC response keeps `:status` 200 and Envoy's `grpc-status`.
+    fn apply_strict_status(&mut self, class: Option<ResponseClass>) {
+        let is_refusal = matches!(class, Some(ResponseClass::NotConnected | ResponseClass::NoHost));
+        let Some(status) = self.strict_status().filter(|_| is_refusal) else {
+            return;
+        };
+        self.request.outcome = Outcome::Rejected;
+        if status != STRICT_STATUS && !is_grpc() {
+            host::set_header(Headers::Response, ":status", status.to_string().as_bytes());
+        }
+    }
+
+    // What counters and the client are told.
+
+    fn count(&self) {
+        let outcome = self.request.outcome;
+        self.request.service.outcomes.count(outcome);
+        if let Some(name) = &self.worker.debug_header {
+            let value = format!("{}; service={}", outcome.name(), self.service().name);
+            host::set_header(Headers::Response, name, value.as_bytes());
+        }
+    }
+
+    /// The application's own name for the session, where it is to be wrapped.
+    fn application_value(&self) -> Option<Bytes> {
+        match &self.service().affinity {
+            Affinity::HeaderEnvelope { name, .. } => host::header(Headers::Response, name),
+            _ => None,
+        }
+    }
+
+    /// Gives the client its token, if there is something new to say. `value` is the application's own.
+    fn tell_client(&self, value: Option<&[u8]>) {
+        let Some(update) = self.token_update(value) else {
+            return;
+        };
+        if self.is_route_changed() || self.lacks_endpoint() {
+            return;
+        }
+        self.check_cluster();
+        match set_token(&self.service().affinity, update, self.headers()) {
+            TokenHeaders::Ours(mutations) => mutations.iter().for_each(apply),
+            TokenHeaders::Applications => self.warn_of_overwritten_token(),
+        }
+    }
+
+    /// What there is to say.
+    fn token_update(&self, value: Option<&[u8]>) -> Option<TokenUpdate> {
+        let service = self.service();
+        match (&service.affinity, &self.request.session) {
+            (Affinity::HeaderEnvelope { .. }, session) => {
+                let text = self.envelope(*session.session()?, value?)?;
+                Some(TokenUpdate { text, max_age: None, https: false })
+            }
+            (Affinity::HttpCookie { ttl_sec, .. }, SessionUpdate::NewKey { key, https }) => {
+                Some(TokenUpdate { text: key.clone(), max_age: Some((*ttl_sec).into()), https: *https })
+            }
+            (affinity, SessionUpdate::New(session) | SessionUpdate::Changed(session)) => {
+                let text = service.tokens.as_ref()?.write(session, self.worker.random().secret()?);
+                let max_age = affinity.lifetime()?.max_age(session, self.worker.now());
+                Some(TokenUpdate { text, max_age, https: session.https })
+            }
+            _ => None,
+        }
+    }
+
+    /// The envelope for a value of the application's: the one that the client sent, where nothing has changed. `None` for
+    /// a value that is too long, which goes out as it is.
+    fn envelope(&self, session: Session, value: &[u8]) -> Option<String> {
+        if value.is_empty() || value.len() > MAX_VALUE_LEN {
+            return None;
+        }
+        let sent = self.request.envelope.as_ref().filter(|envelope| envelope.value == value);
+        let as_sent = || String::from_utf8(sent?.text.clone()).ok();
+        let is_unchanged = matches!(self.request.session, SessionUpdate::Unchanged(_));
+        if is_unchanged && sent.is_some() {
+            return as_sent();
+        }
+        let random = self.worker.random();
+        let Some(nonce) = random.secret() else {
+            return as_sent();
+        };
+        let is_new = matches!(self.request.session, SessionUpdate::New(_));
+        let session = if is_new || sent.is_some() {
+            session
+        } else {
+            // Another value of the application's is another session, in the same place.
+            let seed = random.secret().map_or(session.seed, u64::from_ne_bytes);
+            let new = Session::new(self.worker.now(), seed, session.backend, session.https);
+            Session { endpoint: session.endpoint, ..new }
+        };
+        Some(self.service().tokens.as_ref()?.write_envelope(&session, value, nonce))
+    }
+
+    // Warnings about routes and filters that do not fit.
+
+    /// Whether the route that Envoy took is another than the filter saw: an earlier filter had the route cache cleared.
+    /// The session is one of the wrong service then, and the client must not keep it.
+    fn is_route_changed(&self) -> bool {
+        let Some(seen) = &self.request.route else {
+            return false;
+        };
+        let taken = host::property("xds\0route_name").unwrap_or_default();
+        if taken == *seen {
+            return false;
+        }
+        if self.request.service.warnings.route.is_due() {
+            log::warn!(
+                "service {}: the filter saw the route {}, and Envoy took the route {}: place a header_mutation filter \
+                 directly before this filter, so that Envoy chooses the route first",
+                self.service().name,
+                String::from_utf8_lossy(seen),
+                String::from_utf8_lossy(&taken),
+            );
+        }
+        true
+    }
+
+    /// Warns where the request did not go to the cluster that the filter chose: then every session is a matter of chance.
+    fn check_cluster(&self) {
+        let warnings = &self.request.service.warnings;
+        let (SessionUpdate::New(_), Some(backend)) = (&self.request.session, &self.request.backend) else {
+            return;
+        };
+        if !warnings.should_check_cluster() {
+            return;
+        }
+        let cluster = host::property("xds\0cluster_name").unwrap_or_default();
+        if cluster != backend.cluster().as_bytes() && warnings.cluster.is_due() {
+            log::warn!(
+                "service {}: the response came from cluster {}, and the filter chose {}: \
+                 does the route have cluster_header: {}?",
+                self.service().name,
+                String::from_utf8_lossy(&cluster),
+                backend.cluster(),
+                self.worker.cluster_header,
+            );
+        }
+    }
+
+    /// Whether there is no endpoint for a session that needs one. Warns then.
+    fn lacks_endpoint(&self) -> bool {
+        let pin = self.service().pin;
+        let has_endpoint = |session: &Session| session.endpoint.is_some();
+        if !pin.has_endpoint() || self.request.session.session().is_none_or(has_endpoint) {
+            return false;
+        }
+        if self.request.service.warnings.endpoint.is_due() {
+            log::warn!(
+                "service {}: Envoy named no endpoint: does stateful_session with header state {} stand behind this \
+                 filter?",
+                self.service().name,
+                self.worker.endpoint_header.as_deref().unwrap_or_default(),
+            );
+        }
+        pin == Pin::Endpoint && !matches!(self.service().affinity, Affinity::HeaderEnvelope { .. })
+    }
+
+    fn warn_of_lax_endpoints(&self) {
+        if self.request.service.warnings.strict.is_due() {
+            log::warn!(
+                "service {}: a session moved to another endpoint, and onUnavailable is REJECT: does stateful_session \
+                 have strict: true, and the route no retry_policy?",
+                self.service().name,
+            );
+        }
+    }
+
+    fn warn_of_overwritten_token(&self) {
+        if self.request.service.warnings.overwritten.is_due() {
+            log::warn!(
+                "service {}: the application itself sets {}, so clients get no token of this filter: choose another name",
+                self.service().name,
+                self.service().affinity.carrier(),
+            );
+        }
+    }
+}
+
+fn apply(mutation: &HeaderMutation) {
+    match mutation {
+        HeaderMutation::Add(name, value) => host::add_header(Headers::Response, name, value),
+        HeaderMutation::Set(name, value) => host::set_header(Headers::Response, name, value),
+        HeaderMutation::Remove(name) => host::remove_header(Headers::Response, name),
+    }
+}
+
+/// Whether the request that timed out had a connection. Otherwise it waited for one of a full pool.
+fn was_sent() -> bool {
+    host::property("upstream\0cx_pool_ready_duration").is_some()
+}
+
+fn is_grpc() -> bool {
+    let content_type = host::header(Headers::Response, "content-type").unwrap_or_default();
+    content_type.starts_with(b"application/grpc")
+}
+
+/// The `grpc-status` in the headers of a gRPC response.
+fn grpc_status() -> Option<Bytes> {
+    host::header(Headers::Response, "grpc-status").filter(|_| is_grpc())
+}

@@ -1,0 +1,147 @@
+//! The health table that the workers of one Envoy share.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::active_service::ActiveService;
+use super::host;
+use super::random::Random;
+use crate::balance::{Backend, BackendId};
+use crate::health::table::{CheckResult, Reported};
+use crate::health::{HealthTable, Observation};
+use crate::session::Millis;
+
+/// How often a worker tries to change the shared table before another worker's change.
+const MAX_TRIES: usize = 16;
+
+/// This worker's copy of the table, and the keys of the shared one.
+#[derive(Debug)]
+pub(super) struct SharedHealth {
+    /// The key of the table. The number is that of the encoding.
+    table_key: String,
+    /// The key of a number that changes with the table, so that a tick without changes reads eight bytes.
+    epoch_key: String,
+    table: RefCell<HealthTable>,
+    epoch: Cell<u64>,
+    /// When the availability of some service changes by itself.
+    changes_at: Cell<Millis>,
+    refreshed_at: Cell<Millis>,
+}
+
+impl SharedHealth {
+    /// Knows nothing before the first [`read`](Self::read).
+    pub(super) fn new() -> Self {
+        Self {
+            table_key: host::shared_key("health-3"),
+            epoch_key: host::shared_key("health-epoch-3"),
+            table: RefCell::default(),
+            epoch: Cell::new(0),
+            changes_at: Cell::new(Millis::MAX),
+            refreshed_at: Cell::new(0),
+        }
+    }
+
+    /// Takes over what other workers have learnt since the last time, and what the passing of time changes.
+    pub(super) fn read(&self, services: &[Rc<ActiveService>], now: Millis) {
+        let (epoch, _) = host::shared_data(&self.epoch_key);
+        let epoch = epoch.try_into().map_or(0, u64::from_be_bytes);
+        if epoch != self.epoch.get() {
+            self.epoch.set(epoch);
+            self.table.replace(HealthTable::from_bytes(&host::shared_data(&self.table_key).0));
+        } else if now < self.changes_at.get() && now >= self.refreshed_at.get() {
+            return;
+        }
+        let table = self.table.borrow();
+        let changes = services.iter().map(|service| service.refresh(&table, now));
+        self.changes_at.set(changes.fold(Millis::MAX, Millis::min));
+        self.refreshed_at.set(now);
+    }
+
+    /// Notes what a response says about a backend, for all workers.
+    pub(super) fn report(
+        &self,
+        service: &ActiveService,
+        observation: Observation,
+        random: &Random,
+        now: Millis,
+    ) {
+        let policy = &service.service.health;
+        if !self.table.borrow().would_change(policy, observation, now) {
+            return;
+        }
+        let mut reported = Reported::Nothing;
+        let changed = self.change(service, random, now, |table| {
+            reported = table.report(policy, observation, now);
+            reported != Reported::Nothing
+        });
+        if !changed {
+            return;
+        }
+        let (name, cluster) = (&service.service.name, cluster(service, observation.backend));
+        match reported {
+            Reported::Ejected(length) => {
+                log::warn!("service {name}: backend {cluster} ejected for {} s", length / 1000);
+            }
+            Reported::Returned => log::info!("service {name}: backend {cluster} answers again"),
+            Reported::Noted | Reported::Nothing => {}
+        }
+    }
+
+    /// Notes what health checks say about a backend, for all workers.
+    pub(super) fn report_checks(
+        &self,
+        service: &ActiveService,
+        backend: &Backend,
+        result: CheckResult,
+        random: &Random,
+        now: Millis,
+    ) {
+        let policy = &service.service.health;
+        if !self.table.borrow().checks_would_change(policy, backend.id(), result, now) {
+            return;
+        }
+        let changed =
+            self.change(service, random, now, |table| table.report_checks(policy, backend.id(), result, now));
+        if changed {
+            let (name, cluster) = (&service.service.name, backend.cluster());
+            if result == CheckResult::Fails {
+                log::warn!("service {name}: backend {cluster} fails its health checks");
+            } else {
+                log::info!("service {name}: backend {cluster} passes its health checks");
+            }
+        }
+    }
+
+    /// Changes the shared table by compare-and-swap, unless `change` says that there is nothing to change: then another
+    /// worker was first. Returns whether the table has changed.
+    fn change(
+        &self,
+        service: &ActiveService,
+        random: &Random,
+        now: Millis,
+        mut change: impl FnMut(&mut HealthTable) -> bool,
+    ) -> bool {
+        for _ in 0..MAX_TRIES {
+            let (bytes, version) = host::shared_data(&self.table_key);
+            let mut table = HealthTable::from_bytes(&bytes);
+            let changed = change(&mut table);
+            table.prune(now);
+            if changed && !host::set_shared_data(&self.table_key, &table.to_bytes(), version) {
+                continue;
+            }
+            if changed {
+                // This worker reads the epoch on its next tick too: another change may come between these two writings.
+                let _ = host::set_shared_data(&self.epoch_key, &random.number().to_be_bytes(), None);
+            }
+            let changes_at = service.refresh(&table, now);
+            self.changes_at.set(self.changes_at.get().min(changes_at));
+            self.table.replace(table);
+            return changed;
+        }
+        false
+    }
+}
+
+fn cluster(service: &ActiveService, backend: BackendId) -> &str {
+    service.service.backends().get(backend).map_or("", |backend| backend.cluster())
+}

@@ -1,0 +1,79 @@
+//! One HTTP stream: a request and its response.
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use super::active_service::ActiveService;
+use super::host::{self, Bytes};
+use super::worker::Worker;
+use super::{request, response};
+use crate::balance::Backend;
+use crate::health::Availability;
+use crate::routing::{Envelope, Outcome, SessionUpdate};
+
+/// One HTTP stream.
+pub(super) struct Stream {
+    worker: Rc<Worker>,
+    /// What the response needs to know of the request. `None` where no service serves the request, where the response
+    /// makes no difference, and once the response is handled.
+    request: Option<RequestState>,
+}
+
+/// What the response needs to know of its request.
+pub(super) struct RequestState {
+    pub(super) service: Rc<ActiveService>,
+    pub(super) outcome: Outcome,
+    /// The backend that the request went to. `None` where the request was rejected, or the route names the cluster.
+    pub(super) backend: Option<Rc<Backend>>,
+    /// Which backends were available when the request was routed.
+    pub(super) availability: Rc<Availability>,
+    pub(super) session: SessionUpdate,
+    /// The envelope that the request brought.
+    pub(super) envelope: Option<Envelope>,
+    /// The name of the request's route, where services depend on it.
+    pub(super) route: Option<Bytes>,
+}
+
+impl Stream {
+    /// A stream of this worker.
+    pub(super) const fn new(worker: Rc<Worker>) -> Self {
+        Self { worker, request: None }
+    }
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        #[cfg(feature = "trap-for-tests")]
+        if host::header(host::Headers::Request, "x-trap").is_some() {
+            std::process::abort();
+        }
+        let Self { worker, request } = self;
+        let route = if worker.routes.depend_on_name() { host::property("xds\0route_name") } else { None };
+        let Some(service) = worker.routes.get(route.as_deref()) else {
+            request::pass_unserved(worker);
+            return Action::Continue;
+        };
+        request::handle(worker, service, route, |state| *request = Some(state))
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        match self.request.take() {
+            Some(request) => response::handle(&self.worker, request),
+            None => response::pass(&self.worker),
+        }
+        Action::Continue
+    }
+}
+
+/// A request that nobody answered counts too.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Some(request) = &self.request {
+            request.service.outcomes.count(request.outcome);
+        }
+    }
+}

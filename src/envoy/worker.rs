@@ -1,0 +1,130 @@
+//! What all streams of one worker share.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::active_service::ActiveService;
+use super::host;
+use super::metrics::Counter;
+use super::random::Random;
+use super::shared_health::SharedHealth;
+use crate::config::Config;
+use crate::health::Observation;
+use crate::routing::{Routes, Service};
+use crate::session::Millis;
+use crate::session::key::Key;
+use crate::session::token_cache::TokenCache;
+
+/// The services of a configuration on one worker, with the worker's clock, randomness and counters.
+#[derive(Debug)]
+pub(super) struct Worker {
+    /// The request header that names the cluster.
+    pub(super) cluster_header: String,
+    /// The header that names an endpoint to Envoy, where any service pins endpoints.
+    pub(super) endpoint_header: Option<String>,
+    /// The response header that tells the outcome.
+    pub(super) debug_header: Option<String>,
+    /// Names of cookies that no backend sees.
+    pub(super) hidden_cookies: Vec<String>,
+    /// Which service serves which route.
+    pub(super) routes: Routes<ActiveService>,
+    /// Requests on routes that no service serves.
+    pub(super) unserved: Counter,
+    services: Vec<Rc<ActiveService>>,
+    health: SharedHealth,
+    random: Random,
+    clock: Cell<Millis>,
+    serves: Cell<bool>,
+}
+
+impl Worker {
+    /// Without a service the worker serves no route, and lets no client name a cluster.
+    pub(super) fn new(config: Config) -> Self {
+        let now = host::now().unwrap_or(0);
+        let pins_endpoints = config.services.iter().any(|service| service.pin.has_endpoint());
+        let hidden = config.services.iter().filter_map(|service| service.affinity.hidden_cookie());
+        let hidden_cookies = hidden.map(|cookie| cookie.name.clone()).collect();
+        let keys: Rc<[Key]> = config.keys.into();
+        let cache = Rc::new(TokenCache::default());
+        let mut routes = Routes::default();
+        let mut services = Vec::with_capacity(config.services.len());
+        for mut service in config.services {
+            let names = service.routes.take();
+            let service = Rc::new(ActiveService::new(Service::new(service, &keys, &cache)));
+            routes.add(names, &service);
+            services.push(service);
+        }
+        Self {
+            cluster_header: config.cluster_header.into(),
+            endpoint_header: pins_endpoints.then(|| config.endpoint_header.into()),
+            debug_header: config.debug_header.map(Into::into),
+            hidden_cookies,
+            routes,
+            unserved: Counter::new("session_affinity.unserved"),
+            services,
+            health: SharedHealth::new(),
+            random: Random::new(now),
+            clock: Cell::new(now),
+            serves: Cell::new(false),
+        }
+    }
+
+    /// Every service.
+    pub(super) fn services(&self) -> &[Rc<ActiveService>] {
+        &self.services
+    }
+
+    /// What the workers of this Envoy know about the health of backends.
+    pub(super) const fn health(&self) -> &SharedHealth {
+        &self.health
+    }
+
+    /// The worker's randomness.
+    pub(super) const fn random(&self) -> &Random {
+        &self.random
+    }
+
+    /// Whether this worker serves requests. Envoy's main thread has the plugin too, and serves none.
+    pub(super) fn serves(&self) -> bool {
+        self.serves.get()
+    }
+
+    /// Notes that a request comes.
+    pub(super) fn note_request(&self) {
+        self.serves.set(true);
+    }
+
+    /// The wall clock, as of the last tick.
+    pub(super) fn now(&self) -> Millis {
+        self.clock.get()
+    }
+
+    /// Sets the clock, hands the counts to Envoy, and takes over what other workers have learnt.
+    pub(super) fn tick(&self) {
+        if let Some(now) = host::now() {
+            self.clock.set(now);
+        }
+        self.unserved.flush();
+        for service in &self.services {
+            service.outcomes.flush();
+        }
+        self.read_health();
+    }
+
+    /// Takes over what other workers have learnt.
+    pub(super) fn read_health(&self) {
+        self.health.read(&self.services, self.now());
+    }
+
+    /// Notes what a response says about a backend.
+    pub(super) fn report(&self, service: &ActiveService, observation: Observation) {
+        self.health.report(service, observation, &self.random, self.now());
+    }
+}
+
+/// An update replaced the worker's configuration, and its last stream has ended.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.unserved.flush();
+    }
+}

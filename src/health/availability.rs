@@ -1,0 +1,179 @@
+//! What a service makes of the health table: which of its backends take requests.
+
+use std::rc::Rc;
+
+use super::HealthTable;
+use super::table::HealthPolicy;
+use crate::balance::backends::BackendSet;
+use crate::balance::{BackendId, Backends, Candidates};
+use crate::session::Millis;
+
+/// Which backends of a service are available at one time.
+#[derive(Debug)]
+pub(crate) struct Availability {
+    /// Backends that take no request. Empty where every backend would be in it.
+    unavailable: BackendSet,
+    /// Backends whose latest responses were failures, and ejected backends.
+    failing: BackendSet,
+    /// The available backends, as candidates for new and moved sessions.
+    candidates: Rc<Candidates>,
+    /// When an ejection ends, so that the availability must be computed anew.
+    changes_at: Millis,
+    /// Whether every backend is unavailable. Then requests go to all of them all the same.
+    is_panic: bool,
+}
+
+impl Availability {
+    /// Every backend is available.
+    pub(crate) fn all_available(backends: &Backends) -> Self {
+        Self {
+            unavailable: BackendSet::default(),
+            failing: BackendSet::default(),
+            candidates: Rc::clone(backends.candidates()),
+            changes_at: Millis::MAX,
+            is_panic: false,
+        }
+    }
+
+    /// The availability at the time `now`. `last` is the one before: what has not changed is not computed again.
+    pub(crate) fn new(table: &HealthTable, policy: &HealthPolicy, last: &Self, now: Millis) -> Self {
+        let backends = policy.backends();
+        let mut this = Self::all_available(backends);
+        if table.is_empty() {
+            return this;
+        }
+        let mut unavailable = BackendSet::default();
+        for backend in backends.iter() {
+            let Some(entry) = table.get(policy.key(backend.id())) else {
+                continue;
+            };
+            if entry.is_unavailable(policy, now) {
+                unavailable.insert(backend.id());
+            }
+            if entry.is_ejected(now) {
+                this.changes_at = this.changes_at.min(entry.ejected_until);
+            }
+            if entry.is_failing() || entry.is_ejected(now) {
+                this.failing.insert(backend.id());
+            }
+        }
+        // Where every backend is unavailable, ejections are ignored: somebody has to answer, if only Envoy's own error.
+        this.is_panic = unavailable.len() >= backends.len();
+        if !unavailable.is_empty() && !this.is_panic {
+            this.candidates = if unavailable == last.unavailable {
+                Rc::clone(&last.candidates)
+            } else {
+                Rc::new(backends.candidates_without(&unavailable))
+            };
+            this.unavailable = unavailable;
+        }
+        this
+    }
+
+    /// Whether the backend takes requests.
+    pub(crate) fn is_available(&self, backend: BackendId) -> bool {
+        !self.unavailable.contains(&backend)
+    }
+
+    /// Whether the backend is unavailable, even if panic mode still routes to it.
+    pub(crate) fn is_unavailable(&self, backend: BackendId) -> bool {
+        self.is_panic || self.unavailable.contains(&backend)
+    }
+
+    /// Whether the backend failed lately, so that each of its responses counts.
+    pub(crate) fn is_failing(&self, backend: BackendId) -> bool {
+        self.failing.contains(&backend)
+    }
+
+    /// The available backends, as candidates for new and moved sessions.
+    pub(crate) fn candidates(&self) -> &Candidates {
+        &self.candidates
+    }
+
+    /// When the availability changes by itself.
+    pub(crate) const fn changes_at(&self) -> Millis {
+        self.changes_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::health::ResponseClass;
+    use crate::health::table::CheckResult;
+    use crate::health::testing::{SECOND, ServiceHealth, id};
+    use crate::testing::{NOW, randoms};
+
+    #[test]
+    fn an_unavailable_backend_is_no_candidate_until_its_ejection_ends() {
+        let mut health = ServiceHealth::new(3, &json!({}));
+        health.eject(1);
+        let availability = health.availability();
+        assert!(!availability.is_available(id(1)) && availability.is_unavailable(id(1)));
+        for random in randoms(100) {
+            assert_ne!(availability.candidates().by_weight(random).unwrap().id(), id(1));
+            assert_ne!(availability.candidates().by_hash(random).unwrap().id(), id(1));
+        }
+        assert_eq!(availability.changes_at(), NOW + 30 * SECOND);
+        health.now = availability.changes_at();
+        assert!(health.availability().is_available(id(1)));
+    }
+
+    #[test]
+    fn where_every_backend_is_unavailable_all_of_them_take_requests() {
+        let mut health = ServiceHealth::new(3, &json!({}));
+        for index in 0..3 {
+            health.eject(index);
+        }
+        let availability = health.availability();
+        for index in 0..3 {
+            assert!(availability.is_available(id(index)) && availability.is_unavailable(id(index)));
+        }
+        let chosen: BackendSet =
+            randoms(100).map(|random| availability.candidates().by_weight(random).unwrap().id()).collect();
+        assert_eq!(chosen.len(), 3);
+    }
+
+    #[test]
+    fn a_backend_that_failed_lately_is_failing_and_still_available() {
+        let mut health = ServiceHealth::with(4, json!({ "healthCheck": {} }));
+        health.eject(0);
+        health.report(1, ResponseClass::NotConnected);
+        health.check(2, CheckResult::Fails);
+        let availability = health.availability();
+        assert_eq!([0, 1, 2, 3].map(|index| availability.is_failing(id(index))), [true, true, false, false]);
+        assert_eq!(
+            [0, 1, 2, 3].map(|index| availability.is_available(id(index))),
+            [false, true, false, true]
+        );
+        health.report(1, ResponseClass::Answered);
+        assert!(!health.availability().is_failing(id(1)));
+    }
+
+    #[test]
+    fn candidates_are_computed_anew_only_when_the_unavailable_backends_change() {
+        let mut health = ServiceHealth::new(3, &json!({}));
+        health.eject(1);
+        let first = health.availability();
+        let policy = &health.service.health;
+        let second = Availability::new(&health.table, policy, &first, health.now + SECOND);
+        assert!(Rc::ptr_eq(&first.candidates, &second.candidates));
+        health.eject(2);
+        let third = Availability::new(&health.table, &health.service.health, &second, health.now);
+        assert!(!Rc::ptr_eq(&second.candidates, &third.candidates));
+        assert_eq!(third.candidates().by_weight(1).unwrap().id(), id(0));
+    }
+
+    /// A service may have the name of another service's backend, and both may share a cluster.
+    #[test]
+    fn an_ejection_counts_for_its_own_service_alone() {
+        let mut shop = ServiceHealth::with(2, json!({ "name": "shop" }));
+        shop.eject(0);
+        let mut blog = ServiceHealth::with(2, json!({ "name": "blog" }));
+        blog.table = shop.table.clone();
+        assert_eq!(shop.unavailable(), [0]);
+        assert_eq!(blog.unavailable(), [0; 0]);
+    }
+}

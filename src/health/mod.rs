@@ -1,0 +1,15 @@
+//! Which backends are unavailable: what responses and health checks say, the table that all workers share, and what a
+//! service makes of it.
+
+pub(crate) mod availability;
+pub(crate) mod checks;
+pub(crate) mod classify;
+pub(crate) mod sampler;
+pub(crate) mod table;
+#[cfg(test)]
+mod testing;
+
+pub(crate) use availability::Availability;
+pub(crate) use classify::ResponseClass;
+pub(crate) use sampler::Sampler;
+pub(crate) use table::{HealthTable, Observation};

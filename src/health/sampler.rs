@@ -1,0 +1,96 @@
+//! Which responses a worker looks at: each look costs a host call.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use fnv::FnvBuildHasher;
+
+use crate::balance::BackendId;
+use crate::session::Millis;
+
+/// Responses of a backend that a worker looks at in a second, in the long run.
+const LOOKS_PER_SEC: u64 = 20;
+/// Responses that it looks at in a row after a quiet second.
+const BURST: u64 = 20;
+/// One look, in the unit of [`Bucket::level`].
+const LOOK: u64 = 1_000;
+
+/// A token bucket for each backend of a service.
+#[derive(Debug, Default)]
+pub(crate) struct Sampler {
+    buckets: RefCell<HashMap<BackendId, Bucket, FnvBuildHasher>>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    /// Thousandths of a look that are left.
+    level: u64,
+    filled_at: Millis,
+}
+
+impl Sampler {
+    /// Whether to look at a response of this backend. Under light traffic the answer is always yes.
+    pub(crate) fn should_look(&self, backend: BackendId, now: Millis) -> bool {
+        let Ok(mut buckets) = self.buckets.try_borrow_mut() else {
+            return true;
+        };
+        let full = BURST.saturating_mul(LOOK);
+        let bucket = buckets.entry(backend).or_insert(Bucket { level: full, filled_at: now });
+        if now != bucket.filled_at {
+            // A clock that was set back gives nothing.
+            let gained = now.saturating_sub(bucket.filled_at).saturating_mul(LOOKS_PER_SEC);
+            bucket.level = bucket.level.saturating_add(gained).min(full);
+            bucket.filled_at = now;
+        }
+        match bucket.level.checked_sub(LOOK) {
+            Some(left) => {
+                bucket.level = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = 1_700_000_000_000;
+
+    fn looks(sampler: &Sampler, now: Millis, responses: usize) -> usize {
+        let backend = BackendId::of("a");
+        (0..responses).filter(|_| sampler.should_look(backend, now)).count()
+    }
+
+    #[test]
+    fn every_response_is_looked_at_while_traffic_is_light() {
+        let sampler = Sampler::default();
+        for second in 0..100 {
+            assert_eq!(looks(&sampler, NOW + second * 1_000, 20), 20);
+        }
+    }
+
+    #[test]
+    fn a_bounded_number_of_responses_a_second_is_looked_at_under_load() {
+        let sampler = Sampler::default();
+        looks(&sampler, NOW, 1_000);
+        let ticks = (1..=50).map(|tick| looks(&sampler, NOW + tick * 200, 1_000));
+        assert_eq!(ticks.sum::<usize>(), 200, "20 looks in each of 10 seconds");
+    }
+
+    #[test]
+    fn backends_do_not_share_their_looks() {
+        let sampler = Sampler::default();
+        looks(&sampler, NOW, 1_000);
+        assert!(sampler.should_look(BackendId::of("b"), NOW));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_stops_no_looks_for_long() {
+        let sampler = Sampler::default();
+        looks(&sampler, NOW, 1_000);
+        looks(&sampler, NOW - 1_000_000, 1);
+        assert_eq!(looks(&sampler, NOW - 999_000, 1_000), 20);
+    }
+}

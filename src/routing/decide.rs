@@ -1,0 +1,376 @@
+//! The decision on one request.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use super::{Outcome, Service};
+use crate::balance::client_address::{self, PrefixLengths};
+use crate::balance::hash::{hash, mix};
+use crate::balance::{Backend, BackendId};
+use crate::config::{Affinity, Cookie, OnUnavailable};
+use crate::headers::cookie;
+use crate::health::Availability;
+use crate::session::{Lifetime, Millis, Session, SessionState};
+
+/// Maximum tokens examined per request, so that a client cannot make us decrypt thousands.
+const MAX_EXAMINED: usize = 16;
+
+/// What a decision is made from. Most answers cost a host call, so each question is asked only where the answer matters.
+pub(crate) trait DecisionInputs {
+    /// The wall clock.
+    fn now(&self) -> Millis;
+    /// A number that is uniform over 64 bits, for spreading load.
+    fn random(&self) -> u64;
+    /// Cryptographic randomness for a new session. `None` where the host gives none.
+    fn seed(&self) -> Option<u64>;
+    /// `source.address` as Envoy has it.
+    fn client_address(&self) -> Option<Vec<u8>>;
+    /// `:path`, with the query.
+    fn path(&self) -> Vec<u8>;
+    /// Whether the request came over https.
+    fn is_https(&self) -> bool;
+    /// Whether the request is a CORS preflight: browsers send no credentials with it and keep none.
+    fn is_cors_preflight(&self) -> bool;
+    /// A header. Several lines are joined by commas.
+    fn header(&self, name: &str) -> Option<Vec<u8>>;
+    /// The first `Cookie` line.
+    fn first_cookie_line(&self) -> Option<Vec<u8>>;
+    /// All other `Cookie` lines. Nearly always there are none.
+    fn further_cookie_lines(&self) -> Vec<Vec<u8>>;
+}
+
+/// What happens to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// What is counted.
+    pub(crate) outcome: Outcome,
+    /// What is done.
+    pub(crate) routing: Routing,
+}
+
+/// What is done with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Routing {
+    /// The request goes on.
+    Forward(Forward),
+    /// The request is answered with this status.
+    Reject(u32),
+}
+
+/// How a request goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Forward {
+    /// The backend. `None` where the route itself names the cluster.
+    pub(crate) backend: Option<Rc<Backend>>,
+    /// The endpoint, where the session has one.
+    pub(crate) endpoint: Option<SocketAddr>,
+    /// The session that the request belongs to, and whether the client must be told.
+    pub(crate) session: SessionUpdate,
+    /// The envelope that the request brought. The application receives the value in it.
+    pub(crate) envelope: Option<Envelope>,
+}
+
+/// A valid envelope: the text that the client sent, and the application's value in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Envelope {
+    /// The text that the client sent.
+    pub(crate) text: Vec<u8>,
+    /// The application's value.
+    pub(crate) value: Vec<u8>,
+}
+
+/// The session of a request, and whether the client must be told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SessionUpdate {
+    /// The request belongs to no session.
+    #[default]
+    None,
+    /// A session begins.
+    New(Session),
+    /// The client has the session's token already.
+    Unchanged(Session),
+    /// The session moved or was renewed.
+    Changed(Session),
+    /// A cookie of this value is made, which later requests are hashed by.
+    NewKey {
+        /// The cookie's value.
+        key: String,
+        /// Whether the request came over https.
+        https: bool,
+    },
+}
+
+impl SessionUpdate {
+    /// Whether the client must be told.
+    pub(crate) const fn must_be_told(&self) -> bool {
+        matches!(self, Self::New(_) | Self::Changed(_) | Self::NewKey { .. })
+    }
+
+    /// The session, if there is one.
+    pub(crate) const fn session(&self) -> Option<&Session> {
+        match self {
+            Self::New(session) | Self::Unchanged(session) | Self::Changed(session) => Some(session),
+            Self::None | Self::NewKey { .. } => None,
+        }
+    }
+}
+
+/// Decides where a request goes.
+pub(crate) fn decide(
+    service: &Service,
+    availability: &Availability,
+    inputs: &impl DecisionInputs,
+) -> Decision {
+    Decider { service, availability, inputs }.decide()
+}
+
+struct Decider<'a, I> {
+    service: &'a Service,
+    availability: &'a Availability,
+    inputs: &'a I,
+}
+
+impl<I: DecisionInputs> Decider<'_, I> {
+    fn decide(&self) -> Decision {
+        match &self.service.affinity {
+            Affinity::None => self.by_weight(),
+            Affinity::ClientIp(prefixes) => self.by_client_address(*prefixes),
+            Affinity::HeaderField { name } => self.by_hash(self.inputs.header(name).as_deref().map(hash)),
+            Affinity::HttpCookie { cookie, ttl_sec } => self.by_cookie_value(cookie, *ttl_sec),
+            Affinity::GeneratedCookie { cookie, lifetime } => {
+                if self.is_within(cookie) {
+                    self.by_cookie_token(cookie, *lifetime)
+                } else {
+                    self.by_weight()
+                }
+            }
+            Affinity::GeneratedHeader { name, lifetime } => self.by_header_token(name, *lifetime),
+            Affinity::HeaderEnvelope { name, lifetime } => self.by_envelope(name, *lifetime),
+        }
+    }
+
+    /// Without affinity.
+    fn by_weight(&self) -> Decision {
+        forward(Outcome::None, self.new_backend(), SessionUpdate::None)
+    }
+
+    fn by_client_address(&self, prefixes: PrefixLengths) -> Decision {
+        let address = self.inputs.client_address().unwrap_or_default();
+        self.by_hash(client_address::hash_key(&address, prefixes))
+    }
+
+    /// By the consistent choice among all backends, or, where that backend is unavailable, among the rest. Without a
+    /// key by weight.
+    fn by_hash(&self, key: Option<u64>) -> Decision {
+        let Some(key) = key else {
+            return self.by_weight();
+        };
+        let first_choice = self.service.backends().candidates().by_hash(key);
+        if let Some(backend) = first_choice.filter(|backend| self.availability.is_available(backend.id())) {
+            forward(Outcome::Hashed, Some(backend), SessionUpdate::None)
+        } else {
+            forward(Outcome::Repinned, self.availability.candidates().by_hash(key), SessionUpdate::None)
+        }
+    }
+
+    /// By the value of the application's cookie. Where it is missing and there is a TTL, the filter makes one.
+    fn by_cookie_value(&self, cookie: &Cookie, ttl_sec: u32) -> Decision {
+        let first_line = self.inputs.first_cookie_line();
+        let hash_in =
+            |line: &[u8]| cookie::values(line, &cookie.name).find(|value| !value.is_empty()).map(hash);
+        let mut key = first_line.as_deref().and_then(hash_in);
+        if key.is_none() && first_line.is_some() {
+            key = self.inputs.further_cookie_lines().iter().find_map(|line| hash_in(line));
+        }
+        if key.is_some() || ttl_sec == 0 || !self.is_within(cookie) || self.inputs.is_cors_preflight() {
+            return self.by_hash(key);
+        }
+        let made = format!("{:016x}", mix(self.inputs.random()));
+        let mut decision = self.by_hash(Some(hash(made.as_bytes())));
+        decision.outcome = Outcome::Assigned;
+        if let Routing::Forward(forward) = &mut decision.routing {
+            forward.session = SessionUpdate::NewKey { key: made, https: self.inputs.is_https() };
+        }
+        decision
+    }
+
+    fn by_cookie_token(&self, cookie: &Cookie, lifetime: Lifetime) -> Decision {
+        let mut found = FoundSessions::default();
+        let first_line = self.inputs.first_cookie_line();
+        if let Some(line) = &first_line {
+            self.examine(cookie::values(line, &cookie.name), lifetime, &mut found);
+            if found.available.is_none() {
+                for line in self.inputs.further_cookie_lines() {
+                    self.examine(cookie::values(&line, &cookie.name), lifetime, &mut found);
+                }
+            }
+        }
+        self.by_session(&found)
+    }
+
+    fn by_header_token(&self, name: &str, lifetime: Lifetime) -> Decision {
+        let mut found = FoundSessions::default();
+        if let Some(header) = self.inputs.header(name) {
+            let tokens = header.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            self.examine(tokens, lifetime, &mut found);
+        }
+        self.by_session(&found)
+    }
+
+    /// Looks for living sessions, up to the first whose backend is available.
+    fn examine<'t>(
+        &self,
+        tokens: impl Iterator<Item = &'t [u8]>,
+        lifetime: Lifetime,
+        found: &mut FoundSessions,
+    ) {
+        let Some(codec) = &self.service.tokens else {
+            return;
+        };
+        for token in tokens {
+            if found.available.is_some() {
+                return;
+            }
+            if !codec.may_be_token(token) || found.examined >= MAX_EXAMINED {
+                found.invalid = true;
+                continue;
+            }
+            found.examined = found.examined.saturating_add(1);
+            let Some(session) = codec.read(token) else {
+                found.invalid = true;
+                continue;
+            };
+            match lifetime.state(&session, self.inputs.now()) {
+                SessionState::InTheFuture => found.invalid = true,
+                SessionState::Expired => found.expired = true,
+                state @ (SessionState::Live | SessionState::Renewable) => {
+                    if self.available_backend(&session).is_some() || !self.service.pin.has_cluster() {
+                        found.available = Some((session, state));
+                    }
+                    found.living.get_or_insert((session, state));
+                }
+            }
+        }
+    }
+
+    /// By the first living session whose backend is available, else by the first living session, else by a new one.
+    fn by_session(&self, found: &FoundSessions) -> Decision {
+        match found.available.or(found.living) {
+            Some((session, state)) => self.continue_session(session, state),
+            None if found.expired => self.begin_session(Outcome::Expired),
+            None if found.invalid => self.begin_session(Outcome::Invalid),
+            None => self.begin_session(Outcome::Assigned),
+        }
+    }
+
+    /// By the session in an envelope. A value that is no envelope of ours reaches the application as it came.
+    fn by_envelope(&self, name: &str, lifetime: Lifetime) -> Decision {
+        let Some(text) = self.inputs.header(name).filter(|text| !text.is_empty()) else {
+            return self.begin_session(Outcome::Assigned);
+        };
+        let opened = self.service.tokens.as_ref().and_then(|codec| codec.read_envelope(&text));
+        let Some((session, value)) = opened else {
+            return self.begin_session(Outcome::Invalid);
+        };
+        let mut decision = match lifetime.state(&session, self.inputs.now()) {
+            SessionState::InTheFuture => return self.begin_session(Outcome::Invalid),
+            SessionState::Expired => self.begin_session(Outcome::Expired),
+            state @ (SessionState::Live | SessionState::Renewable) => self.continue_session(session, state),
+        };
+        if let Routing::Forward(forward) = &mut decision.routing {
+            forward.envelope = Some(Envelope { text, value });
+        }
+        decision
+    }
+
+    /// A living session goes to its backend, or to the backend that takes its place.
+    fn continue_session(&self, session: Session, state: SessionState) -> Decision {
+        let now = self.inputs.now();
+        let backend = self.available_backend(&session);
+        if backend.is_some() || !self.service.pin.has_cluster() {
+            let session = match state {
+                SessionState::Renewable => SessionUpdate::Changed(session.used_at(now)),
+                _ => SessionUpdate::Unchanged(session),
+            };
+            let endpoint = session.session().and_then(|session| session.endpoint);
+            let endpoint = endpoint.filter(|_| self.service.pin.has_endpoint());
+            let backend = backend.map(Rc::clone);
+            let routing = Routing::Forward(Forward { backend, endpoint, session, envelope: None });
+            return Decision { outcome: Outcome::Pinned, routing };
+        }
+        match self.service.on_unavailable {
+            OnUnavailable::Reject(status) => {
+                Decision { outcome: Outcome::Rejected, routing: Routing::Reject(status) }
+            }
+            OnUnavailable::Repin => {
+                // The seed and the lost backend alone decide: all requests of the session move to the same backend, and
+                // sessions that moved together once do not move together again.
+                let key = mix(session.seed ^ mix(session.backend.to_bits()));
+                let backend = self.availability.candidates().by_hash(key);
+                let id = backend.map_or(session.backend, |backend| backend.id());
+                let moved = session.used_at(now).moved_to(id);
+                forward(Outcome::Repinned, backend, SessionUpdate::Changed(moved))
+            }
+        }
+    }
+
+    /// A new session begins. A CORS preflight begins none, and neither does a request for which there is no randomness.
+    fn begin_session(&self, outcome: Outcome) -> Decision {
+        let is_new_client = outcome == Outcome::Assigned;
+        if is_new_client && self.inputs.is_cors_preflight() {
+            return self.by_weight();
+        }
+        let Some(seed) = self.inputs.seed() else {
+            return self.by_weight();
+        };
+        let backend = self.new_backend();
+        let id = backend.map_or(BackendId::from_bits(0), |backend| backend.id());
+        let session = Session::new(self.inputs.now(), seed, id, self.is_https());
+        forward(outcome, backend, SessionUpdate::New(session))
+    }
+
+    /// A backend by weight. `None` where the service pins endpoints alone.
+    fn new_backend(&self) -> Option<&Rc<Backend>> {
+        if self.service.pin.has_cluster() {
+            self.availability.candidates().by_weight(self.inputs.random())
+        } else {
+            None
+        }
+    }
+
+    /// The session's backend, if it takes requests.
+    fn available_backend(&self, session: &Session) -> Option<&Rc<Backend>> {
+        let backend = self.service.backends().get(session.backend);
+        backend.filter(|backend| self.availability.is_available(backend.id()))
+    }
+
+    fn is_within(&self, cookie: &Cookie) -> bool {
+        cookie.covers_every_path() || cookie.covers(&self.inputs.path())
+    }
+
+    /// Whether the request came over https, where the cookie depends on it.
+    fn is_https(&self) -> bool {
+        let cookie = self.service.affinity.generated_cookie();
+        cookie.is_some_and(Cookie::depends_on_scheme) && self.inputs.is_https()
+    }
+}
+
+/// The sessions that the tokens of a request hold.
+#[derive(Default)]
+struct FoundSessions {
+    examined: usize,
+    /// The first living session whose backend is available.
+    available: Option<(Session, SessionState)>,
+    /// The first living session.
+    living: Option<(Session, SessionState)>,
+    expired: bool,
+    invalid: bool,
+}
+
+fn forward(outcome: Outcome, backend: Option<&Rc<Backend>>, session: SessionUpdate) -> Decision {
+    let forward = Forward { backend: backend.map(Rc::clone), session, ..Forward::default() };
+    Decision { outcome, routing: Routing::Forward(forward) }
+}
+
+#[cfg(test)]
+mod tests;

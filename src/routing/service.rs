@@ -1,0 +1,61 @@
+//! A service of the configuration, ready for decisions.
+
+use std::rc::Rc;
+
+use crate::balance::Backends;
+use crate::config::{Affinity, OnUnavailable, Pin, ServiceConfig};
+use crate::health::table::HealthPolicy;
+use crate::session::key::Key;
+use crate::session::token::{Carrier, Layout, TokenCodec};
+use crate::session::token_cache::TokenCache;
+
+/// A service: its affinity, its backends, its tokens.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// The name in counters and logs.
+    pub(crate) name: String,
+    /// What ties a request to a backend.
+    pub(crate) affinity: Affinity,
+    /// What a session is tied to.
+    pub(crate) pin: Pin,
+    /// Writes and reads the tokens, if sessions have any.
+    pub(crate) tokens: Option<TokenCodec>,
+    /// What happens to a session whose backend is gone or unavailable.
+    pub(crate) on_unavailable: OnUnavailable,
+    /// Whether the backends' clusters fall over to each other within a request.
+    pub(crate) failover: bool,
+    /// How the health of the backends is judged.
+    pub(crate) health: HealthPolicy,
+}
+
+impl Service {
+    /// Makes a service from its configuration. All services of a worker share the keys and the cache.
+    pub(crate) fn new(config: ServiceConfig, keys: &Rc<[Key]>, cache: &Rc<TokenCache>) -> Self {
+        let carrier = match &config.affinity {
+            Affinity::GeneratedCookie { cookie, lifetime } => Some((Carrier::Cookie(&cookie.name), lifetime)),
+            Affinity::GeneratedHeader { name, lifetime } => Some((Carrier::Header(name), lifetime)),
+            Affinity::HeaderEnvelope { name, lifetime } => Some((Carrier::HeaderEnvelope(name), lifetime)),
+            _ => None,
+        };
+        let tokens = carrier.map(|(carrier, lifetime)| {
+            let layout =
+                Layout { last_use: lifetime.idle_timeout_sec > 0, endpoint: config.pin.has_endpoint() };
+            TokenCodec::new(Rc::clone(keys), Rc::clone(cache), &config.name, carrier, layout)
+        });
+        let backends = Rc::new(Backends::new(config.backends));
+        Self {
+            health: HealthPolicy::new(&config.name, backends, config.outlier_detection, config.health_check),
+            name: config.name,
+            affinity: config.affinity,
+            pin: config.pin,
+            tokens,
+            on_unavailable: config.on_unavailable,
+            failover: config.failover,
+        }
+    }
+
+    /// The backends. Empty where the service pins endpoints alone.
+    pub(crate) fn backends(&self) -> &Backends {
+        self.health.backends()
+    }
+}

@@ -1,0 +1,68 @@
+//! How many errors and how many backends: limits that must hold for real numbers of backends.
+
+use harness::client::Client;
+use harness::envoy::Envoy;
+use harness::pod::Pod;
+use harness::shipped::Shipped;
+use serde_json::json;
+
+use super::told;
+use crate::availability::failover::{adapted, files};
+use crate::availability::fleet::{Fleet, session_on};
+
+/// The shipped file with pods that answer as they are told. Its own health checks would find nothing.
+#[tokio::test]
+async fn five_gateway_errors_eject_a_backend_behind_a_composite_cluster() {
+    let pods: Vec<_> = (0..4).map(|index| Pod::obedient(&format!("app-{index}")).unwrap()).collect();
+    let shipped = pods.iter().fold(Shipped::new(), |shipped, pod| shipped.host(pod.name(), pod.address()));
+    let fields = json!({
+        "failover": true,
+        "outlierDetection": { "consecutiveGatewayErrors": 5 },
+        "healthCheck": null,
+    });
+    let envoy = Envoy::start(&adapted(&shipped, files().last().unwrap(), &fields)).await.unwrap();
+    let cookie = session_on(&envoy, "app-1").await;
+    let client = Client::http1();
+    let headers = [("cookie", cookie.as_bytes()), ("x-answer-status", b"503")];
+    for error in 1..=5 {
+        let failed = client.fetch(&envoy.url(), &headers).await.unwrap();
+        assert_eq!((told(&failed), &*failed.pod), ((503, "pinned".to_owned()), "app-1"), "error {error}");
+    }
+    let moved = client.fetch_with_cookie(&envoy.url(), &cookie).await.unwrap();
+    assert_eq!(told(&moved), (200, "repinned".to_owned()));
+    assert_ne!(moved.pod, "app-1");
+}
+
+#[tokio::test]
+async fn one_of_three_backends_is_ejected_where_30_percent_may_be() {
+    let mut fleet = Fleet::start(3);
+    let detection = json!({ "consecutiveLocalOriginFailure": 1, "maxEjectionPercent": 30 });
+    let envoy = fleet.envoy(&json!({ "outlierDetection": detection })).await;
+    let [first, second] = [session_on(&envoy, "app-0").await, session_on(&envoy, "app-1").await];
+    let client = Client::http1();
+    fleet.down(0);
+    let failed = client.fetch_with_cookie(&envoy.url(), &first).await.unwrap();
+    assert_eq!(told(&failed), (503, "pinned".to_owned()));
+    let moved = client.fetch_with_cookie(&envoy.url(), &first).await.unwrap();
+    assert_eq!(told(&moved), (200, "repinned".to_owned()));
+    // A second one would be more than 30 %.
+    fleet.down(1);
+    for _ in 0..3 {
+        let failed = client.fetch_with_cookie(&envoy.url(), &second).await.unwrap();
+        assert_eq!(told(&failed), (503, "pinned".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn one_backend_is_ejected_even_where_one_percent_may_be() {
+    let mut fleet = Fleet::start(2);
+    let detection = json!({ "consecutiveLocalOriginFailure": 1, "maxEjectionPercent": 1 });
+    let envoy = fleet.envoy(&json!({ "outlierDetection": detection })).await;
+    let cookie = session_on(&envoy, "app-0").await;
+    let client = Client::http1();
+    fleet.down(0);
+    let failed = client.fetch_with_cookie(&envoy.url(), &cookie).await.unwrap();
+    assert_eq!(told(&failed), (503, "pinned".to_owned()));
+    let moved = client.fetch_with_cookie(&envoy.url(), &cookie).await.unwrap();
+    assert_eq!((told(&moved), &*moved.pod), ((200, "repinned".to_owned()), "app-1"));
+}
