@@ -1,6 +1,8 @@
 //! What the modules may know of the outside: only `src/envoy` talks to Envoy, and no other module has a clock or
 //! randomness of its own.
 
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
+
 use std::fs;
 use std::path::Path;
 

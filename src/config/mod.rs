@@ -91,6 +91,7 @@ impl Config {
     }
 
     /// What works but is probably not meant, one sentence each.
+    #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if !self.keys.is_empty() && !self.services.iter().any(|service| service.affinity.makes_tokens()) {
@@ -128,6 +129,7 @@ impl Config {
     }
 
     /// One line for the log: services, their backends, the ids of keys.
+    #[must_use]
     pub fn summary(&self) -> String {
         let services = self.services.iter().map(|service| {
             let backends = service.backends.iter().map(|(cluster, weight)| match weight {

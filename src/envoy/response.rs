@@ -72,14 +72,14 @@ impl Response<'_> {
     /// at where its class is needed anyway, where the backend failed lately, and where the sampler says so.
     fn observe(&mut self, is_class_needed: bool) -> Option<ResponseClass> {
         let Some(backend) = self.request.backend.clone() else {
-            return is_class_needed.then(|| self.class());
+            return is_class_needed.then(|| class_by_details());
         };
         let answering = if self.service().failover { self.answering_backend() } else { None };
         let elsewhere = answering.filter(|answering| answering.id() != backend.id());
         if !is_class_needed && elsewhere.is_none() && !self.should_look(backend.id()) {
             return None;
         }
-        let class = self.class();
+        let class = class_by_details();
         match elsewhere {
             Some(other) if class == ResponseClass::Answered => {
                 self.follow_backend(other.id());
@@ -96,12 +96,6 @@ impl Response<'_> {
         service.service.health.outlier_detection().is_on()
             && (service.availability().is_failing(backend)
                 || service.sampler.should_look(backend, self.worker.now()))
-    }
-
-    /// What Envoy says about the response.
-    fn class(&self) -> ResponseClass {
-        let details = host::property("response\0code_details").unwrap_or_default();
-        classify(&details)
     }
 
     /// The class as outlier detection counts it. What it needs beyond the details costs host calls, and is asked only
@@ -402,6 +396,11 @@ fn apply(mutation: &HeaderMutation) {
         HeaderMutation::Set(name, value) => host::set_header(Headers::Response, name, value),
         HeaderMutation::Remove(name) => host::remove_header(Headers::Response, name),
     }
+}
+
+/// What Envoy says about the response.
+fn class_by_details() -> ResponseClass {
+    classify(&host::property("response\0code_details").unwrap_or_default())
 }
 
 /// Whether the request that timed out had a connection. Otherwise it waited for one of a full pool.

@@ -55,9 +55,9 @@ impl Worker {
             services.push(service);
         }
         Self {
-            cluster_header: config.cluster_header.into(),
-            endpoint_header: pins_endpoints.then(|| config.endpoint_header.into()),
-            debug_header: config.debug_header.map(Into::into),
+            cluster_header: config.cluster_header,
+            endpoint_header: pins_endpoints.then(|| config.endpoint_header),
+            debug_header: config.debug_header,
             hidden_cookies,
             routes,
             unserved: Counter::new("session_affinity.unserved"),

@@ -1,8 +1,6 @@
 //! Keeping a response that carries a token out of shared caches, where another client would be handed the session
 //! (RFC 9111, section 5.2.2; RFC 9213 for targeted fields).
 
-use std::collections::BTreeSet;
-
 use super::{HeaderMutation, HeaderPairs};
 
 const CACHE_CONTROL: &str = "cache-control";
@@ -22,11 +20,14 @@ pub(crate) fn keep_out_of_shared_caches(response: &HeaderPairs) -> Vec<HeaderMut
     if let Some(value) = uncacheable(&lines) {
         mutations.push(HeaderMutation::Set(CACHE_CONTROL.to_owned(), value));
     }
-    let names: BTreeSet<&String> = response.iter().map(|(name, _)| name).collect();
-    let for_shared_caches = names
-        .into_iter()
-        .filter(|name| SHARED_CACHE_FIELDS.contains(&name.as_str()) || name.ends_with("cdn-cache-control"));
-    mutations.extend(for_shared_caches.map(|name| HeaderMutation::Remove(name.clone())));
+    let is_for_shared_caches =
+        |name: &str| SHARED_CACHE_FIELDS.contains(&name) || name.ends_with("cdn-cache-control");
+    for (name, _) in response.iter().filter(|(name, _)| is_for_shared_caches(name)) {
+        let removal = HeaderMutation::Remove(name.clone());
+        if !mutations.contains(&removal) {
+            mutations.push(removal);
+        }
+    }
     mutations
 }
 

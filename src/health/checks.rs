@@ -1,8 +1,6 @@
 //! Active health checks: when each target is probed, and what the results say. One worker of an Envoy probes for all.
 
-use std::collections::{HashMap, VecDeque};
-
-use fnv::FnvBuildHasher;
+use std::collections::VecDeque;
 
 use super::table::CheckResult;
 use crate::config::HealthCheck;
@@ -29,7 +27,7 @@ pub(crate) struct HealthChecks<T> {
     /// Where the search for due targets begins, so that no target waits for ever behind others.
     next: usize,
     /// The target of each probe that is under way, by the token of the host call.
-    in_flight: HashMap<u32, usize, FnvBuildHasher>,
+    in_flight: Vec<(u32, usize)>,
 }
 
 #[derive(Debug)]
@@ -57,7 +55,7 @@ pub(crate) struct Probe<T> {
 
 impl<T> Default for HealthChecks<T> {
     fn default() -> Self {
-        Self { targets: Vec::new(), next: 0, in_flight: HashMap::default() }
+        Self { targets: Vec::new(), next: 0, in_flight: Vec::new() }
     }
 }
 
@@ -114,12 +112,13 @@ impl<T: Clone> HealthChecks<T> {
 
     /// Notes that Envoy sent a probe and will report its result under this token.
     pub(crate) fn sent(&mut self, token: u32, probe: &Probe<T>) {
-        self.in_flight.insert(token, probe.target);
+        self.in_flight.push((token, probe.target));
     }
 
     /// Takes the result of the probe with this token.
     pub(crate) fn answered(&mut self, token: u32, result: ProbeResult) -> Option<(T, CheckResult)> {
-        let target = self.in_flight.remove(&token)?;
+        let index = self.in_flight.iter().position(|(sent, _)| *sent == token)?;
+        let (_, target) = self.in_flight.swap_remove(index);
         self.note_target(target, result)
     }
 

@@ -165,7 +165,7 @@ fn backend_of(cookie: &str) -> String {
     names.find(|name| backend_id(name) == id).expect("a backend of the fleet")
 }
 
-/// The id of a backend in tokens: FNV-1a and the finalizer of MurmurHash3 over the name of its cluster.
+/// The id of a backend in tokens: FNV-1a and the finalizer of `MurmurHash3` over the name of its cluster.
 fn backend_id(cluster: &str) -> u64 {
     let mut id = cluster.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
