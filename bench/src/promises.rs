@@ -5,12 +5,15 @@ use crate::report::grouped;
 use crate::scale::{self, Dimension};
 use crate::subjects::{PINNED, PINNED_PASSIVE};
 
-/// How many responses of one backend a worker of the filter looks at in a second, at most. (The filter's constant.)
+/// Maximum responses of one backend that a worker of the filter looks at in a second: `LOOKS_PER_SEC` in the filter.
 pub const LOOKS_PER_SECOND: u32 = 20;
-/// The requests per second, of one backend on one worker, for which the cost of passive detection is promised.
+/// The backends and workers of every Envoy that is measured. Each worker looks at responses of each backend.
+pub const BACKENDS: u32 = 3;
+pub const WORKERS: u32 = 2;
+/// The requests per second, of the whole Envoy, for which the cost of passive detection is promised.
 pub const RATE: u32 = 1_000;
 /// The share of responses that the filter looks at, at that rate.
-pub const LOOKED_AT: f64 = LOOKS_PER_SECOND as f64 / RATE as f64;
+pub const LOOKED_AT: f64 = (LOOKS_PER_SECOND * BACKENDS * WORKERS) as f64 / RATE as f64;
 
 /// The instructions of passive detection at [`RATE`]. Callgrind slows Envoy down so much that it never serves requests
 /// at this rate. So the figure is combined from a request that is looked at and one that is not.

@@ -72,7 +72,7 @@ impl Response<'_> {
     /// at where its class is needed anyway, where the backend failed lately, and where the sampler says so.
     fn observe(&mut self, is_class_needed: bool) -> Option<ResponseClass> {
         let Some(backend) = self.request.backend.clone() else {
-            return is_class_needed.then(|| class_by_details());
+            return is_class_needed.then(class_by_details);
         };
         let answering = if self.service().failover { self.answering_backend() } else { None };
         let elsewhere = answering.filter(|answering| answering.id() != backend.id());

@@ -56,7 +56,7 @@ impl Worker {
         }
         Self {
             cluster_header: config.cluster_header,
-            endpoint_header: pins_endpoints.then(|| config.endpoint_header),
+            endpoint_header: pins_endpoints.then_some(config.endpoint_header),
             debug_header: config.debug_header,
             hidden_cookies,
             routes,

@@ -63,7 +63,7 @@ fn lookalikes(cookie: &str, count: usize) -> String {
     // Two characters, which hold the first byte in base64, too.
     let (begin, rest) = value.split_at(2);
     let width = rest.len();
-    (0..count).map(|index| format!("GCLB={begin}{index:0>width$}; ")).collect()
+    (0..count).map(|index| format!("GCLB={begin}{index:0>width$}; ")).collect::<Vec<_>>().concat()
 }
 
 #[tokio::test]
