@@ -84,7 +84,7 @@ impl Response<'_> {
             Some(other) if class == ResponseClass::Answered => {
                 self.follow_backend(other.id());
                 self.report(backend.id(), ResponseClass::AnsweredElsewhere);
-                self.report(other.id(), ResponseClass::Answered);
+                self.report(other.id(), self.class_for_detection(class));
             }
             _ => self.report(backend.id(), self.class_for_detection(class)),
         }

@@ -32,7 +32,7 @@ pub(super) struct RequestState {
     pub(super) session: SessionUpdate,
     /// The envelope that the request brought.
     pub(super) envelope: Option<Envelope>,
-    /// The name of the request's route, where services depend on it.
+    /// The name of the request's route, where services depend on it. Empty for a route without a name.
     pub(super) route: Option<Bytes>,
 }
 
@@ -52,7 +52,9 @@ impl HttpContext for Stream {
             std::process::abort();
         }
         let Self { worker, request } = self;
-        let route = if worker.routes.depend_on_name() { host::property("xds\0route_name") } else { None };
+        // A route without a name has no such property.
+        let ask_name = || host::property("xds\0route_name").unwrap_or_default();
+        let route = worker.routes.depend_on_name().then(ask_name);
         let Some(service) = worker.routes.get(route.as_deref()) else {
             request::pass_unserved(worker);
             return Action::Continue;

@@ -130,7 +130,7 @@ struct Decider<'a, I> {
     inputs: &'a I,
 }
 
-impl<I: DecisionInputs> Decider<'_, I> {
+impl<'a, I: DecisionInputs> Decider<'a, I> {
     fn decide(&self) -> Decision {
         match &self.service.affinity {
             Affinity::None => self.by_weight(),
@@ -222,7 +222,7 @@ impl<I: DecisionInputs> Decider<'_, I> {
         &self,
         tokens: impl Iterator<Item = &'t [u8]>,
         lifetime: Lifetime,
-        found: &mut FoundSessions,
+        found: &mut FoundSessions<'a>,
     ) {
         let Some(codec) = &self.service.tokens else {
             return;
@@ -244,22 +244,28 @@ impl<I: DecisionInputs> Decider<'_, I> {
                 SessionState::InTheFuture => found.invalid = true,
                 SessionState::Expired => found.expired = true,
                 state @ (SessionState::Live | SessionState::Renewable) => {
-                    if self.available_backend(&session).is_some() || !self.service.pin.has_cluster() {
-                        found.available = Some((session, state));
+                    let backend = self.available_backend(&session);
+                    if backend.is_some() || !self.service.pin.has_cluster() {
+                        found.available = Some((session, state, backend));
                     }
-                    found.living.get_or_insert((session, state));
+                    found.living.get_or_insert(session);
                 }
             }
         }
     }
 
     /// By the first living session whose backend is available, else by the first living session, else by a new one.
-    fn by_session(&self, found: &FoundSessions) -> Decision {
-        match found.available.or(found.living) {
-            Some((session, state)) => self.continue_session(session, state),
-            None if found.expired => self.begin_session(Outcome::Expired),
-            None if found.invalid => self.begin_session(Outcome::Invalid),
-            None => self.begin_session(Outcome::Assigned),
+    fn by_session(&self, found: &FoundSessions<'_>) -> Decision {
+        if let Some((session, state, backend)) = found.available {
+            self.keep_backend(session, state, backend)
+        } else if let Some(session) = found.living {
+            self.leave_backend(session)
+        } else if found.expired {
+            self.begin_session(Outcome::Expired)
+        } else if found.invalid {
+            self.begin_session(Outcome::Invalid)
+        } else {
+            self.begin_session(Outcome::Assigned)
         }
     }
 
@@ -285,19 +291,27 @@ impl<I: DecisionInputs> Decider<'_, I> {
 
     /// A living session goes to its backend, or to the backend that takes its place.
     fn continue_session(&self, session: Session, state: SessionState) -> Decision {
-        let now = self.inputs.now();
         let backend = self.available_backend(&session);
         if backend.is_some() || !self.service.pin.has_cluster() {
-            let session = match state {
-                SessionState::Renewable => SessionUpdate::Changed(session.used_at(now)),
-                _ => SessionUpdate::Unchanged(session),
-            };
-            let endpoint = session.session().and_then(|session| session.endpoint);
-            let endpoint = endpoint.filter(|_| self.service.pin.has_endpoint());
-            let backend = backend.map(Rc::clone);
-            let routing = Routing::Forward(Forward { backend, endpoint, session, envelope: None });
-            return Decision { outcome: Outcome::Pinned, routing };
+            self.keep_backend(session, state, backend)
+        } else {
+            self.leave_backend(session)
         }
+    }
+
+    /// The session's backend is available, or the service pins endpoints alone.
+    fn keep_backend(&self, session: Session, state: SessionState, backend: Option<&Rc<Backend>>) -> Decision {
+        let endpoint = session.endpoint.filter(|_| self.service.pin.has_endpoint());
+        let session = match state {
+            SessionState::Renewable => SessionUpdate::Changed(session.used_at(self.inputs.now())),
+            _ => SessionUpdate::Unchanged(session),
+        };
+        let forward = Forward { backend: backend.map(Rc::clone), endpoint, session, envelope: None };
+        Decision { outcome: Outcome::Pinned, routing: Routing::Forward(forward) }
+    }
+
+    /// The session's backend is gone or unavailable.
+    fn leave_backend(&self, session: Session) -> Decision {
         match self.service.on_unavailable {
             OnUnavailable::Reject(status) => {
                 Decision { outcome: Outcome::Rejected, routing: Routing::Reject(status) }
@@ -308,7 +322,7 @@ impl<I: DecisionInputs> Decider<'_, I> {
                 let key = mix(session.seed ^ mix(session.backend.to_bits()));
                 let backend = self.availability.candidates().by_hash(key);
                 let id = backend.map_or(session.backend, |backend| backend.id());
-                let moved = session.used_at(now).moved_to(id);
+                let moved = session.used_at(self.inputs.now()).moved_to(id);
                 forward(Outcome::Repinned, backend, SessionUpdate::Changed(moved))
             }
         }
@@ -339,7 +353,7 @@ impl<I: DecisionInputs> Decider<'_, I> {
     }
 
     /// The session's backend, if it takes requests.
-    fn available_backend(&self, session: &Session) -> Option<&Rc<Backend>> {
+    fn available_backend(&self, session: &Session) -> Option<&'a Rc<Backend>> {
         let backend = self.service.backends().get(session.backend);
         backend.filter(|backend| self.availability.is_available(backend.id()))
     }
@@ -357,12 +371,12 @@ impl<I: DecisionInputs> Decider<'_, I> {
 
 /// The sessions that the tokens of a request hold.
 #[derive(Default)]
-struct FoundSessions {
+struct FoundSessions<'a> {
     examined: usize,
-    /// The first living session whose backend is available.
-    available: Option<(Session, SessionState)>,
+    /// The first living session whose backend is available, and the backend.
+    available: Option<(Session, SessionState, Option<&'a Rc<Backend>>)>,
     /// The first living session.
-    living: Option<(Session, SessionState)>,
+    living: Option<Session>,
     expired: bool,
     invalid: bool,
 }

@@ -54,6 +54,8 @@ const MAX_ENVELOPE_LEN: usize = MAX_LEN + MAX_VALUE_LEN.div_ceil(3) * 4;
 
 const ENCRYPTED: u8 = 1;
 const UNENCRYPTED: u8 = 2;
+/// The base64 of the upper six bits of either version.
+const FIRST_BYTE: u8 = b'A';
 const TAG_LEN: usize = 16;
 const CHECKSUM_LEN: usize = 8;
 
@@ -96,6 +98,8 @@ pub(crate) struct TokenCodec {
     /// Version, service, carrier and the carrier's name. A token is bound to all of them.
     associated_data: Vec<u8>,
     layout: Layout,
+    /// The lengths that tokens can have, in bytes of text: one for each layout.
+    lengths: [usize; 4],
     cache: Rc<TokenCache>,
     cache_owner: CacheOwner,
 }
@@ -119,8 +123,11 @@ impl TokenCodec {
         // No name of a service, cookie or header has a NUL in it.
         let binding = [service, kind, name].join("\0");
         let associated_data = [&[version], binding.as_bytes()].concat();
+        let overhead = if keys.is_empty() { 1 + CHECKSUM_LEN } else { 1 + NONCE_LEN + TAG_LEN };
+        let lengths = [0, LAST_USE_LEN, ENDPOINT_LEN, LAST_USE_LEN + ENDPOINT_LEN]
+            .map(|optional| base64_len(overhead.saturating_add(FIXED_LEN).saturating_add(optional)));
         let cache_owner = cache.new_owner();
-        Self { keys, associated_data, layout, cache, cache_owner }
+        Self { keys, associated_data, layout, lengths, cache, cache_owner }
     }
 
     /// The token of a session. `nonce` is fresh randomness for each token.
@@ -156,12 +163,7 @@ impl TokenCodec {
 
     /// Whether the text has the length and the first byte of a token. Costs next to nothing.
     pub(crate) fn may_be_token(&self, text: &[u8]) -> bool {
-        let overhead = if self.keys.is_empty() { 1 + CHECKSUM_LEN } else { 1 + NONCE_LEN + TAG_LEN };
-        let has_length_of_token =
-            [0, LAST_USE_LEN, ENDPOINT_LEN, LAST_USE_LEN + ENDPOINT_LEN].iter().any(|optional| {
-                text.len() == base64_len(overhead.saturating_add(FIXED_LEN).saturating_add(*optional))
-            });
-        has_length_of_token && first_byte(text) == self.associated_data.first().copied()
+        text.first() == Some(&FIRST_BYTE) && self.lengths.contains(&text.len())
     }
 
     /// The session of a token. `None` for any bytes that are no valid token of this service and carrier.
@@ -248,12 +250,6 @@ impl TokenCodec {
 /// The length of unpadded base64.
 const fn base64_len(bytes: usize) -> usize {
     bytes.saturating_mul(4).div_ceil(3)
-}
-
-fn first_byte(text: &[u8]) -> Option<u8> {
-    let mut decoded = [0; 3];
-    BASE64_URL_SAFE_NO_PAD.decode_slice(text.first_chunk::<4>()?, &mut decoded).ok()?;
-    decoded.first().copied()
 }
 
 fn push_endpoint(endpoint: Option<SocketAddr>, bytes: &mut Vec<u8>) {

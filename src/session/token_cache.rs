@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use subtle::ConstantTimeEq as _;
+use constant_time_eq::constant_time_eq;
 
 use super::Session;
 use crate::balance::hash::mix;
@@ -54,7 +54,7 @@ impl TokenCache {
     ) -> Option<T> {
         let slots = self.slots.try_borrow().ok()?;
         let token = slots.get(slot(owner, text))?.as_ref()?;
-        let is_same = token.owner == owner && bool::from(token.text.ct_eq(text));
+        let is_same = token.owner == owner && constant_time_eq(&token.text, text);
         is_same.then(|| take(&token.session, &token.value))
     }
 
