@@ -20,6 +20,7 @@ mod observability;
 mod raw;
 mod responses;
 mod routing_headers;
+mod sdk;
 mod seams;
 mod sessions;
 mod shipped;

@@ -1,0 +1,7 @@
+//! Cases in which Envoy answers a host call with a status that makes the proxy-wasm SDK panic, or keeps state that the
+//! SDK must free. A panic ends the VM of a worker, so `assert_no_vm_failed` is part of each test.
+
+mod aborted_requests;
+mod capabilities;
+mod log_levels;
+mod truncated_answers;
