@@ -144,7 +144,7 @@ async fn with_the_documented_capabilities_and_no_others_the_filter_does_all_that
     until_told(&workers, ejecting, &moves, (200, "repinned")).await;
     envoy.wait_for_log("service ejecting: backend app-1 ejected for 300 s", SOON).await.unwrap();
     envoy.wait_for_log("service checking: backend app-1 fails its health checks", SECOND * 20).await.unwrap();
-    until_told(&workers, checking, &stays, (521, "")).await;
+    until_told(&workers, checking, &stays, (521, "rejected")).await;
     envoy.wait_for_stat(&counter(checking, "rejected"), |count| count >= 2, SOON).await.unwrap();
     fleet.up(1);
     envoy.wait_for_log("service checking: backend app-1 passes its health checks", SECOND * 20).await.unwrap();
