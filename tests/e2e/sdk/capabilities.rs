@@ -59,9 +59,7 @@ fn plugin() -> Value {
 }
 
 fn bootstrap(fleet: &Fleet, endpoints: &[Pod], restriction: &Value) -> Value {
-    let route = |name: &str, cluster: &str, value: &str| {
-        json!({ "name": name, "match": { "prefix": format!("/{name}") }, "route": { cluster: value } })
-    };
+    let route = |name: &str, cluster: &str, value: &str| json!({ "name": name, "match": { "prefix": format!("/{name}") }, "route": { cluster: value } });
     let addresses: Vec<_> = endpoints.iter().map(Pod::address).collect();
     let mut bootstrap: Bootstrap = fleet.bootstrap().cluster("endpoints", &addresses);
     for name in ["ejecting", "checking", "unserved"] {
@@ -126,7 +124,8 @@ async fn with_the_documented_capabilities_and_no_others_the_filter_does_all_that
     let workers = Workers::of(&envoy).await;
     let (ejecting, checking) = ("ejecting", "checking");
     let pinned = (200, "pinned");
-    let [moves, stays] = [session_on(&envoy, ejecting, "app-1").await, session_on(&envoy, checking, "app-1").await];
+    let [moves, stays] =
+        [session_on(&envoy, ejecting, "app-1").await, session_on(&envoy, checking, "app-1").await];
     let endpoint = session_on(&envoy, "endpoints", "pod-1").await;
     for (service, cookie, pod) in
         [(ejecting, &moves, "app-1"), (checking, &stays, "app-1"), ("endpoints", &endpoint, "pod-1")]
@@ -147,14 +146,20 @@ async fn with_the_documented_capabilities_and_no_others_the_filter_does_all_that
     until_told(&workers, checking, &stays, (521, "rejected")).await;
     envoy.wait_for_stat(&counter(checking, "rejected"), |count| count >= 2, SOON).await.unwrap();
     fleet.up(1);
-    envoy.wait_for_log("service checking: backend app-1 passes its health checks", SECOND * 20).await.unwrap();
+    envoy
+        .wait_for_log("service checking: backend app-1 passes its health checks", SECOND * 20)
+        .await
+        .unwrap();
     until_told(&workers, checking, &stays, pinned).await;
 
     // A request that its client aborts counts.
     let aborted = tokio::spawn(async move {
-        Client::http1().fetch(&url.replace("unserved", "endpoints/aborted"), &[("x-answer-after-ms", b"600000")]).await
+        Client::http1()
+            .fetch(&url.replace("unserved", "endpoints/aborted"), &[("x-answer-after-ms", b"600000")])
+            .await
     });
-    let is_aborted = |pod: &Pod| pod.requests().iter().any(|request| request.uri.path() == "/endpoints/aborted");
+    let is_aborted =
+        |pod: &Pod| pod.requests().iter().any(|request| request.uri.path() == "/endpoints/aborted");
     eventually("the request arrives", async || endpoints.iter().any(is_aborted)).await;
     let before = envoy.stat(&counter("endpoints", "assigned")).await.unwrap();
     aborted.abort();
@@ -168,6 +173,7 @@ async fn with_the_documented_capabilities_and_no_others_the_filter_does_all_that
         envoy.log().contains("service checking: pinned to app-1")
     };
     eventually("requests are logged", logged).await;
+    assert!(!envoy.log().contains("restricted proxy-wasm capability"), "a call that Envoy does not allow");
     assert_no_vm_failed(&envoy).await;
 }
 
@@ -177,9 +183,11 @@ fn each_documented_capability_is_a_function_that_the_module_imports_or_exports()
     let module = fs::read(harness::module_path().unwrap()).unwrap();
     let module = wasmi::Module::new(&wasmi::Engine::default(), module).unwrap();
     let imports = module.imports().map(|import| import.name().to_owned());
-    let functions: BTreeSet<_> = imports.chain(module.exports().map(|export| export.name().to_owned())).collect();
+    let functions: BTreeSet<_> =
+        imports.chain(module.exports().map(|export| export.name().to_owned())).collect();
     let documented = documented();
-    let capabilities = documented["capability_restriction_config"]["allowed_capabilities"].as_object().unwrap();
+    let capabilities =
+        documented["capability_restriction_config"]["allowed_capabilities"].as_object().unwrap();
     let unknown: Vec<_> = capabilities.keys().filter(|name| !functions.contains(*name)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
     assert!(!capabilities.is_empty());

@@ -27,9 +27,9 @@ async fn a_backend_that_cuts_off_its_answer_to_a_health_check_fails_the_check_an
     }));
     let backends = plugin["backends"].as_array_mut().unwrap();
     backends.extend(pods.iter().map(|(name, _)| json!(name)));
-    let bootstrap = pods.iter().fold(fleet.bootstrap(), |bootstrap, (name, pod)| {
-        bootstrap.cluster(name, &[pod.address()])
-    });
+    let bootstrap = pods
+        .iter()
+        .fold(fleet.bootstrap(), |bootstrap, (name, pod)| bootstrap.cluster(name, &[pod.address()]));
     let envoy = Envoy::start(&bootstrap.filter(&plugin).build()).await.unwrap();
     for (name, pod) in &pods {
         envoy.wait_for_log(&format!("{name} fails its health checks"), SECOND * 20).await.unwrap();
