@@ -55,11 +55,23 @@ impl Load {
     }
 }
 
-/// The threads that have logged a request since the log had this length.
-fn threads_that_log_requests(envoy: &Envoy, since: usize) -> BTreeSet<String> {
-    let log = envoy.log();
-    let lines = log[since..].lines().filter(|line| line.contains(": pinned to neg-demo-"));
-    lines.filter_map(|line| Some(line.split(']').nth(1)?.to_owned())).collect()
+/// Waits until every worker logs its requests of this session. `since` is the length of the log before.
+async fn every_worker_logs(envoy: &Envoy, workers: &Workers, cookie: &str, since: usize) {
+    let threads = || {
+        let log = envoy.log();
+        let lines = log[since..].lines().filter(|line| line.contains(": pinned to neg-demo-"));
+        lines.filter_map(|line| Some(line.split(']').nth(1)?.to_owned())).collect::<BTreeSet<_>>().len()
+    };
+    eventually("every worker logs its requests", async || {
+        workers.fetch("/", &[("cookie", cookie.as_bytes())]).await;
+        threads() == 2
+    })
+    .await;
+}
+
+/// Begins a session.
+async fn session(workers: &Workers) -> String {
+    workers.fetch_from(0, "/", &[]).await.cookie_pair("GCLB").expect("a session begins").to_owned()
 }
 
 /// Waits for a tick of each worker. On a tick a worker takes over the level of the logger, and then hands its counts to
@@ -79,6 +91,7 @@ async fn the_log_level_changes_between_off_and_debug_while_every_request_is_answ
     let plugin = generated_cookie(&pods, &json!({}));
     let envoy = Envoy::start(&bootstrap(&pods).filter(&plugin).build()).await.unwrap();
     let workers = Workers::of(&envoy).await;
+    let cookie = session(&workers).await;
     for _ in 0..3 {
         envoy.admin_post("/logging?wasm=off").await.unwrap();
         every_worker_ticks(&envoy, &workers).await;
@@ -90,8 +103,7 @@ async fn the_log_level_changes_between_off_and_debug_while_every_request_is_answ
         // The requests go on.
         let since = envoy.log().len();
         envoy.admin_post("/logging?wasm=debug").await.unwrap();
-        let both = async || threads_that_log_requests(&envoy, since).len() == 2;
-        eventually("both workers log their requests", both).await;
+        every_worker_logs(&envoy, &workers, &cookie, since).await;
 
         envoy.admin_post("/logging?wasm=off").await.unwrap();
         every_worker_ticks(&envoy, &workers).await;
@@ -109,12 +121,13 @@ async fn a_filter_that_starts_while_the_log_level_is_off_serves_and_logs_once_th
     let plugin = generated_cookie(&pods, &json!({}));
     let options = Envoy::options().argument("--component-log-level").argument("wasm:off");
     let envoy = options.start(&bootstrap(&pods).filter(&plugin).build()).await.unwrap();
+    let workers = Workers::of(&envoy).await;
+    let cookie = session(&workers).await;
     let load = Load::start(&envoy, 8);
     envoy.wait_for_stat(PINNED, |count| count > 100, SOON).await.unwrap();
     assert!(!envoy.log().contains("][wasm]"), "a line at off");
     envoy.admin_post("/logging?wasm=debug").await.unwrap();
-    let both = async || threads_that_log_requests(&envoy, 0).len() == 2;
-    eventually("both workers log their requests", both).await;
+    every_worker_logs(&envoy, &workers, &cookie, 0).await;
     load.end().await;
     assert_no_vm_failed(&envoy).await;
 }
