@@ -18,7 +18,7 @@ pub(super) struct Stream {
     worker: Rc<Worker>,
     /// What the response needs to know of the request. `None` where no service serves the request, where the response
     /// makes no difference, and once the response is handled.
-    request: Option<RequestState>,
+    request: Option<Box<RequestState>>,
 }
 
 /// What the response needs to know of its request.
@@ -59,12 +59,12 @@ impl HttpContext for Stream {
             request::pass_unserved(worker);
             return Action::Continue;
         };
-        request::handle(worker, service, route, |state| *request = Some(state))
+        request::handle(worker, service, route, |state| *request = Some(Box::new(state)))
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         match self.request.take() {
-            Some(request) => response::handle(&self.worker, request),
+            Some(request) => response::handle(&self.worker, *request),
             None => response::pass(&self.worker),
         }
         Action::Continue

@@ -87,8 +87,8 @@ async fn each_aborted_request_counts_once_and_leaves_nothing_in_the_memory_of_th
     let workers = Workers::of(&envoy).await;
     let value = "v".repeat(VALUE_LEN);
     let begin = format!("x-session: {value}");
-    let begun = workers.fetch_from(0, "/", &[("x-answer-header", begin.as_bytes())]).await;
-    let token = begun.header("x-session").unwrap();
+    let first = workers.fetch_from(0, "/", &[("x-answer-header", begin.as_bytes())]).await;
+    let token = first.header("x-session").unwrap();
     assert!(token.len() > VALUE_LEN, "{token}");
 
     for _ in 0..WARM_UP {
