@@ -1,6 +1,7 @@
 //! Backends that cannot be reached, or do not answer: who notices, who learns of it, and where sessions go.
 
 mod active;
+mod exactly_once;
 pub mod failover;
 pub mod fleet;
 mod following;
