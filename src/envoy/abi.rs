@@ -2,12 +2,16 @@
 
 #![allow(unsafe_code, reason = "C functions that take pointers into our own memory")]
 
+use std::ptr::null_mut;
+
 use log::LevelFilter;
+use proxy_wasm::types::MapType;
 
 const OK: u32 = 0;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, len: *mut usize) -> u32;
     fn proxy_get_log_level(level: *mut u32) -> u32;
     fn proxy_send_local_response(
         status: u32,
@@ -19,6 +23,41 @@ unsafe extern "C" {
         headers_len: usize,
         grpc_status: i32,
     ) -> u32;
+}
+
+/// All headers of a map, in their order. The SDK's `get_map_bytes` panics on a name that is not UTF-8, which another filter
+/// can add. Such a header is left out here: no header that the filter looks for has such a name.
+pub(super) fn header_pairs(map: MapType) -> Vec<(String, Vec<u8>)> {
+    let (mut data, mut len) = (null_mut(), 0);
+    // SAFETY: Envoy writes the pointer and the length.
+    let status = unsafe { proxy_get_header_map_pairs(map as u32, &raw mut data, &raw mut len) };
+    if status != OK || data.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: Envoy got the block from the SDK's allocator, which makes a `Vec` of exactly this capacity, and filled it.
+    let bytes = unsafe { Vec::from_raw_parts(data, len, len) };
+    decode_pairs(&bytes).unwrap_or_default()
+}
+
+/// The encoding of a header map: the number of pairs, the lengths of each name and value, then the names and values, each
+/// ended by NUL. Numbers are little-endian and have 32 bits.
+fn decode_pairs(bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
+    let (count, rest) = bytes.split_first_chunk()?;
+    let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
+    let (lengths, mut texts) = rest.split_at_checked(count.checked_mul(8)?)?;
+    let mut texts = lengths.as_chunks().0.iter().map(|len| {
+        let len = usize::try_from(u32::from_le_bytes(*len)).ok()?;
+        let (text, rest) = texts.split_at_checked(len)?;
+        texts = rest.get(1..)?;
+        Some(text)
+    });
+    let mut pairs = Vec::with_capacity(count);
+    while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
+        if let Ok(name) = std::str::from_utf8(name?) {
+            pairs.push((name.to_owned(), value?.to_vec()));
+        }
+    }
+    Some(pairs)
 }
 
 /// The level of Envoy's `wasm` logger. The SDK's `get_log_level` makes an invalid enum value of Envoy's "off", which is 6.

@@ -44,7 +44,7 @@ pub(super) fn header(headers: Headers, name: &str) -> Option<Bytes> {
 
 /// All headers in their order, names in lower case.
 pub(super) fn headers(headers: Headers) -> Vec<(String, Bytes)> {
-    hostcalls::get_map_bytes(headers.map()).unwrap_or_default()
+    abi::header_pairs(headers.map())
 }
 
 /// Replaces all lines of a header by one. On a request, Envoy chooses the route's cluster anew.
@@ -131,6 +131,13 @@ pub(super) fn shared_data(key: &str) -> (Bytes, Version) {
 /// Writes a shared value if its version is still this one. For no version, writes in any case. Returns whether it wrote.
 pub(super) fn set_shared_data(key: &str, value: &[u8], version: Version) -> bool {
     hostcalls::set_shared_data(key, Some(value), version).is_ok()
+}
+
+/// Creates a shared value, so that every later writing compares versions.
+pub(super) fn create_shared_data(key: &str) {
+    if shared_data(key).1.is_none() {
+        let _ = set_shared_data(key, b"", None);
+    }
 }
 
 /// The key of something that the workers of this plugin share. Other plugins may have the same `vm_id`.

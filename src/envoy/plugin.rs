@@ -78,11 +78,11 @@ impl Context for Plugin {
 fn announce(worker: &Worker, fingerprint: u64, summary: &str, warnings: &[String]) {
     let key = host::shared_key("announced");
     let fingerprint = fingerprint.to_be_bytes();
-    let (announced, _) = host::shared_data(&key);
-    if announced == fingerprint {
+    host::create_shared_data(&key);
+    let (announced, version) = host::shared_data(&key);
+    if announced == fingerprint || !host::set_shared_data(&key, &fingerprint, version) {
         return;
     }
-    let _ = host::set_shared_data(&key, &fingerprint, None);
     for service in worker.services() {
         service.warnings.reset();
     }

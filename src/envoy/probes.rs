@@ -43,11 +43,9 @@ impl Probes {
                 checks.add(check, subjects, worker.now());
             }
         }
-        Self {
-            checks,
-            lease_key: host::shared_key(&format!("prober/{fingerprint:016x}")),
-            worker_id: worker.random().number().to_be_bytes(),
-        }
+        let lease_key = host::shared_key(&format!("prober/{fingerprint:016x}"));
+        host::create_shared_data(&lease_key);
+        Self { checks, lease_key, worker_id: worker.random().number().to_be_bytes() }
     }
 
     /// Sends the probes that are due, if this worker is the one that probes.

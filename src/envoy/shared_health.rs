@@ -31,8 +31,10 @@ pub(super) struct SharedHealth {
 impl SharedHealth {
     /// Knows nothing before the first [`read`](Self::read).
     pub(super) fn new() -> Self {
+        let table_key = host::shared_key("health-3");
+        host::create_shared_data(&table_key);
         Self {
-            table_key: host::shared_key("health-3"),
+            table_key,
             epoch_key: host::shared_key("health-epoch-3"),
             table: RefCell::default(),
             epoch: Cell::new(0),
@@ -100,9 +102,13 @@ impl SharedHealth {
         if !self.table.borrow().checks_would_change(policy, backend.id(), result, now) {
             return;
         }
-        let changed =
-            self.change(service, random, now, |table| table.report_checks(policy, backend.id(), result, now));
-        if changed {
+        let mut failed_before = false;
+        let changed = self.change(service, random, now, |table| {
+            failed_before = table.fails_checks(policy, backend.id());
+            table.report_checks(policy, backend.id(), result, now)
+        });
+        // A failing check is written again every few minutes, so that no worker forgets it. That is no news.
+        if changed && !(failed_before && result == CheckResult::Fails) {
             let (name, cluster) = (&service.service.name, backend.cluster());
             if result == CheckResult::Fails {
                 log::warn!("service {name}: backend {cluster} fails its health checks");

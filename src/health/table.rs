@@ -102,6 +102,13 @@ impl Entry {
         self.local_origin_failures > 0 || self.gateway_errors > 0
     }
 
+    /// Whether there are enough consecutive failures for an ejection.
+    fn is_at_threshold(&self, policy: &HealthPolicy) -> bool {
+        let settings = &policy.outlier_detection;
+        reaches(self.local_origin_failures, settings.consecutive_local_origin_failure.get())
+            || reaches(self.gateway_errors, settings.consecutive_gateway_errors.get())
+    }
+
     /// The same entry after a successful response. The ejections still count.
     fn after_success(self, now: Millis) -> Self {
         let ejected_until = self.ejected_until.min(now);
@@ -189,19 +196,16 @@ impl HealthTable {
         let settings = &policy.outlier_detection;
         let counts_local = settings.consecutive_local_origin_failure.get() > 0;
         let counts_gateway = settings.counts_gateway_errors();
-        match class {
-            ResponseClass::Nothing | ResponseClass::TimedOut => false,
-            ResponseClass::Answered => {
-                if is_ejected {
-                    was_unavailable
-                } else {
-                    entry.is_failing()
-                }
-            }
-            ResponseClass::NotConnected | ResponseClass::NoHost => !is_ejected && counts_local,
-            ResponseClass::GatewayError => !is_ejected && (counts_gateway || entry.local_origin_failures > 0),
-            ResponseClass::AnsweredElsewhere => !is_ejected && (counts_gateway || counts_local),
-        }
+        let counts = match class {
+            ResponseClass::Nothing | ResponseClass::TimedOut => return false,
+            ResponseClass::Answered if is_ejected => return was_unavailable,
+            ResponseClass::Answered => return entry.is_failing(),
+            ResponseClass::NotConnected | ResponseClass::NoHost => counts_local,
+            ResponseClass::GatewayError => counts_gateway || entry.local_origin_failures > 0,
+            ResponseClass::AnsweredElsewhere => counts_gateway || counts_local,
+        };
+        // Further failures of a backend that must not be ejected say nothing new.
+        counts && !is_ejected && (!entry.is_at_threshold(policy) || self.may_eject(policy, now))
     }
 
     /// Notes what a response says about a backend.
@@ -234,9 +238,7 @@ impl HealthTable {
             }
         }
         self.put(policy, backend, entry, now);
-        let reached = reaches(entry.local_origin_failures, settings.consecutive_local_origin_failure.get())
-            || reaches(entry.gateway_errors, settings.consecutive_gateway_errors.get());
-        if reached && self.may_eject(policy, now) {
+        if entry.is_at_threshold(policy) && self.may_eject(policy, now) {
             self.eject(policy, backend, now)
         } else {
             Reported::Noted
@@ -329,6 +331,11 @@ impl HealthTable {
             }
         }
         true
+    }
+
+    /// Whether the backend fails its health checks.
+    pub(crate) fn fails_checks(&self, policy: &HealthPolicy, backend: BackendId) -> bool {
+        self.entry(policy, backend).fails_checks
     }
 
     /// Drops entries that say nothing, and entries that have not changed for ten minutes.

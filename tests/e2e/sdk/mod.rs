@@ -3,5 +3,6 @@
 
 mod aborted_requests;
 mod capabilities;
+mod header_names;
 mod log_levels;
 mod truncated_answers;
