@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "C functions that take pointers into our own memory")]
 
-use std::ptr::null_mut;
+use std::ptr::{null_mut, slice_from_raw_parts_mut};
 
 use log::LevelFilter;
 use proxy_wasm::types::MapType;
@@ -34,8 +34,8 @@ pub(super) fn header_pairs(map: MapType) -> Vec<(String, Vec<u8>)> {
     if status != OK || data.is_null() {
         return Vec::new();
     }
-    // SAFETY: Envoy got the block from the SDK's allocator, which makes a `Vec` of exactly this capacity, and filled it.
-    let bytes = unsafe { Vec::from_raw_parts(data, len, len) };
+    // SAFETY: Envoy got the block from the SDK's allocator, which makes a boxed slice of this length, and filled it.
+    let bytes = unsafe { Box::from_raw(slice_from_raw_parts_mut(data, len)) };
     decode_pairs(&bytes).unwrap_or_default()
 }
 
