@@ -67,10 +67,10 @@ async fn every_session_of_a_killed_backend_moves_exactly_once_and_no_get_fails()
         while let Some(seen) = users.join_next().await {
             let Seen { homes, requests: of_user, wrong } = seen.unwrap();
             assert_eq!(wrong, [""; 0], "run {run}: {homes:?}");
-            let moves = usize::from(homes[0] == "app-1");
-            assert_eq!(homes.len(), 1 + moves, "run {run}: {homes:?}");
-            assert_ne!(homes[moves], "app-1", "run {run}: {homes:?}");
-            moved += moves;
+            let expected = usize::from(homes[0] == "app-1");
+            assert_eq!(homes.len(), 1 + expected, "run {run}: {homes:?}");
+            assert_ne!(homes[expected], "app-1", "run {run}: {homes:?}");
+            moved += expected;
             requests += of_user;
         }
         assert!(moved > 0, "run {run}: no session was on the killed backend");
