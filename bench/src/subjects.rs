@@ -290,10 +290,12 @@ fn header_state() -> Value {
     }))
 }
 
-/// The filter with so many backends, of which only three have a cluster: Envoy's own part does not grow.
+/// The filter with so many backends. Only the first three have a cluster, so that Envoy's own part does not grow; the
+/// others have weight 0, so that no session begins there.
 pub fn with_names(backends: &Backends, amount: u32) -> Subject {
-    let more: Vec<String> = (3..amount).map(|index| format!("backend-{index}")).collect();
-    let plugin = Plugin::pinned(backends.names().chain(more.iter().map(String::as_str)));
+    let mut all: Vec<Value> = backends.names().map(Value::from).collect();
+    all.extend((3..amount).map(|index| json!({ "cluster": format!("backend-{index}"), "weight": 0 })));
+    let plugin = Plugin::pinned([]).with("backends", all);
     let bootstrap = clusters(backends).filter(plugin.json());
     Subject::new(format!("this filter, {amount} backends"), Kind::Ours, bootstrap, Behaviour::Stranger)
 }
