@@ -52,7 +52,7 @@ pub fn growth(points: &[Point], dimension: Dimension) -> Vec<(&Point, f64)> {
     points.map(|point| (point, (point.cost.median() / first - 1.0) * 100.0)).collect()
 }
 
-/// So many clusters, each with one of the three backends.
+/// `amount` clusters, each with one of the three backends.
 fn many_backends(backends: &Backends, amount: u32) -> Subject {
     let addresses = backends.addresses();
     let names: Vec<String> = (0..amount).map(|index| format!("neg-demo-{index}")).collect();
@@ -63,7 +63,7 @@ fn many_backends(backends: &Backends, amount: u32) -> Subject {
     Subject::new(format!("{amount} backends"), Kind::Ours, bootstrap, Behaviour::Returning)
 }
 
-/// So many services, each with a route. The route of the requests is Envoy's first and the filter's last.
+/// `amount` services, each with a route. The route of the requests is Envoy's first and the filter's last.
 fn many_services(backends: &Backends, amount: u32) -> Subject {
     let names: Vec<&str> = backends.names().collect();
     let service = |index: u32| {
