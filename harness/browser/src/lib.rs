@@ -6,11 +6,11 @@
 
 use std::env;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::{ChromiumLikeCapabilities as _, DesiredCapabilities};
@@ -40,6 +40,9 @@ const ARGUMENTS: [&str; 9] = [
 /// How long the browser may take for anything. A limit, not a time that is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often chromedriver is started before there is no free port for it.
+const STARTS: usize = 10;
+
 /// A browser with an empty profile, in which `anything.test` is 127.0.0.1. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Browser {
@@ -65,7 +68,7 @@ impl Browser {
         for argument in arguments {
             capabilities.add_arg(argument)?;
         }
-        let chromedriver = Chromedriver::start(chromedriver)?;
+        let chromedriver = Chromedriver::start(&chromedriver)?;
         let driver = WebDriver::builder(chromedriver.url(), capabilities).request_timeout(PATIENCE);
         let driver = driver.connect().await.context("starting Chromium")?;
         Ok(Self { driver, chromedriver, _profile: profile })
@@ -132,24 +135,32 @@ struct Chromedriver {
 }
 
 impl Chromedriver {
-    fn start(program: PathBuf) -> Result<Self> {
-        let mut command = Command::new(program);
-        command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().context("starting chromedriver")?;
-        let output = child.stdout.take().context("chromedriver has no output")?;
-        let mut lines = BufReader::new(output).lines();
-        // "ChromeDriver was started successfully on port 43215."
-        let port = loop {
-            let Some(line) = lines.next().transpose()? else {
-                bail!("chromedriver ended ({})", child.wait()?);
-            };
-            if let Some((_, port)) = line.split_once("started successfully on port ") {
-                break port.trim_end_matches('.').parse()?;
+    /// Starts it at a port that the system chooses. It takes that port for IPv6 first, and ends where the same port is
+    /// in use for IPv4: then it is started anew.
+    fn start(program: &Path) -> Result<Self> {
+        let mut said = String::new();
+        for _ in 0..STARTS {
+            let mut command = Command::new(program);
+            command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+            let mut child = command.spawn().context("starting chromedriver")?;
+            let output = child.stdout.take().context("chromedriver has no output")?;
+            said.clear();
+            let mut lines = BufReader::new(output).lines();
+            while let Some(line) = lines.next().transpose()? {
+                // "ChromeDriver was started successfully on port 43215."
+                if let Some((_, port)) = line.split_once("started successfully on port ") {
+                    let port = port.trim_end_matches('.').parse()?;
+                    // It may go on talking: not into a pipe that is full, nor into one that is closed.
+                    std::thread::spawn(move || lines.for_each(drop));
+                    return Ok(Self { child, port });
+                }
+                said.push_str(&line);
+                said.push('\n');
             }
-        };
-        // It may go on talking: not into a pipe that is full, nor into one that is closed.
-        std::thread::spawn(move || lines.for_each(drop));
-        Ok(Self { child, port })
+            let status = child.wait()?;
+            ensure!(said.contains("port not available"), "chromedriver ended ({status}):\n{said}");
+        }
+        bail!("chromedriver found no free port in {STARTS} starts:\n{said}")
     }
 
     fn url(&self) -> String {
