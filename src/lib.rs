@@ -6,12 +6,14 @@
 //!
 //! Three walks through the code:
 //!
-//! - *From a cookie to a token*: `envoy::request` gathers the inputs, `routing::decide` decides, `envoy::request` applies
-//!   the decision. On the response, `health::classify` says what the response is, and `headers` gives the client its
-//!   token.
-//! - *From the configuration to a service*: `envoy::plugin`, [`config`], `routing::service`.
-//! - *From a failed response to the decision of another worker*: `envoy::response`, `health::classify`, `health::table`,
-//!   `envoy::shared_health`, the other worker's tick, `health::availability`.
+//! - *From a cookie to a token*: `envoy::stream` finds the service, `envoy::request` gathers the inputs,
+//!   `routing::decide` decides, `envoy::request` applies the decision. On the response, `envoy::response` asks
+//!   `health::classify` what the response is, `routing::token_update` says what the client learns, and
+//!   `headers::set_token` says how.
+//! - *From the configuration to a service*: `envoy::plugin`, [`config`], `envoy::worker`, `routing::service`, and
+//!   `envoy::active_service` with all that a worker keeps for the service.
+//! - *From a failed response to the decision of another worker*: `envoy::response`, `health::classify`,
+//!   `envoy::shared_health`, `health::table`, the tick of the other worker's `envoy::worker`, `health::availability`.
 
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::string_slice, reason = "tests may panic"))]
 

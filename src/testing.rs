@@ -74,7 +74,7 @@ impl TestService {
 
     /// The token of a session.
     pub(crate) fn token(&self, session: &Session) -> String {
-        self.tokens.as_ref().unwrap().write(session, NONCE)
+        self.tokens.as_ref().unwrap().write(session, NONCE).unwrap()
     }
 
     /// The `GCLB` cookie of a session, as a client sends it.

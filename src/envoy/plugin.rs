@@ -83,8 +83,8 @@ fn announce(worker: &Worker, fingerprint: u64, summary: &str, warnings: &[String
     if announced == fingerprint || !host::set_shared_data(&key, &fingerprint, version) {
         return;
     }
-    for service in worker.services() {
-        service.warnings.reset();
+    for active in worker.services() {
+        active.warnings.reset();
     }
     let level = if warnings.is_empty() { log::Level::Info } else { log::Level::Warn };
     let lines = [&[summary.to_owned()], warnings].concat().join("; ");

@@ -17,7 +17,7 @@ const TAKE_OVER_AFTER: Millis = 1_500;
 /// One backend of one service.
 #[derive(Clone, Debug)]
 struct Subject {
-    service: Rc<ActiveService>,
+    active: Rc<ActiveService>,
     backend: Rc<Backend>,
 }
 
@@ -35,11 +35,11 @@ impl Probes {
     /// Probes every backend of every service that has health checks. `fingerprint` identifies the configuration.
     pub(super) fn new(worker: &Worker, fingerprint: u64) -> Self {
         let mut checks = HealthChecks::default();
-        for service in worker.services() {
-            if let Some(check) = service.service.health.health_check() {
-                let backends = service.service.backends().iter();
+        for active in worker.services() {
+            if let Some(check) = active.service.health.health_check() {
+                let backends = active.service.backends().iter();
                 let subjects = backends
-                    .map(|backend| Subject { service: Rc::clone(service), backend: Rc::clone(backend) });
+                    .map(|backend| Subject { active: Rc::clone(active), backend: Rc::clone(backend) });
                 checks.add(check, subjects, worker.now());
             }
         }
@@ -110,8 +110,8 @@ impl Lease {
 }
 
 fn send(probe: &Probe<Subject>) -> Result<u32, NotSent> {
-    let Subject { service, backend } = &probe.subject;
-    let check = service.service.health.health_check().ok_or(NotSent::Refused)?;
+    let Subject { active, backend } = &probe.subject;
+    let check = active.service.health.health_check().ok_or(NotSent::Refused)?;
     let timeout = Duration::from_secs(check.timeout_sec().into());
     host::send_get(backend.cluster(), check.host_for(backend.cluster()), check.request_path(), timeout)
 }
@@ -128,7 +128,7 @@ fn result_of_answer() -> ProbeResult {
 }
 
 fn report(worker: &Worker, noted: Option<(Subject, CheckResult)>) {
-    if let Some((Subject { service, backend }, result)) = noted {
-        worker.health().report_checks(&service, &backend, result, worker.random(), worker.now());
+    if let Some((Subject { active, backend }, result)) = noted {
+        worker.report_checks(&active, &backend, result);
     }
 }

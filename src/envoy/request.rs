@@ -13,47 +13,38 @@ use super::worker::Worker;
 use crate::balance::Backend;
 use crate::config::Affinity;
 use crate::headers::{cookie, endpoint};
-use crate::routing::{DecisionInputs, Forward, Routing, SessionUpdate, decide};
+use crate::routing::{DecisionInputs, Forward, Outcome, Routing, Service, SessionUpdate, decide};
 use crate::session::Millis;
 
 /// Details of the answer to a request whose session's backend is unavailable.
 const REJECT_DETAILS: &str = "session_affinity_backend_unavailable";
 const REJECT_BODY: &str = "the backend of this session is unavailable\n";
 
-/// Handles the request headers. Calls `keep` if the response must be processed.
+/// Handles the request headers. Returns what the response needs to know, if the response must be processed.
 pub(super) fn handle(
     worker: &Worker,
-    service: &Rc<ActiveService>,
+    active: &Rc<ActiveService>,
     route: Option<Bytes>,
-    keep: impl FnOnce(RequestState),
-) -> Action {
+) -> (Action, Option<RequestState>) {
     let inputs = Request { worker, headers: OnceCell::new() };
-    let availability = service.availability();
-    let decision = decide(&service.service, &availability, &inputs);
+    let availability = active.availability();
+    let decision = decide(&active.service, &availability, &inputs);
     let outcome = decision.outcome;
     inputs.hide_cookies();
     let (action, forward) = match decision.routing {
         Routing::Forward(forward) => {
-            apply(worker, service, outcome.name(), &forward);
+            apply(worker, &active.service, outcome, &forward);
             (Action::Continue, forward)
         }
-        Routing::Reject(status) => (reject(worker, service, status), Forward::default()),
+        Routing::Reject(status) => (reject(worker, &active.service, status), Forward::default()),
     };
     let Forward { backend, session, envelope, .. } = forward;
-    if response_matters(worker, service, backend.as_deref(), &session) {
-        keep(RequestState {
-            service: Rc::clone(service),
-            outcome,
-            backend,
-            availability,
-            session,
-            envelope,
-            route,
-        });
-    } else {
-        service.outcomes.count(outcome);
+    if !response_matters(worker, &active.service, backend.as_deref(), &session) {
+        active.outcomes.count(outcome);
+        return (action, None);
     }
-    action
+    let active = Rc::clone(active);
+    (action, Some(RequestState { active, outcome, backend, availability, session, envelope, route }))
 }
 
 /// Handles a request on a route that no service serves.
@@ -67,41 +58,38 @@ pub(super) fn pass_unserved(worker: &Worker) {
 /// Whether the response to such a request must be processed.
 fn response_matters(
     worker: &Worker,
-    service: &ActiveService,
+    service: &Service,
     backend: Option<&Backend>,
     session: &SessionUpdate,
 ) -> bool {
-    let service = &service.service;
     let is_watched = backend.is_some() && (service.health.outlier_detection().is_on() || service.failover);
     let is_wrapped = matches!(service.affinity, Affinity::HeaderEnvelope { .. });
     is_watched
         || is_wrapped
-        || session.must_be_told()
+        || session.needs_token()
+        || service.pin.has_endpoint()
         || worker.debug_header.is_some()
-        || worker.endpoint_header.is_some()
 }
 
 /// Tells Envoy where the request goes.
-fn apply(worker: &Worker, service: &ActiveService, outcome: &str, forward: &Forward) {
+fn apply(worker: &Worker, service: &Service, outcome: Outcome, forward: &Forward) {
     let cluster = forward.backend.as_deref().map_or("the route's cluster", Backend::cluster);
-    log::debug!("service {}: {outcome} to {cluster}", service.service.name);
+    log::debug!("service {}: {} to {cluster}", service.name, outcome.name());
     name_cluster(worker, forward.backend.as_deref());
     name_endpoint(worker, forward.endpoint);
-    if let (Affinity::HeaderEnvelope { name, .. }, Some(envelope)) =
-        (&service.service.affinity, &forward.envelope)
-    {
+    if let (Affinity::HeaderEnvelope { name, .. }, Some(envelope)) = (&service.affinity, &forward.envelope) {
         host::set_header(Headers::Request, name, &envelope.value);
     }
 }
 
 /// Answers the request.
-fn reject(worker: &Worker, service: &ActiveService, status: u32) -> Action {
-    log::debug!("service {}: rejected with {status}", service.service.name);
+fn reject(worker: &Worker, service: &Service, status: u32) -> Action {
+    log::debug!("service {}: rejected with {status}", service.name);
     if host::send_local_response(status, REJECT_DETAILS, REJECT_BODY) {
         return Action::Pause;
     }
     // A paused stream without an answer would wait for ever. Without a cluster, Envoy answers by itself.
-    log::error!("service {}: Envoy did not take the answer {status}", service.service.name);
+    log::error!("service {}: Envoy did not take the answer {status}", service.name);
     name_cluster(worker, None);
     name_endpoint(worker, None);
     Action::Continue

@@ -6,16 +6,17 @@ use std::rc::Rc;
 
 use super::host::{self, Bytes, Headers};
 use super::stream::RequestState;
+use super::warnings::Warnings;
 use super::worker::Worker;
 use crate::balance::{Backend, BackendId};
 use crate::config::{Affinity, OnUnavailable, Pin};
-use crate::headers::set_token::{TokenHeaders, TokenUpdate, set_token};
+use crate::headers::set_token::{TokenHeaders, set_token};
 use crate::headers::{HeaderMutation, endpoint};
 use crate::health::classify::{classify, of_answer, of_timeout};
 use crate::health::{Observation, ResponseClass};
-use crate::routing::{Outcome, Service, SessionUpdate};
-use crate::session::Session;
-use crate::session::token::MAX_VALUE_LEN;
+use crate::routing::{Outcome, Service, SessionUpdate, TokenInputs, token_update};
+use crate::session::token::NONCE_LEN;
+use crate::session::{Millis, Session};
 
 /// The status with which `stateful_session` refuses to leave an endpoint.
 const STRICT_STATUS: u32 = 503;
@@ -43,9 +44,9 @@ impl Response<'_> {
     fn handle(mut self) {
         let endpoint = self.take_endpoint();
         let value = self.application_value();
-        let must_be_told = self.request.session.must_be_told() || value.is_some();
+        let needs_token = self.request.session.needs_token() || value.is_some();
         let is_strict = self.strict_status().is_some();
-        let class = self.observe(must_be_told || endpoint.is_some() || is_strict);
+        let class = self.observe(needs_token || endpoint.is_some() || is_strict);
         let is_answered = class == Some(ResponseClass::Answered);
         if is_answered && self.service().pin.has_endpoint() {
             self.follow_endpoint(endpoint);
@@ -53,12 +54,16 @@ impl Response<'_> {
         self.apply_strict_status(class);
         self.count();
         if is_answered {
-            self.tell_client(value.as_deref());
+            self.set_token(value.as_deref());
         }
     }
 
     fn service(&self) -> &Service {
-        &self.request.service.service
+        &self.request.active.service
+    }
+
+    fn warnings(&self) -> &Warnings {
+        &self.request.active.warnings
     }
 
     /// All headers of the response.
@@ -92,10 +97,10 @@ impl Response<'_> {
     }
 
     fn should_look(&self, backend: BackendId) -> bool {
-        let service = &self.request.service;
-        service.service.health.outlier_detection().is_on()
-            && (service.availability().is_failing(backend)
-                || service.sampler.should_look(backend, self.worker.now()))
+        let active = &self.request.active;
+        active.service.health.outlier_detection().is_on()
+            && (active.availability().is_failing(backend)
+                || active.sampler.should_look(backend, self.worker.now()))
     }
 
     /// The class as outlier detection counts it. What it needs beyond the details costs host calls, and is asked only
@@ -123,9 +128,7 @@ impl Response<'_> {
             let attempts = host::property("upstream\0request_attempt_count");
             attempts.is_none_or(|count| count.first() <= Some(&1))
         };
-        self.service().pin.has_endpoint()
-            && self.request.session.session().is_some_and(|session| session.endpoint.is_some())
-            && is_first_attempt()
+        self.service().pin.has_endpoint() && self.request.session.has_endpoint() && is_first_attempt()
     }
 
     /// The backend that the metadata of the answering endpoint name.
@@ -136,10 +139,9 @@ impl Response<'_> {
     }
 
     fn report(&self, backend: BackendId, class: ResponseClass) {
-        let service = &self.request.service;
-        if service.service.health.outlier_detection().is_on() {
+        if self.service().health.outlier_detection().is_on() {
             let was_unavailable = self.request.availability.is_unavailable(backend);
-            self.worker.report(service, Observation { backend, class, was_unavailable });
+            self.worker.report(&self.request.active, Observation { backend, class, was_unavailable });
         }
     }
 
@@ -150,7 +152,10 @@ impl Response<'_> {
     fn follow_backend(&mut self, other: BackendId) {
         let drains = self.service().backends().get(other).is_some_and(|backend| backend.drains());
         if !drains && self.request.availability.is_available(other) {
-            self.move_session(|session| session.moved_to(other));
+            let now = self.worker.now();
+            if self.request.session.relocate(now, |session| session.moved_to(other)) {
+                self.request.outcome = Outcome::Repinned;
+            }
         }
     }
 
@@ -164,24 +169,13 @@ impl Response<'_> {
         if known == Some(endpoint) {
             return;
         }
-        let outcome = self.request.outcome;
-        self.move_session(|session| Session { endpoint: Some(endpoint), ..session });
-        if known.is_none() {
-            // The session had no endpoint to leave.
-            self.request.outcome = outcome;
-        } else if matches!(self.service().on_unavailable, OnUnavailable::Reject(_)) {
-            self.warn_of_lax_endpoints();
-        }
-    }
-
-    fn move_session(&mut self, change: impl FnOnce(Session) -> Session) {
-        let now = self.worker.now();
-        match self.request.session {
-            SessionUpdate::None | SessionUpdate::NewKey { .. } => {}
-            SessionUpdate::New(session) => self.request.session = SessionUpdate::New(change(session)),
-            SessionUpdate::Unchanged(session) | SessionUpdate::Changed(session) => {
-                self.request.outcome = Outcome::Repinned;
-                self.request.session = SessionUpdate::Changed(change(session.used_at(now)));
+        let relocate = |session| Session { endpoint: Some(endpoint), ..session };
+        let has_moved = self.request.session.relocate(self.worker.now(), relocate);
+        // A session without an endpoint had none to leave.
+        if has_moved && known.is_some() {
+            self.request.outcome = Outcome::Repinned;
+            if matches!(self.service().on_unavailable, OnUnavailable::Reject(_)) {
+                self.warnings().left_endpoint();
             }
         }
     }
@@ -206,8 +200,7 @@ impl Response<'_> {
         let OnUnavailable::Reject(status) = self.service().on_unavailable else {
             return None;
         };
-        let has_endpoint = self.request.session.session().is_some_and(|session| session.endpoint.is_some());
-        (self.service().pin.has_endpoint() && has_endpoint).then_some(status)
+        (self.service().pin.has_endpoint() && self.request.session.has_endpoint()).then_some(status)
     }
 
     /// `stateful_session` with `strict` refused to go to another endpoint: the request is rejected, with our status. A
@@ -227,7 +220,7 @@ impl Response<'_> {
 
     fn count(&self) {
         let outcome = self.request.outcome;
-        self.request.service.outcomes.count(outcome);
+        self.request.active.outcomes.count(outcome);
         if let Some(name) = &self.worker.debug_header {
             let value = format!("{}; service={}", outcome.name(), self.service().name);
             host::set_header(Headers::Response, name, value.as_bytes());
@@ -242,9 +235,10 @@ impl Response<'_> {
         }
     }
 
-    /// Gives the client its token, if there is something new to say. `value` is the application's own.
-    fn tell_client(&self, value: Option<&[u8]>) {
-        let Some(update) = self.token_update(value) else {
+    /// Gives the client its token, if the client needs one. `value` is the application's own.
+    fn set_token(&self, value: Option<&[u8]>) {
+        let RequestState { session, envelope, .. } = &self.request;
+        let Some(update) = token_update(self.service(), session, envelope.as_ref(), value, self) else {
             return;
         };
         if self.is_route_changed() || self.lacks_endpoint() {
@@ -253,59 +247,13 @@ impl Response<'_> {
         self.check_cluster();
         match set_token(&self.service().affinity, update, self.headers()) {
             TokenHeaders::Ours(mutations) => mutations.iter().for_each(apply),
-            TokenHeaders::Applications => self.warn_of_overwritten_token(),
+            TokenHeaders::Applications => {
+                self.warnings().foreign_token(&self.service().affinity.carrier());
+            }
         }
     }
 
-    /// What there is to say.
-    fn token_update(&self, value: Option<&[u8]>) -> Option<TokenUpdate> {
-        let service = self.service();
-        match (&service.affinity, &self.request.session) {
-            (Affinity::HeaderEnvelope { .. }, session) => {
-                let text = self.envelope(*session.session()?, value?)?;
-                Some(TokenUpdate { text, max_age: None, https: false })
-            }
-            (Affinity::HttpCookie { ttl_sec, .. }, SessionUpdate::NewKey { key, https }) => {
-                Some(TokenUpdate { text: key.clone(), max_age: Some((*ttl_sec).into()), https: *https })
-            }
-            (affinity, SessionUpdate::New(session) | SessionUpdate::Changed(session)) => {
-                let text = service.tokens.as_ref()?.write(session, self.worker.random().secret()?);
-                let max_age = affinity.lifetime()?.max_age(session, self.worker.now());
-                Some(TokenUpdate { text, max_age, https: session.https })
-            }
-            _ => None,
-        }
-    }
-
-    /// The envelope for a value of the application's: the one that the client sent, where nothing has changed. `None` for
-    /// a value that is too long, which goes out as it is.
-    fn envelope(&self, session: Session, value: &[u8]) -> Option<String> {
-        if value.is_empty() || value.len() > MAX_VALUE_LEN {
-            return None;
-        }
-        let sent = self.request.envelope.as_ref().filter(|envelope| envelope.value == value);
-        let as_sent = || String::from_utf8(sent?.text.clone()).ok();
-        let is_unchanged = matches!(self.request.session, SessionUpdate::Unchanged(_));
-        if is_unchanged && sent.is_some() {
-            return as_sent();
-        }
-        let random = self.worker.random();
-        let Some(nonce) = random.secret() else {
-            return as_sent();
-        };
-        let is_new = matches!(self.request.session, SessionUpdate::New(_));
-        let session = if is_new || sent.is_some() {
-            session
-        } else {
-            // Another value of the application's is another session, in the same place.
-            let seed = random.secret().map_or(session.seed, u64::from_ne_bytes);
-            let new = Session::new(self.worker.now(), seed, session.backend, session.https);
-            Session { endpoint: session.endpoint, ..new }
-        };
-        Some(self.service().tokens.as_ref()?.write_envelope(&session, value, nonce))
-    }
-
-    // Warnings about routes and filters that do not fit.
+    // Routes and filters that do not fit.
 
     /// Whether the route that Envoy took is another than the filter saw: an earlier filter had the route cache cleared.
     /// The session is one of the wrong service then, and the client must not keep it.
@@ -314,79 +262,50 @@ impl Response<'_> {
             return false;
         };
         let taken = host::property("xds\0route_name").unwrap_or_default();
-        if taken == *seen {
-            return false;
+        let is_changed = taken != *seen;
+        if is_changed {
+            self.warnings().other_route(seen, &taken);
         }
-        if self.request.service.warnings.route.is_due() {
-            log::warn!(
-                "service {}: the filter saw the route {}, and Envoy took the route {}: place a header_mutation filter \
-                 directly before this filter, so that Envoy chooses the route first",
-                self.service().name,
-                String::from_utf8_lossy(seen),
-                String::from_utf8_lossy(&taken),
-            );
-        }
-        true
+        is_changed
     }
 
     /// Warns where the request did not go to the cluster that the filter chose: then every session is a matter of chance.
     fn check_cluster(&self) {
-        let warnings = &self.request.service.warnings;
         let (SessionUpdate::New(_), Some(backend)) = (&self.request.session, &self.request.backend) else {
             return;
         };
-        if !warnings.should_check_cluster() {
+        if !self.warnings().should_check_cluster() {
             return;
         }
-        let cluster = host::property("xds\0cluster_name").unwrap_or_default();
-        if cluster != backend.cluster().as_bytes() && warnings.cluster.is_due() {
-            log::warn!(
-                "service {}: the response came from cluster {}, and the filter chose {}: \
-                 does the route have cluster_header: {}?",
-                self.service().name,
-                String::from_utf8_lossy(&cluster),
-                backend.cluster(),
-                self.worker.cluster_header,
-            );
+        let taken = host::property("xds\0cluster_name").unwrap_or_default();
+        if taken != backend.cluster().as_bytes() {
+            self.warnings().other_cluster(&taken, backend.cluster(), &self.worker.cluster_header);
         }
     }
 
     /// Whether there is no endpoint for a session that needs one. Warns then.
     fn lacks_endpoint(&self) -> bool {
         let pin = self.service().pin;
-        let has_endpoint = |session: &Session| session.endpoint.is_some();
-        if !pin.has_endpoint() || self.request.session.session().is_none_or(has_endpoint) {
+        let session = &self.request.session;
+        if !pin.has_endpoint() || session.session().is_none() || session.has_endpoint() {
             return false;
         }
-        if self.request.service.warnings.endpoint.is_due() {
-            log::warn!(
-                "service {}: Envoy named no endpoint: does stateful_session with header state {} stand behind this \
-                 filter?",
-                self.service().name,
-                self.worker.endpoint_header.as_deref().unwrap_or_default(),
-            );
-        }
+        self.warnings().no_endpoint(self.worker.endpoint_header.as_deref().unwrap_or_default());
         pin == Pin::Endpoint && !matches!(self.service().affinity, Affinity::HeaderEnvelope { .. })
     }
+}
 
-    fn warn_of_lax_endpoints(&self) {
-        if self.request.service.warnings.strict.is_due() {
-            log::warn!(
-                "service {}: a session moved to another endpoint, and onUnavailable is REJECT: does stateful_session \
-                 have strict: true, and the route no retry_policy?",
-                self.service().name,
-            );
-        }
+impl TokenInputs for Response<'_> {
+    fn now(&self) -> Millis {
+        self.worker.now()
     }
 
-    fn warn_of_overwritten_token(&self) {
-        if self.request.service.warnings.overwritten.is_due() {
-            log::warn!(
-                "service {}: the application itself sets {}, so clients get no token of this filter: choose another name",
-                self.service().name,
-                self.service().affinity.carrier(),
-            );
-        }
+    fn nonce(&self) -> Option<[u8; NONCE_LEN]> {
+        self.worker.random().secret()
+    }
+
+    fn seed(&self) -> Option<u64> {
+        self.worker.random().secret().map(u64::from_ne_bytes)
     }
 }
 

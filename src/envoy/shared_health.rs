@@ -54,7 +54,7 @@ impl SharedHealth {
             return;
         }
         let table = self.table.borrow();
-        let changes = services.iter().map(|service| service.refresh(&table, now));
+        let changes = services.iter().map(|active| active.refresh(&table, now));
         self.changes_at.set(changes.fold(Millis::MAX, Millis::min));
         self.refreshed_at.set(now);
     }
@@ -62,24 +62,24 @@ impl SharedHealth {
     /// Notes what a response says about a backend, for all workers.
     pub(super) fn report(
         &self,
-        service: &ActiveService,
+        active: &ActiveService,
         observation: Observation,
         random: &Random,
         now: Millis,
     ) {
-        let policy = &service.service.health;
+        let policy = &active.service.health;
         if !self.table.borrow().would_change(policy, observation, now) {
             return;
         }
         let mut reported = Reported::Nothing;
-        let changed = self.change(service, random, now, |table| {
+        let changed = self.change(active, random, now, |table| {
             reported = table.report(policy, observation, now);
             reported != Reported::Nothing
         });
         if !changed {
             return;
         }
-        let (name, cluster) = (&service.service.name, cluster(service, observation.backend));
+        let (name, cluster) = (&active.service.name, cluster(active, observation.backend));
         match reported {
             Reported::Ejected(length) => {
                 log::warn!("service {name}: backend {cluster} ejected for {} s", length / 1000);
@@ -92,24 +92,24 @@ impl SharedHealth {
     /// Notes what health checks say about a backend, for all workers.
     pub(super) fn report_checks(
         &self,
-        service: &ActiveService,
+        active: &ActiveService,
         backend: &Backend,
         result: CheckResult,
         random: &Random,
         now: Millis,
     ) {
-        let policy = &service.service.health;
+        let policy = &active.service.health;
         if !self.table.borrow().checks_would_change(policy, backend.id(), result, now) {
             return;
         }
         let mut failed_before = false;
-        let changed = self.change(service, random, now, |table| {
+        let changed = self.change(active, random, now, |table| {
             failed_before = table.fails_checks(policy, backend.id());
             table.report_checks(policy, backend.id(), result, now)
         });
         // A failing check is written again every few minutes, so that no worker forgets it. That is no news.
         if changed && !(failed_before && result == CheckResult::Fails) {
-            let (name, cluster) = (&service.service.name, backend.cluster());
+            let (name, cluster) = (&active.service.name, backend.cluster());
             if result == CheckResult::Fails {
                 log::warn!("service {name}: backend {cluster} fails its health checks");
             } else {
@@ -122,7 +122,7 @@ impl SharedHealth {
     /// worker was first. Returns whether the table has changed.
     fn change(
         &self,
-        service: &ActiveService,
+        active: &ActiveService,
         random: &Random,
         now: Millis,
         mut change: impl FnMut(&mut HealthTable) -> bool,
@@ -139,7 +139,7 @@ impl SharedHealth {
                 // This worker reads the epoch on its next tick too: another change may come between these two writings.
                 let _ = host::set_shared_data(&self.epoch_key, &random.number().to_be_bytes(), None);
             }
-            let changes_at = service.refresh(&table, now);
+            let changes_at = active.refresh(&table, now);
             self.changes_at.set(self.changes_at.get().min(changes_at));
             self.table.replace(table);
             return changed;
@@ -148,6 +148,6 @@ impl SharedHealth {
     }
 }
 
-fn cluster(service: &ActiveService, backend: BackendId) -> &str {
-    service.service.backends().get(backend).map_or("", |backend| backend.cluster())
+fn cluster(active: &ActiveService, backend: BackendId) -> &str {
+    active.service.backends().get(backend).map_or("", |backend| backend.cluster())
 }

@@ -23,7 +23,7 @@ pub(super) struct Stream {
 
 /// What the response needs to know of its request.
 pub(super) struct RequestState {
-    pub(super) service: Rc<ActiveService>,
+    pub(super) active: Rc<ActiveService>,
     pub(super) outcome: Outcome,
     /// The backend that the request went to. `None` where the request was rejected, or the route names the cluster.
     pub(super) backend: Option<Rc<Backend>>,
@@ -59,7 +59,9 @@ impl HttpContext for Stream {
             request::pass_unserved(worker);
             return Action::Continue;
         };
-        request::handle(worker, service, route, |state| *request = Some(Box::new(state)))
+        let (action, state) = request::handle(worker, service, route);
+        *request = state.map(Box::new);
+        action
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
@@ -75,7 +77,7 @@ impl HttpContext for Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         if let Some(request) = &self.request {
-            request.service.outcomes.count(request.outcome);
+            request.active.outcomes.count(request.outcome);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Warnings that are logged once for all workers.
+//! Warnings about routes, filters and applications that do not fit a service. Each is logged once for all workers.
 
 use std::cell::Cell;
 
@@ -11,37 +11,36 @@ const CHECK_EVERY: u32 = 64;
 /// The warnings about one service.
 #[derive(Debug)]
 pub(super) struct Warnings {
-    /// The service's route does not take its cluster from our header.
-    pub(super) cluster: Warning,
-    /// The route of a request changed after the filter.
-    pub(super) route: Warning,
-    /// No filter tells and honours endpoints.
-    pub(super) endpoint: Warning,
-    /// A session moved to another endpoint although `onUnavailable` is REJECT.
-    pub(super) strict: Warning,
-    /// The application sets a cookie or header of our name.
-    pub(super) overwritten: Warning,
+    service: String,
+    other_cluster: Once,
+    other_route: Once,
+    no_endpoint: Once,
+    left_endpoint: Once,
+    foreign_token: Once,
     new_sessions: Cell<u32>,
 }
 
 impl Warnings {
     /// The warnings about the service of this name.
     pub(super) fn new(service: &str) -> Self {
-        let warning = |what: &str| Warning::new(&format!("{what}-warning/{service}"));
+        let once = |warning: &str| Once::new(&format!("{warning}-warning/{service}"));
         Self {
-            cluster: warning("cluster"),
-            route: warning("route"),
-            endpoint: warning("endpoint"),
-            strict: warning("strict"),
-            overwritten: warning("overwritten"),
+            service: service.to_owned(),
+            other_cluster: once("cluster"),
+            other_route: once("route"),
+            no_endpoint: once("endpoint"),
+            left_endpoint: once("strict"),
+            foreign_token: once("overwritten"),
             new_sessions: Cell::new(0),
         }
     }
 
     /// Allows each warning to be logged again.
     pub(super) fn reset(&self) {
-        let Self { cluster, route, endpoint, strict, overwritten, .. } = self;
-        [cluster, route, endpoint, strict, overwritten].into_iter().for_each(Warning::reset);
+        let Self { other_cluster, other_route, no_endpoint, left_endpoint, foreign_token, .. } = self;
+        [other_cluster, other_route, no_endpoint, left_endpoint, foreign_token]
+            .into_iter()
+            .for_each(Once::reset);
     }
 
     /// Whether to check the cluster of one more new session.
@@ -50,34 +49,86 @@ impl Warnings {
         self.new_sessions.set(session.wrapping_add(1));
         session < CHECKED_FIRST || session.is_multiple_of(CHECK_EVERY)
     }
+
+    /// The route does not take its cluster from the filter's header.
+    pub(super) fn other_cluster(&self, taken: &[u8], chosen: &str, cluster_header: &str) {
+        self.other_cluster.log(&self.service, || {
+            format!(
+                "the filter chose cluster {chosen}, and the response came from cluster {}: give the \
+                 route cluster_header: {cluster_header}",
+                String::from_utf8_lossy(taken),
+            )
+        });
+    }
+
+    /// The route changed after the filter had seen it.
+    pub(super) fn other_route(&self, seen: &[u8], taken: &[u8]) {
+        self.other_route.log(&self.service, || {
+            format!(
+                "the filter saw the route {}, and Envoy took the route {}: place a header_mutation filter directly \
+                 before this filter, so that Envoy chooses the route first",
+                String::from_utf8_lossy(seen),
+                String::from_utf8_lossy(taken),
+            )
+        });
+    }
+
+    /// No filter tells and honours endpoints.
+    pub(super) fn no_endpoint(&self, endpoint_header: &str) {
+        self.no_endpoint.log(&self.service, || {
+            format!(
+                "Envoy named no endpoint: place stateful_session with header state {endpoint_header} directly after \
+                 this filter"
+            )
+        });
+    }
+
+    /// A session moved to another endpoint although `onUnavailable` is REJECT.
+    pub(super) fn left_endpoint(&self) {
+        self.left_endpoint.log(&self.service, || {
+            "a session moved to another endpoint, and onUnavailable is REJECT: give stateful_session strict: true, and \
+             the route no retry_policy"
+                .to_owned()
+        });
+    }
+
+    /// The application sets the cookie or header of the filter's own token.
+    pub(super) fn foreign_token(&self, carrier: &str) {
+        self.foreign_token.log(&self.service, || {
+            format!(
+                "the application itself sets {carrier}, so clients get no token of this filter: choose another name"
+            )
+        });
+    }
 }
 
-/// One warning.
+/// A warning that one worker logs, once.
 #[derive(Debug)]
-pub(super) struct Warning {
+struct Once {
     /// Whether this worker knows that the warning is logged.
     is_logged: Cell<bool>,
     /// The key under which all workers know it.
-    key: String,
+    shared_key: String,
 }
 
-impl Warning {
+impl Once {
     const LOGGED: &[u8] = b"logged";
 
     fn new(what: &str) -> Self {
-        Self { is_logged: Cell::new(false), key: host::shared_key(what) }
+        Self { is_logged: Cell::new(false), shared_key: host::shared_key(what) }
     }
 
-    /// Whether this worker must log the warning now. Only one worker gets `true`, and only once.
-    pub(super) fn is_due(&self) -> bool {
+    fn log(&self, service: &str, text: impl FnOnce() -> String) {
         if self.is_logged.replace(true) {
-            return false;
+            return;
         }
-        let (logged, version) = host::shared_data(&self.key);
-        logged != Self::LOGGED && host::set_shared_data(&self.key, Self::LOGGED, version)
+        let (logged, version) = host::shared_data(&self.shared_key);
+        if logged != Self::LOGGED && host::set_shared_data(&self.shared_key, Self::LOGGED, version) {
+            log::warn!("service {service}: {}", text());
+        }
     }
 
     fn reset(&self) {
-        let _ = host::set_shared_data(&self.key, b"", None);
+        let _ = host::set_shared_data(&self.shared_key, b"", None);
     }
 }

@@ -8,8 +8,10 @@ use super::host;
 use super::metrics::Counter;
 use super::random::Random;
 use super::shared_health::SharedHealth;
+use crate::balance::Backend;
 use crate::config::Config;
 use crate::health::Observation;
+use crate::health::table::CheckResult;
 use crate::routing::{Routes, Service};
 use crate::session::Millis;
 use crate::session::key::Key;
@@ -50,9 +52,9 @@ impl Worker {
         let mut services = Vec::with_capacity(config.services.len());
         for mut service in config.services {
             let names = service.routes.take();
-            let service = Rc::new(ActiveService::new(Service::new(service, &keys, &cache)));
-            routes.add(names, &service);
-            services.push(service);
+            let active = Rc::new(ActiveService::new(Service::new(service, &keys, &cache)));
+            routes.add(names, &active);
+            services.push(active);
         }
         Self {
             cluster_header: config.cluster_header,
@@ -72,11 +74,6 @@ impl Worker {
     /// Every service.
     pub(super) fn services(&self) -> &[Rc<ActiveService>] {
         &self.services
-    }
-
-    /// What the workers of this Envoy know about the health of backends.
-    pub(super) const fn health(&self) -> &SharedHealth {
-        &self.health
     }
 
     /// The worker's randomness.
@@ -105,8 +102,8 @@ impl Worker {
             self.clock.set(now);
         }
         self.unserved.flush();
-        for service in &self.services {
-            service.outcomes.flush();
+        for active in &self.services {
+            active.outcomes.flush();
         }
         self.read_health();
     }
@@ -117,8 +114,13 @@ impl Worker {
     }
 
     /// Notes what a response says about a backend.
-    pub(super) fn report(&self, service: &ActiveService, observation: Observation) {
-        self.health.report(service, observation, &self.random, self.now());
+    pub(super) fn report(&self, active: &ActiveService, observation: Observation) {
+        self.health.report(active, observation, &self.random, self.now());
+    }
+
+    /// Notes what health checks say about a backend.
+    pub(super) fn report_checks(&self, active: &ActiveService, backend: &Backend, result: CheckResult) {
+        self.health.report_checks(active, backend, result, &self.random, self.now());
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
+use super::HealthPolicy;
 use super::HealthTable;
-use super::table::HealthPolicy;
 use crate::balance::backends::BackendSet;
 use crate::balance::{BackendId, Backends, Candidates};
 use crate::session::Millis;

@@ -4,6 +4,8 @@
 pub(crate) mod availability;
 pub(crate) mod checks;
 pub(crate) mod classify;
+mod entry;
+mod policy;
 pub(crate) mod sampler;
 pub(crate) mod table;
 #[cfg(test)]
@@ -11,5 +13,6 @@ mod testing;
 
 pub(crate) use availability::Availability;
 pub(crate) use classify::ResponseClass;
+pub(crate) use policy::HealthPolicy;
 pub(crate) use sampler::Sampler;
 pub(crate) use table::{HealthTable, Observation};

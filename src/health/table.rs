@@ -1,125 +1,12 @@
 //! What all workers of an Envoy know about the health of backends.
 
-use std::rc::Rc;
-
-use super::ResponseClass;
-use crate::balance::hash::{hash, mix};
-use crate::balance::{BackendId, Backends};
-use crate::config::{HealthCheck, OutlierDetection};
+use super::entry::{BackendKey, ENTRY_LEN, Entry};
+use super::{HealthPolicy, ResponseClass};
+use crate::balance::BackendId;
 use crate::session::Millis;
 
-/// Maximum length of an ejection.
-const MAX_EJECTION: Millis = 300_000;
 /// An entry that has not changed for this long is dropped.
 const FORGET_AFTER: Millis = 600_000;
-
-/// How the health of a service's backends is judged.
-#[derive(Debug)]
-pub(crate) struct HealthPolicy {
-    service: u64,
-    backends: Rc<Backends>,
-    outlier_detection: OutlierDetection,
-    health_check: Option<HealthCheck>,
-}
-
-impl HealthPolicy {
-    /// The policy of the service of this name.
-    pub(crate) fn new(
-        service: &str,
-        backends: Rc<Backends>,
-        outlier_detection: OutlierDetection,
-        health_check: Option<HealthCheck>,
-    ) -> Self {
-        Self { service: hash(service.as_bytes()), backends, outlier_detection, health_check }
-    }
-
-    /// The backends of the service.
-    pub(crate) fn backends(&self) -> &Rc<Backends> {
-        &self.backends
-    }
-
-    /// How responses are judged.
-    pub(crate) const fn outlier_detection(&self) -> &OutlierDetection {
-        &self.outlier_detection
-    }
-
-    /// How backends are probed, if they are.
-    pub(crate) const fn health_check(&self) -> Option<&HealthCheck> {
-        self.health_check.as_ref()
-    }
-
-    /// The key of a backend of this service. A service may have the name of its backend.
-    pub(crate) const fn key(&self, backend: BackendId) -> BackendKey {
-        BackendKey(mix(self.service.wrapping_add(mix(backend.to_bits()))))
-    }
-
-    /// The length of the n-th ejection in a row.
-    fn ejection_length(&self, ejections: u16) -> Millis {
-        let base = Millis::from(self.outlier_detection.base_ejection_time_sec.get()).saturating_mul(1000);
-        base.saturating_mul(ejections.into()).min(MAX_EJECTION)
-    }
-}
-
-/// One backend of one service, as the table knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct BackendKey(u64);
-
-/// What is known about one backend.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Entry {
-    /// Consecutive local origin failures.
-    local_origin_failures: u16,
-    /// Consecutive gateway errors.
-    gateway_errors: u16,
-    /// Consecutive ejections.
-    ejections: u16,
-    /// Whether the backend fails its health checks.
-    fails_checks: bool,
-    /// When the last ejection began. 0: never ejected.
-    ejected_at: Millis,
-    /// When the last ejection ends.
-    pub(super) ejected_until: Millis,
-    /// When the entry last changed.
-    changed_at: Millis,
-}
-
-impl Entry {
-    /// Whether the backend is unavailable. What found it unavailable must still be configured: it alone would find that
-    /// the backend is back.
-    pub(super) const fn is_unavailable(&self, policy: &HealthPolicy, now: Millis) -> bool {
-        let fails_checks = self.fails_checks && policy.health_check.is_some();
-        fails_checks || (self.is_ejected(now) && policy.outlier_detection.is_on())
-    }
-
-    /// Whether the backend is ejected. An end further off than any ejection can last is from before the clock was set
-    /// back. Workers read the clock once per tick, hence the factor.
-    pub(super) const fn is_ejected(&self, now: Millis) -> bool {
-        self.ejected_until > now && self.ejected_until.saturating_sub(now) <= MAX_EJECTION.saturating_mul(2)
-    }
-
-    /// Whether the latest responses were failures.
-    pub(super) const fn is_failing(&self) -> bool {
-        self.local_origin_failures > 0 || self.gateway_errors > 0
-    }
-
-    /// Whether there are enough consecutive failures for an ejection.
-    fn is_at_threshold(&self, policy: &HealthPolicy) -> bool {
-        let settings = &policy.outlier_detection;
-        reaches(self.local_origin_failures, settings.consecutive_local_origin_failure.get())
-            || reaches(self.gateway_errors, settings.consecutive_gateway_errors.get())
-    }
-
-    /// The same entry after a successful response. The ejections still count.
-    fn after_success(self, now: Millis) -> Self {
-        let ejected_until = self.ejected_until.min(now);
-        Self { local_origin_failures: 0, gateway_errors: 0, ejected_until, ..self }
-    }
-
-    /// The same entry after passed health checks.
-    fn after_passed_checks(self, now: Millis) -> Self {
-        Self { fails_checks: false, ..self.after_success(now) }
-    }
-}
 
 /// What a response says about one backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +57,7 @@ impl HealthTable {
     /// configured backend.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         let mut table = Self::default();
-        for (key, entry) in bytes.as_chunks::<ENTRY_LEN>().0.iter().filter_map(decode) {
+        for (key, entry) in bytes.as_chunks::<ENTRY_LEN>().0.iter().filter_map(Entry::from_bytes) {
             // `to_bytes` wrote the entries in the order of their keys, so each one comes last.
             if table.entries.last().is_none_or(|(last, _)| *last < key) {
                 table.entries.push((key, entry));
@@ -183,7 +70,7 @@ impl HealthTable {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.entries.len().saturating_mul(ENTRY_LEN));
         for (key, entry) in &self.entries {
-            encode(*key, entry, &mut bytes);
+            entry.push_to(*key, &mut bytes);
         }
         bytes
     }
@@ -193,7 +80,7 @@ impl HealthTable {
         let Observation { backend, class, was_unavailable } = observation;
         let entry = self.entry(policy, backend);
         let is_ejected = entry.is_ejected(now);
-        let settings = &policy.outlier_detection;
+        let settings = policy.outlier_detection();
         let counts_local = settings.consecutive_local_origin_failure.get() > 0;
         let counts_gateway = settings.counts_gateway_errors();
         let counts = match class {
@@ -220,7 +107,7 @@ impl HealthTable {
         }
         let Observation { backend, class, .. } = observation;
         let mut entry = self.entry(policy, backend);
-        let settings = &policy.outlier_detection;
+        let settings = policy.outlier_detection();
         let counts_gateway = settings.counts_gateway_errors();
         match class {
             ResponseClass::Nothing | ResponseClass::TimedOut => return Reported::Nothing,
@@ -277,7 +164,7 @@ impl HealthTable {
 
     /// The last available backend was ejected. Whichever ejection ended first would draw all sessions to its backend.
     fn end_ejections_together(&mut self, policy: &HealthPolicy, now: Millis) {
-        let ends = policy.backends.iter().map(|backend| self.entry(policy, backend.id()).ejected_until);
+        let ends = policy.backends().iter().map(|backend| self.entry(policy, backend.id()).ejected_until);
         let last = ends.max().unwrap_or(now);
         self.change_all(policy, now, |entry| {
             if entry.is_ejected(now) { Entry { ejected_until: last, ..entry } } else { entry }
@@ -379,7 +266,7 @@ impl HealthTable {
     }
 
     fn change_all(&mut self, policy: &HealthPolicy, now: Millis, change: impl Fn(Entry) -> Entry) {
-        for backend in policy.backends.iter() {
+        for backend in policy.backends().iter() {
             let entry = self.entry(policy, backend.id());
             self.put(policy, backend.id(), change(entry), now);
         }
@@ -387,57 +274,18 @@ impl HealthTable {
 
     /// Whether every backend of the service is unavailable.
     fn is_panic(&self, policy: &HealthPolicy, now: Millis) -> bool {
-        policy.backends.iter().all(|backend| self.entry(policy, backend.id()).is_unavailable(policy, now))
+        policy.backends().iter().all(|backend| self.entry(policy, backend.id()).is_unavailable(policy, now))
     }
 
     /// Whether one more ejection stays within `maxEjectionPercent`. One backend can always be ejected, as in Envoy.
     fn may_eject(&self, policy: &HealthPolicy, now: Millis) -> bool {
         let is_ejected = |id| self.entry(policy, id).is_ejected(now);
-        let ejected = policy.backends.iter().filter(|backend| is_ejected(backend.id())).count();
-        let percent = usize::try_from(policy.outlier_detection.max_ejection_percent.get()).unwrap_or(0);
+        let ejected = policy.backends().iter().filter(|backend| is_ejected(backend.id())).count();
+        let percent = usize::try_from(policy.outlier_detection().max_ejection_percent.get()).unwrap_or(0);
         ejected == 0
-            || ejected.saturating_add(1).saturating_mul(100) <= policy.backends.len().saturating_mul(percent)
+            || ejected.saturating_add(1).saturating_mul(100)
+                <= policy.backends().len().saturating_mul(percent)
     }
-}
-
-fn reaches(failures: u16, threshold: u32) -> bool {
-    threshold > 0 && u32::from(failures) >= threshold
-}
-
-/// Bytes of one encoded entry.
-const ENTRY_LEN: usize = 39;
-
-/// Big-endian: key, local origin failures, gateway errors, ejections, fails checks, ejected at, ejected until, changed
-/// at.
-fn encode(key: BackendKey, entry: &Entry, bytes: &mut Vec<u8>) {
-    bytes.extend_from_slice(&key.0.to_be_bytes());
-    for count in [entry.local_origin_failures, entry.gateway_errors, entry.ejections] {
-        bytes.extend_from_slice(&count.to_be_bytes());
-    }
-    bytes.push(u8::from(entry.fails_checks));
-    for time in [entry.ejected_at, entry.ejected_until, entry.changed_at] {
-        bytes.extend_from_slice(&time.to_be_bytes());
-    }
-}
-
-fn decode(bytes: &[u8; ENTRY_LEN]) -> Option<(BackendKey, Entry)> {
-    let (key, rest) = bytes.split_first_chunk()?;
-    let (local_origin_failures, rest) = rest.split_first_chunk()?;
-    let (gateway_errors, rest) = rest.split_first_chunk()?;
-    let (ejections, rest) = rest.split_first_chunk()?;
-    let (&[fails_checks], rest) = rest.split_first_chunk()?;
-    let (ejected_at, rest) = rest.split_first_chunk()?;
-    let (ejected_until, changed_at) = rest.split_first_chunk()?;
-    let entry = Entry {
-        local_origin_failures: u16::from_be_bytes(*local_origin_failures),
-        gateway_errors: u16::from_be_bytes(*gateway_errors),
-        ejections: u16::from_be_bytes(*ejections),
-        fails_checks: fails_checks != 0,
-        ejected_at: u64::from_be_bytes(*ejected_at),
-        ejected_until: u64::from_be_bytes(*ejected_until),
-        changed_at: u64::from_be_bytes(changed_at.try_into().ok()?),
-    };
-    Some((BackendKey(u64::from_be_bytes(*key)), entry))
 }
 
 #[cfg(test)]

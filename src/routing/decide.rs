@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::{Outcome, Service};
+use super::{Outcome, Service, SessionUpdate};
 use crate::balance::client_address::{self, PrefixLengths};
 use crate::balance::hash::{hash, mix};
 use crate::balance::{Backend, BackendId};
@@ -77,42 +77,6 @@ pub(crate) struct Envelope {
     pub(crate) text: Vec<u8>,
     /// The application's value.
     pub(crate) value: Vec<u8>,
-}
-
-/// The session of a request, and whether the client must be told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum SessionUpdate {
-    /// The request belongs to no session.
-    #[default]
-    None,
-    /// A session begins.
-    New(Session),
-    /// The client has the session's token already.
-    Unchanged(Session),
-    /// The session moved or was renewed.
-    Changed(Session),
-    /// A cookie of this value is made, which later requests are hashed by.
-    NewKey {
-        /// The cookie's value.
-        key: String,
-        /// Whether the request came over https.
-        https: bool,
-    },
-}
-
-impl SessionUpdate {
-    /// Whether the client must be told.
-    pub(crate) const fn must_be_told(&self) -> bool {
-        matches!(self, Self::New(_) | Self::Changed(_) | Self::NewKey { .. })
-    }
-
-    /// The session, if there is one.
-    pub(crate) const fn session(&self) -> Option<&Session> {
-        match self {
-            Self::New(session) | Self::Unchanged(session) | Self::Changed(session) => Some(session),
-            Self::None | Self::NewKey { .. } => None,
-        }
-    }
 }
 
 /// Decides where a request goes.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::balance::Backends;
 use crate::config::{Affinity, OnUnavailable, Pin, ServiceConfig};
-use crate::health::table::HealthPolicy;
+use crate::health::HealthPolicy;
 use crate::session::key::Key;
 use crate::session::token::{Carrier, Layout, TokenCodec};
 use crate::session::token_cache::TokenCache;

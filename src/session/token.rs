@@ -130,13 +130,20 @@ impl TokenCodec {
         Self { keys, associated_data, layout, lengths, cache, cache_owner }
     }
 
-    /// The token of a session. `nonce` is fresh randomness for each token.
-    pub(crate) fn write(&self, session: &Session, nonce: [u8; NONCE_LEN]) -> String {
+    /// The token of a session. `nonce` is fresh randomness for each token. Never `None` in practice: only a payload of 256
+    /// GiB cannot be encrypted.
+    pub(crate) fn write(&self, session: &Session, nonce: [u8; NONCE_LEN]) -> Option<String> {
         self.write_envelope(session, b"", nonce)
     }
 
-    /// The envelope of a session and the application's value, which has at most [`MAX_VALUE_LEN`] bytes.
-    pub(crate) fn write_envelope(&self, session: &Session, value: &[u8], nonce: [u8; NONCE_LEN]) -> String {
+    /// The envelope of a session and the application's value, which has at most [`MAX_VALUE_LEN`] bytes. `None` as for
+    /// [`write`](Self::write).
+    pub(crate) fn write_envelope(
+        &self,
+        session: &Session,
+        value: &[u8],
+        nonce: [u8; NONCE_LEN],
+    ) -> Option<String> {
         let mut bytes = Vec::with_capacity(MAX_LEN.saturating_add(value.len()));
         if let Some(key) = self.keys.first() {
             bytes.push(ENCRYPTED);
@@ -146,11 +153,9 @@ impl TokenCodec {
             bytes.extend_from_slice(value);
             let payload = bytes.get_mut(start..).unwrap_or_default();
             let nonce = XNonce::from(nonce);
-            match key.cipher.encrypt_inout_detached(&nonce, &self.associated_data, payload.into()) {
-                Ok(tag) => bytes.extend_from_slice(&tag),
-                // Only a payload of 256 GiB fails. No token means that the client begins a new session next time.
-                Err(_) => return String::new(),
-            }
+            let cipher = &key.cipher;
+            let tag = cipher.encrypt_inout_detached(&nonce, &self.associated_data, payload.into()).ok()?;
+            bytes.extend_from_slice(&tag);
         } else {
             bytes.push(UNENCRYPTED);
             self.push_session(session, &mut bytes);
@@ -158,7 +163,7 @@ impl TokenCodec {
             let checksum = self.checksum(&bytes);
             bytes.extend_from_slice(&checksum);
         }
-        BASE64_URL_SAFE_NO_PAD.encode(bytes)
+        Some(BASE64_URL_SAFE_NO_PAD.encode(bytes))
     }
 
     /// Whether the text has the length and the first byte of a token. Costs next to nothing.

@@ -1,9 +1,13 @@
 mod checks;
 
+use std::rc::Rc;
+
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::balance::Backends;
+use crate::config::OutlierDetection;
 use crate::health::testing::{SECOND, ServiceHealth, id};
 
 use ResponseClass::{Answered, AnsweredElsewhere, GatewayError, NoHost, NotConnected, Nothing, TimedOut};
@@ -234,7 +238,7 @@ proptest! {
         for (index, entry) in (0..).zip(&entries) {
             let key = health.service.health.key(id(index)).0.to_be_bytes();
             let bytes = [&key[..], &entry[1..]].concat();
-            let (key, entry) = decode(bytes.first_chunk().unwrap()).unwrap();
+            let (key, entry) = Entry::from_bytes(bytes.first_chunk().unwrap()).unwrap();
             health.table.entries.push((key, entry));
         }
         health.table.entries.sort_by_key(|(key, _)| *key);

@@ -85,7 +85,7 @@ const ENDPOINTS: [&str; 8] = [
 fn a_token_is_read_everywhere_with_the_same_configuration() {
     for layout in LAYOUTS {
         for secrets in [&[][..], &[SECRET]] {
-            let token = codec(secrets, layout).write(&session(), NONCE);
+            let token = codec(secrets, layout).write(&session(), NONCE).unwrap();
             assert_eq!(codec(secrets, layout).read(token.as_bytes()), Some(kept(session(), layout)));
         }
     }
@@ -95,7 +95,7 @@ fn a_token_is_read_everywhere_with_the_same_configuration() {
 fn every_endpoint_is_read_as_it_was_written() {
     for endpoint in ENDPOINTS.map(|endpoint| Some(at(endpoint))).into_iter().chain([None]) {
         let session = Session { endpoint, ..session() };
-        let token = codec(&[SECRET], LARGEST).write(&session, NONCE);
+        let token = codec(&[SECRET], LARGEST).write(&session, NONCE).unwrap();
         assert_eq!(codec(&[SECRET], LARGEST).read(token.as_bytes()), Some(session), "{endpoint:?}");
     }
 }
@@ -104,7 +104,7 @@ fn every_endpoint_is_read_as_it_was_written() {
 fn a_session_that_has_just_begun_is_written_as_in_use() {
     let begun = Session { last_use: None, ..session() };
     let codec = codec(&[SECRET], LARGEST);
-    let read = codec.read(codec.write(&begun, NONCE).as_bytes()).unwrap();
+    let read = codec.read(codec.write(&begun, NONCE).unwrap().as_bytes()).unwrap();
     assert_eq!(read, begun.used_at(begun.start));
 }
 
@@ -112,7 +112,7 @@ fn a_session_that_has_just_begun_is_written_as_in_use() {
 fn tokens_of_any_layout_are_read_with_any_layout() {
     for secrets in [&[][..], &[SECRET]] {
         for (before, after) in LAYOUTS.into_iter().flat_map(|before| LAYOUTS.map(|after| (before, after))) {
-            let token = codec(secrets, before).write(&session(), NONCE);
+            let token = codec(secrets, before).write(&session(), NONCE).unwrap();
             let codec = codec(secrets, after);
             assert!(codec.may_be_token(token.as_bytes()), "{before:?} {after:?}");
             assert_eq!(codec.read(token.as_bytes()), Some(kept(session(), before)), "{before:?} {after:?}");
@@ -122,7 +122,7 @@ fn tokens_of_any_layout_are_read_with_any_layout() {
 
 #[test]
 fn turning_the_idle_timeout_on_and_pinning_endpoints_too_keeps_tokens_readable() {
-    let token = codec(&[SECRET], SMALLEST).write(&session(), NONCE);
+    let token = codec(&[SECRET], SMALLEST).write(&session(), NONCE).unwrap();
     let read = codec(&[SECRET], LARGEST).read(token.as_bytes());
     assert_eq!(read, Some(Session { last_use: None, endpoint: None, ..session() }));
 }
@@ -139,7 +139,7 @@ fn the_length_of_a_token_says_nothing_about_its_session() {
         ];
         sessions.extend(ENDPOINTS.map(|endpoint| Session { endpoint: Some(at(endpoint)), ..session() }));
         let lengths: BTreeSet<usize> =
-            sessions.iter().map(|session| codec.write(session, [0xff; NONCE_LEN]).len()).collect();
+            sessions.iter().map(|session| codec.write(session, [0xff; NONCE_LEN]).unwrap().len()).collect();
         assert_eq!(lengths.len(), 1, "{codec:?}: {lengths:?}");
     }
 }
@@ -147,7 +147,7 @@ fn the_length_of_a_token_says_nothing_about_its_session() {
 #[test]
 fn a_token_fits_into_a_cookie_and_a_url_and_has_at_most_128_bytes() {
     for codec in all_codecs() {
-        let token = codec.write(&session(), [0xff; NONCE_LEN]);
+        let token = codec.write(&session(), [0xff; NONCE_LEN]).unwrap();
         assert!(token.len() <= MAX_LEN, "{}", token.len());
         assert!(token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{token}");
     }
@@ -157,16 +157,16 @@ fn a_token_fits_into_a_cookie_and_a_url_and_has_at_most_128_bytes() {
 #[test]
 fn only_texts_with_the_length_and_the_first_byte_of_a_token_may_be_tokens() {
     for (secrets, other) in [(&[][..], &[SECRET][..]), (&[SECRET], &[])] {
-        let lengths = LAYOUTS.map(|layout| codec(secrets, layout).write(&session(), NONCE).len());
+        let lengths = LAYOUTS.map(|layout| codec(secrets, layout).write(&session(), NONCE).unwrap().len());
         let codec = codec(secrets, SMALLEST);
-        let first = codec.write(&session(), NONCE).split_off(0)[..4].to_owned();
+        let first = codec.write(&session(), NONCE).unwrap().split_off(0)[..4].to_owned();
         for length in 0..=MAX_LEN {
             let text = first.chars().chain(std::iter::repeat('A')).take(length).collect::<String>();
             assert_eq!(codec.may_be_token(text.as_bytes()), lengths.contains(&length), "{length}");
             assert!(!codec.may_be_token(&vec![b'z'; length]), "{length}");
             assert!(!codec.may_be_token(&vec![b'!'; length]), "{length}");
         }
-        let of_other_version = self::codec(other, SMALLEST).write(&session(), NONCE);
+        let of_other_version = self::codec(other, SMALLEST).write(&session(), NONCE).unwrap();
         assert!(!codec.may_be_token(of_other_version.as_bytes()));
     }
 }
@@ -182,8 +182,8 @@ fn a_token_is_worth_nothing_for_another_service_carrier_or_secret() {
         (&[OTHER_SECRET], "shop", COOKIE, "another secret"),
     ];
     for layout in LAYOUTS {
-        let token = codec(&[SECRET], layout).write(&session(), NONCE);
-        let token_without_keys = codec(&[], layout).write(&session(), NONCE);
+        let token = codec(&[SECRET], layout).write(&session(), NONCE).unwrap();
+        let token_without_keys = codec(&[], layout).write(&session(), NONCE).unwrap();
         for (secrets, service, carrier, why) in others {
             let codec = codec_of(secrets, service, carrier, layout);
             assert_eq!(codec.read(token.as_bytes()), None, "{why}");
@@ -200,7 +200,7 @@ fn names_that_read_alike_when_joined_are_not_confused() {
     for secrets in [&[][..], &[SECRET]] {
         let one = codec_of(secrets, "shop", Carrier::Cookie("acookieb"), SMALLEST);
         let other = codec_of(secrets, "shopcookiea", Carrier::Cookie("b"), SMALLEST);
-        assert_refused(&other, one.write(&session(), NONCE).as_bytes());
+        assert_refused(&other, one.write(&session(), NONCE).unwrap().as_bytes());
     }
 }
 
@@ -208,8 +208,8 @@ fn names_that_read_alike_when_joined_are_not_confused() {
 fn with_keys_a_token_without_keys_is_refused_and_the_other_way_round() {
     for layout in LAYOUTS {
         let (with, without) = (codec(&[SECRET], layout), codec(&[], layout));
-        assert_refused(&with, without.write(&session(), NONCE).as_bytes());
-        assert_refused(&without, with.write(&session(), NONCE).as_bytes());
+        assert_refused(&with, without.write(&session(), NONCE).unwrap().as_bytes());
+        assert_refused(&without, with.write(&session(), NONCE).unwrap().as_bytes());
     }
 }
 
@@ -218,8 +218,8 @@ fn the_first_key_makes_tokens_and_every_key_reads_them() {
     let (old, new) = (SECRET, OTHER_SECRET);
     let step = |secrets: &[&[u8]]| codec(secrets, SMALLEST);
     let (before, added, first, dropped) = (step(&[old]), step(&[old, new]), step(&[new, old]), step(&[new]));
-    let of_old = added.write(&session(), NONCE);
-    let of_new = first.write(&session(), NONCE);
+    let of_old = added.write(&session(), NONCE).unwrap();
+    let of_new = first.write(&session(), NONCE).unwrap();
     for codec in [&before, &added, &first] {
         assert_eq!(codec.read(of_old.as_bytes()), Some(kept(session(), SMALLEST)));
     }
@@ -236,7 +236,7 @@ fn each_of_many_keys_reads_its_own_tokens() {
     let secrets: Vec<&[u8]> = secrets.iter().map(Vec::as_slice).collect();
     let all = codec(&secrets, LARGEST);
     for secret in &secrets {
-        let token = codec(&[secret], LARGEST).write(&session(), NONCE);
+        let token = codec(&[secret], LARGEST).write(&session(), NONCE).unwrap();
         assert_eq!(all.read(token.as_bytes()), Some(session()));
     }
 }
@@ -245,7 +245,7 @@ fn each_of_many_keys_reads_its_own_tokens() {
 fn two_tokens_of_one_session_have_nothing_in_common_after_their_version() {
     let codec = codec(&[SECRET], SMALLEST);
     let bytes = |nonce: u8| {
-        let token = codec.write(&session(), [nonce; NONCE_LEN]);
+        let token = codec.write(&session(), [nonce; NONCE_LEN]).unwrap();
         Base64UrlUnpadded::decode_vec(&token).unwrap().split_off(1 + NONCE_LEN)
     };
     // 41 bytes of ciphertext and tag. Between two tokens half of the 328 bits differ, give or take 9.
@@ -260,7 +260,7 @@ fn two_tokens_of_one_session_have_nothing_in_common_after_their_version() {
 #[test]
 fn a_token_shows_no_cluster_and_no_endpoint() {
     for codec in [codec(&[SECRET], LARGEST), codec(&[], SMALLEST)] {
-        let bytes = Base64UrlUnpadded::decode_vec(&codec.write(&session(), NONCE)).unwrap();
+        let bytes = Base64UrlUnpadded::decode_vec(&codec.write(&session(), NONCE).unwrap()).unwrap();
         let port = 8080_u16.to_be_bytes();
         for known in [&b"neg"[..], b"demo", b"shop", b"GCLB", &[10, 1, 2, 3], &port, b"10.1", b"8080"] {
             assert!(!bytes.windows(known.len()).any(|window| window == known), "{known:?}");
@@ -293,7 +293,7 @@ proptest! {
         for layout in LAYOUTS {
             for secrets in [&[][..], &[&secret[..]]] {
                 let codec = codec_of(secrets, &service, Carrier::Cookie(&cookie), layout);
-                let token = codec.write(&session, nonce);
+                let token = codec.write(&session, nonce).unwrap();
                 prop_assert!(token.len() <= MAX_LEN);
                 prop_assert!(codec.may_be_token(token.as_bytes()));
                 // The second time from the cache.

@@ -17,7 +17,7 @@ fn enveloping(with_keys: bool) -> TestService {
 }
 
 fn envelope(service: &TestService, session: &Session, value: &[u8]) -> String {
-    service.tokens.as_ref().unwrap().write_envelope(session, value, NONCE)
+    service.tokens.as_ref().unwrap().write_envelope(session, value, NONCE).unwrap()
 }
 
 #[test]

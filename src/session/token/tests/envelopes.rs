@@ -18,7 +18,7 @@ fn assert_refused(codec: &TokenCodec, text: &[u8]) {
 fn every_other_bit_and_every_truncation_makes_an_envelope_worthless() {
     for (secrets, layout) in [(&[][..], SMALLEST), (&[SECRET], SMALLEST), (&[SECRET], LARGEST)] {
         let codec = envelopes(secrets, layout);
-        let envelope = codec.write_envelope(&session(), VALUE, NONCE).into_bytes();
+        let envelope = codec.write_envelope(&session(), VALUE, NONCE).unwrap().into_bytes();
         let bytes = Base64UrlUnpadded::decode_vec(std::str::from_utf8(&envelope).unwrap()).unwrap();
         // The envelope is in the cache from here on.
         assert_eq!(codec.read_envelope(&envelope), Some((kept(session(), layout), VALUE.to_vec())));
@@ -62,7 +62,7 @@ fn a_cookie_a_header_and_an_envelope_of_one_name_are_worth_nothing_for_each_othe
             .map(|carrier| TokenCodec::new(Rc::clone(&keys), Rc::clone(&cache), "shop", carrier, SMALLEST));
         for (from, writer) in carriers.iter().zip(&codecs) {
             for value in [b"".as_slice(), VALUE] {
-                let text = writer.write_envelope(&session(), value, NONCE);
+                let text = writer.write_envelope(&session(), value, NONCE).unwrap();
                 for _ in 0..2 {
                     for (to, reader) in carriers.iter().zip(&codecs).filter(|(to, _)| *to != from) {
                         assert_eq!(reader.read(text.as_bytes()), None, "{from:?} as {to:?}");
@@ -77,7 +77,7 @@ fn a_cookie_a_header_and_an_envelope_of_one_name_are_worth_nothing_for_each_othe
 
 #[test]
 fn an_envelope_is_worth_nothing_for_another_service_header_or_secret() {
-    let envelope = envelopes(&[SECRET], SMALLEST).write_envelope(&session(), VALUE, NONCE);
+    let envelope = envelopes(&[SECRET], SMALLEST).write_envelope(&session(), VALUE, NONCE).unwrap();
     for (other, why) in [
         (codec_of(&[SECRET], "blog", HEADER, SMALLEST), "another service"),
         (codec_of(&[SECRET], "shop", Carrier::HeaderEnvelope("mcp-session"), SMALLEST), "another header"),
@@ -86,7 +86,7 @@ fn an_envelope_is_worth_nothing_for_another_service_header_or_secret() {
     ] {
         assert_eq!(other.read_envelope(envelope.as_bytes()), None, "{why}");
     }
-    let without_keys = envelopes(&[], SMALLEST).write_envelope(&session(), VALUE, NONCE);
+    let without_keys = envelopes(&[], SMALLEST).write_envelope(&session(), VALUE, NONCE).unwrap();
     assert_refused(&envelopes(&[SECRET], SMALLEST), without_keys.as_bytes());
 }
 
@@ -96,7 +96,7 @@ fn an_envelope_adds_four_thirds_of_the_value_to_a_token_and_its_length_says_noth
     for length in [1, 2, 3, 32, 1000, MAX_VALUE_LEN] {
         let value = vec![b'v'; length];
         let lengths = [None, Some(at("10.1.2.3:8080")), Some(at("[2001:db8::1]:443"))].map(|endpoint| {
-            let envelope = codec.write_envelope(&Session { endpoint, ..session() }, &value, NONCE);
+            let envelope = codec.write_envelope(&Session { endpoint, ..session() }, &value, NONCE).unwrap();
             assert!(codec.read_envelope(envelope.as_bytes()).is_some());
             envelope.len()
         });
@@ -114,7 +114,7 @@ proptest! {
         for layout in LAYOUTS {
             for secrets in [&[][..], &[SECRET]] {
                 let codec = codec_of(secrets, "shop", Carrier::HeaderEnvelope(&header), layout);
-                let envelope = codec.write_envelope(&session, value.as_bytes(), nonce);
+                let envelope = codec.write_envelope(&session, value.as_bytes(), nonce).unwrap();
                 prop_assert!(envelope.len() <= MAX_LEN + value.len().div_ceil(3) * 4);
                 // The second time from the cache.
                 for _ in 0..2 {

@@ -1,0 +1,56 @@
+//! How the health of a service's backends is judged.
+
+use std::rc::Rc;
+
+use super::entry::{BackendKey, MAX_EJECTION};
+use crate::balance::hash::{hash, mix};
+use crate::balance::{BackendId, Backends};
+use crate::config::{HealthCheck, OutlierDetection};
+use crate::session::Millis;
+
+/// How the health of a service's backends is judged.
+#[derive(Debug)]
+pub(crate) struct HealthPolicy {
+    service: u64,
+    backends: Rc<Backends>,
+    outlier_detection: OutlierDetection,
+    health_check: Option<HealthCheck>,
+}
+
+impl HealthPolicy {
+    /// The policy of the service of this name.
+    pub(crate) fn new(
+        service: &str,
+        backends: Rc<Backends>,
+        outlier_detection: OutlierDetection,
+        health_check: Option<HealthCheck>,
+    ) -> Self {
+        Self { service: hash(service.as_bytes()), backends, outlier_detection, health_check }
+    }
+
+    /// The backends of the service.
+    pub(crate) fn backends(&self) -> &Rc<Backends> {
+        &self.backends
+    }
+
+    /// How responses are judged.
+    pub(crate) const fn outlier_detection(&self) -> &OutlierDetection {
+        &self.outlier_detection
+    }
+
+    /// How backends are probed, if they are.
+    pub(crate) const fn health_check(&self) -> Option<&HealthCheck> {
+        self.health_check.as_ref()
+    }
+
+    /// The key of a backend of this service. A service may have the name of its backend.
+    pub(crate) const fn key(&self, backend: BackendId) -> BackendKey {
+        BackendKey(mix(self.service.wrapping_add(mix(backend.to_bits()))))
+    }
+
+    /// The length of the n-th ejection in a row.
+    pub(super) fn ejection_length(&self, ejections: u16) -> Millis {
+        let base = Millis::from(self.outlier_detection.base_ejection_time_sec.get()).saturating_mul(1000);
+        base.saturating_mul(ejections.into()).min(MAX_EJECTION)
+    }
+}
