@@ -87,9 +87,12 @@ impl Response<'_> {
         let class = class_by_details();
         match elsewhere {
             Some(other) if class == ResponseClass::Answered => {
-                self.follow_backend(other.id());
+                let answer = class_of_answer();
+                if answer == ResponseClass::Answered {
+                    self.follow_backend(other.id());
+                }
                 self.report(backend.id(), ResponseClass::AnsweredElsewhere);
-                self.report(other.id(), self.class_for_detection(class));
+                self.report(other.id(), answer);
             }
             _ => self.report(backend.id(), self.class_for_detection(class)),
         }
@@ -113,10 +116,7 @@ impl Response<'_> {
                 ResponseClass::Nothing
             }
             ResponseClass::TimedOut if counts_gateway_errors => of_timeout(was_sent()),
-            ResponseClass::Answered if counts_gateway_errors => {
-                let status = host::header(Headers::Response, ":status").unwrap_or_default();
-                of_answer(&status, grpc_status().as_deref())
-            }
+            ResponseClass::Answered if counts_gateway_errors => class_of_answer(),
             class => class,
         }
     }
@@ -147,8 +147,8 @@ impl Response<'_> {
 
     // Where the session goes from here.
 
-    /// Another backend answered in place of the chosen one. The session goes on there, unless it would have to leave at
-    /// once.
+    /// Another backend answered in place of the chosen one, and its answer is no gateway error: otherwise a path that
+    /// fails everywhere would move the session. The session goes on there, unless it would have to leave at once.
     fn follow_backend(&mut self, other: BackendId) {
         let drains = self.service().backends().get(other).is_some_and(|backend| backend.drains());
         if !drains && self.request.availability.is_available(other) {
@@ -159,14 +159,14 @@ impl Response<'_> {
         }
     }
 
-    /// The session goes to the endpoint that answered. Envoy names the endpoint only where it is not the one that the
-    /// request named.
+    /// The session goes to the endpoint that answered, unless it has an endpoint and the answer is a gateway error. Envoy
+    /// names the endpoint only where it is not the one that the request named.
     fn follow_endpoint(&mut self, endpoint: Option<SocketAddr>) {
         let Some(endpoint) = endpoint else {
             return;
         };
         let known = self.request.session.session().and_then(|session| session.endpoint);
-        if known == Some(endpoint) {
+        if known == Some(endpoint) || (known.is_some() && class_of_answer() == ResponseClass::GatewayError) {
             return;
         }
         let relocate = |session| Session { endpoint: Some(endpoint), ..session };
@@ -320,6 +320,12 @@ fn apply(mutation: &HeaderMutation) {
 /// What Envoy says about the response.
 fn class_by_details() -> ResponseClass {
     classify(&host::property("response\0code_details").unwrap_or_default())
+}
+
+/// What an answer of the application's says.
+fn class_of_answer() -> ResponseClass {
+    let status = host::header(Headers::Response, ":status").unwrap_or_default();
+    of_answer(&status, grpc_status().as_deref())
 }
 
 /// Whether the request that timed out had a connection. Otherwise it waited for one of a full pool.

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use harness::envoy::{Envoy, Options};
-use harness::envoy_binary;
 use harness::pod::Pod;
 use harness::shipped::{self, Shipped};
 use harness::{workspace_root, xds};
@@ -39,6 +38,17 @@ impl File {
         let mut pods = BTreeMap::new();
         let mut file = Self::load_somewhere(path, name, |host| {
             let pod = pods.entry(host.to_owned()).or_insert_with(|| Pod::start(host).unwrap());
+            pod.address()
+        });
+        file.pods = pods;
+        file
+    }
+
+    /// Loads `envoy/<name>`, with pods that answer as they are told.
+    pub fn load_obedient(name: &str) -> Self {
+        let mut pods = BTreeMap::new();
+        let mut file = Self::load_with(name, |host| {
+            let pod = pods.entry(host.to_owned()).or_insert_with(|| Pod::obedient(host).unwrap());
             pod.address()
         });
         file.pods = pods;
@@ -148,13 +158,6 @@ pub fn envoy_directory() -> PathBuf {
 /// The names of all bootstraps in envoy/.
 pub fn names() -> Vec<String> {
     yaml_files(&envoy_directory())
-}
-
-/// Whether the Envoy that is tested with can serve a bootstrap: 1.36 knows no composite cluster, for which there is
-/// `failover-1.36.yaml`.
-pub fn is_served(name: &str) -> bool {
-    let version = || envoy_binary::version_of(&envoy_binary::locate().unwrap()).unwrap();
-    name != "failover.yaml" || !version().starts_with("1.36.")
 }
 
 /// The paths of the files that belong to a bootstrap: those in the directory of its name.

@@ -72,8 +72,9 @@ impl Pod {
     }
 
     /// A pod that answers as each request says: with the status in `x-answer-status`, and with every
-    /// `name: value` in an `x-answer-header`, after as many milliseconds as `x-answer-after-ms` says. Otherwise it
-    /// says its name at once, whatever the path. An answer with a `grpc-status` header has no body.
+    /// `name: value` in an `x-answer-header`, after as many milliseconds as `x-answer-after-ms` says, with as many
+    /// lines as `x-answer-lines` says, one a second. Where `x-answer-only` names another pod, and otherwise, it says
+    /// its name at once, whatever the path. An answer with a `grpc-status` header has no body.
     ///
     /// # Errors
     /// Where the system gives no port or thread.

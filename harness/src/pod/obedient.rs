@@ -1,5 +1,6 @@
 //! A backend whose responses a test writes.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,17 +12,37 @@ use axum::response::{IntoResponse as _, Response};
 const STATUS: &str = "x-answer-status";
 /// The request headers with a header to answer with: `name: value`.
 const HEADER: &str = "x-answer-header";
+/// The request header with the name of the pod that obeys the others; without it, every pod does.
+const ONLY: &str = "x-answer-only";
+/// The request header with the number of lines to answer with, one a second.
+const LINES: &str = "x-answer-lines";
 /// The request header with the time to wait before the answer, in milliseconds.
 const DELAY: &str = "x-answer-after-ms";
 
 pub(super) fn router(name: &str) -> Router {
     let name = name.to_owned();
     Router::new().fallback(async move |headers: HeaderMap| {
+        if headers.get(ONLY).is_some_and(|only| *only != name) {
+            return name.clone().into_response();
+        }
         if let Some(delay) = delay(&headers) {
             tokio::time::sleep(delay).await;
         }
         answer(&headers, &name)
     })
+}
+
+/// A body of so many lines, one a second.
+fn lines(request: &HeaderMap) -> Option<Body> {
+    let count: u32 = request.get(LINES)?.to_str().ok()?.parse().ok()?;
+    let lines = futures_util::stream::unfold(0, move |line| async move {
+        if line == count {
+            return None;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Some((Ok::<_, Infallible>(format!("line {line}\n")), line + 1))
+    });
+    Some(Body::from_stream(lines))
 }
 
 fn delay(request: &HeaderMap) -> Option<Duration> {
@@ -33,7 +54,8 @@ fn answer(request: &HeaderMap, name: &str) -> Response {
     let status = status.unwrap_or(StatusCode::OK);
     // What gRPC calls a trailers-only response has no body.
     let is_empty = status == StatusCode::NO_CONTENT || request.get_all(HEADER).iter().any(is_grpc_status);
-    let body = if is_empty { Body::empty() } else { Body::from(name.to_owned()) };
+    let body =
+        if is_empty { Body::empty() } else { lines(request).unwrap_or_else(|| Body::from(name.to_owned())) };
     let mut response = (status, body).into_response();
     for line in request.get_all(HEADER) {
         let bytes = line.as_bytes();

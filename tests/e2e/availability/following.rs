@@ -9,7 +9,7 @@ use harness::pod::RefusingAddress;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::failover::{bootstrap_of, files, manager};
+use super::failover::{bootstrap, manager};
 use super::fleet::{Fleet, SECOND, session_on, told};
 use crate::ecds::eventually;
 use crate::support::{fetch_each, outcome, with_cookie};
@@ -22,66 +22,59 @@ async fn send(envoy: &Envoy, method: Method, cookie: &str) -> Reply {
 
 #[tokio::test]
 async fn the_request_that_meets_a_dead_backend_is_answered_and_takes_its_session_along() {
-    for file in files() {
-        let mut fleet = Fleet::start(4);
-        let envoy = Envoy::start(&bootstrap_of(file, &fleet, &json!({}))).await.unwrap();
-        for (index, method) in [Method::GET, Method::HEAD, Method::POST, Method::PUT].into_iter().enumerate()
-        {
-            let what = format!("{file}: {method}");
-            let dead = fleet.name(index).to_owned();
-            let cookie = session_on(&envoy, &dead).await;
-            fleet.down(index);
-            let moved = send(&envoy, method, &cookie).await;
-            assert_eq!((moved.status.as_u16(), &*outcome(&moved)), (200, "repinned"), "{what}");
-            let new = moved.cookie_pair("GCLB").expect("a new token");
-            let stays = send(&envoy, Method::GET, new).await;
-            assert_eq!((stays.status.as_u16(), &*outcome(&stays)), (200, "pinned"), "{what}");
-            assert_ne!(stays.pod, dead);
-            assert!(stays.set_cookies.is_empty());
-            fleet.up(index);
-            assert_eq!(send(&envoy, Method::GET, new).await.pod, stays.pod);
-        }
-        assert_no_vm_failed(&envoy).await;
+    let mut fleet = Fleet::start(4);
+    let envoy = Envoy::start(&bootstrap(&fleet, &json!({}))).await.unwrap();
+    for (index, method) in [Method::GET, Method::HEAD, Method::POST, Method::PUT].into_iter().enumerate() {
+        let what = method.to_string();
+        let dead = fleet.name(index).to_owned();
+        let cookie = session_on(&envoy, &dead).await;
+        fleet.down(index);
+        let moved = send(&envoy, method, &cookie).await;
+        assert_eq!((moved.status.as_u16(), &*outcome(&moved)), (200, "repinned"), "{what}");
+        let new = moved.cookie_pair("GCLB").expect("a new token");
+        let stays = send(&envoy, Method::GET, new).await;
+        assert_eq!((stays.status.as_u16(), &*outcome(&stays)), (200, "pinned"), "{what}");
+        assert_ne!(stays.pod, dead);
+        assert!(stays.set_cookies.is_empty());
+        fleet.up(index);
+        assert_eq!(send(&envoy, Method::GET, new).await.pod, stays.pod);
     }
+    assert_no_vm_failed(&envoy).await;
 }
 
 /// Before anybody has ejected it, and on whichever worker.
 #[tokio::test]
 async fn requests_of_one_session_at_the_same_time_are_answered_by_the_same_other_backend() {
-    for file in files() {
-        let mut fleet = Fleet::start(4);
-        let off = json!({ "outlierDetection": { "consecutiveLocalOriginFailure": 0 } });
-        let envoy = Envoy::start(&bootstrap_of(file, &fleet, &off)).await.unwrap();
-        let cookie = session_on(&envoy, "app-3").await;
-        fleet.down(3);
-        let replies = fetch_each(Client::http1_fresh, &envoy.url(), with_cookie(&cookie, 20)).await;
-        assert_ne!(replies[0].pod, "app-3", "{file}");
-        for reply in &replies {
-            assert_eq!((reply.status.as_u16(), &reply.pod), (200, &replies[0].pod), "{file}");
-        }
+    let mut fleet = Fleet::start(4);
+    let off = json!({ "outlierDetection": { "consecutiveLocalOriginFailure": 0 } });
+    let envoy = Envoy::start(&bootstrap(&fleet, &off)).await.unwrap();
+    let cookie = session_on(&envoy, "app-3").await;
+    fleet.down(3);
+    let replies = fetch_each(Client::http1_fresh, &envoy.url(), with_cookie(&cookie, 20)).await;
+    assert_ne!(replies[0].pod, "app-3");
+    for reply in &replies {
+        assert_eq!((reply.status.as_u16(), &reply.pod), (200, &replies[0].pod));
     }
 }
 
 #[tokio::test]
 async fn with_two_of_four_backends_dead_every_request_is_answered() {
-    for file in files() {
-        let mut fleet = Fleet::start(4);
-        let envoy = Envoy::start(&bootstrap_of(file, &fleet, &json!({}))).await.unwrap();
-        let sessions = fetch_each(Client::http1, &envoy.url(), vec![Vec::new(); 40]).await;
-        fleet.down(0);
-        fleet.down(2);
-        let requests = sessions
-            .iter()
-            .map(|reply| vec![("cookie", reply.cookie_pair("GCLB").unwrap().as_bytes().to_vec())])
-            .collect();
-        let replies = fetch_each(Client::http1_fresh, &envoy.url(), requests).await;
-        for (session, reply) in sessions.iter().zip(&replies) {
-            assert_eq!(reply.status, 200, "{file}: {}", reply.pod);
-            if ["app-1", "app-3"].contains(&session.pod.as_str()) {
-                assert_eq!((&*outcome(reply), &reply.pod), ("pinned", &session.pod), "{file}");
-            } else {
-                assert_eq!((&*outcome(reply), reply.set_cookies.len()), ("repinned", 1), "{file}");
-            }
+    let mut fleet = Fleet::start(4);
+    let envoy = Envoy::start(&bootstrap(&fleet, &json!({}))).await.unwrap();
+    let sessions = fetch_each(Client::http1, &envoy.url(), vec![Vec::new(); 40]).await;
+    fleet.down(0);
+    fleet.down(2);
+    let requests = sessions
+        .iter()
+        .map(|reply| vec![("cookie", reply.cookie_pair("GCLB").unwrap().as_bytes().to_vec())])
+        .collect();
+    let replies = fetch_each(Client::http1_fresh, &envoy.url(), requests).await;
+    for (session, reply) in sessions.iter().zip(&replies) {
+        assert_eq!(reply.status, 200, "{}", reply.pod);
+        if ["app-1", "app-3"].contains(&session.pod.as_str()) {
+            assert_eq!((&*outcome(reply), &reply.pod), ("pinned", &session.pod));
+        } else {
+            assert_eq!((&*outcome(reply), reply.set_cookies.len()), ("repinned", 1));
         }
     }
 }
@@ -148,7 +141,7 @@ async fn a_session_follows_to_backends_of_its_service_only() {
 /// Three sessions of a backend whose answer takes longer than Envoy waits.
 async fn three_slow_gets(fields: &Value) -> (Fleet, Envoy, String) {
     let fleet = Fleet::start(4);
-    let mut bootstrap = bootstrap_of(files().last().unwrap(), &fleet, fields);
+    let mut bootstrap = bootstrap(&fleet, fields);
     let routes = &mut manager(&mut bootstrap)["route_config"]["virtual_hosts"][0]["routes"];
     routes[0]["route"]["retry_policy"]["per_try_timeout"] = json!("3s");
     let envoy = Envoy::start(&bootstrap).await.unwrap();
@@ -166,8 +159,7 @@ async fn three_slow_gets(fields: &Value) -> (Fleet, Envoy, String) {
 #[tokio::test]
 async fn three_gets_that_envoy_gave_up_on_eject_a_backend() {
     for detection in [json!({}), json!({ "consecutiveGatewayErrors": 3 })] {
-        let (_fleet, envoy, cookie) =
-            three_slow_gets(&json!({ "healthCheck": null, "outlierDetection": detection })).await;
+        let (_fleet, envoy, cookie) = three_slow_gets(&json!({ "outlierDetection": detection })).await;
         envoy.wait_for_log("app-1 ejected for 30 s", SECOND * 5).await.unwrap();
         let workers = Workers::of(&envoy).await;
         tokio::time::sleep(SECOND).await;
@@ -229,38 +221,36 @@ async fn a_session_does_not_follow_to_a_backend_that_is_out() {
 /// The request that finds it out is answered, and takes its session along; those that come later are refused.
 #[tokio::test]
 async fn with_reject_too_the_requests_that_meet_a_dead_backend_are_answered_and_only_later_ones_refused() {
-    for file in files() {
-        let mut fleet = Fleet::start(4);
-        let reject = json!({
-            "onUnavailable": "REJECT", "rejectStatus": 410,
-            "outlierDetection": { "baseEjectionTimeSec": 10 }, "healthCheck": null,
-        });
-        let envoy = Envoy::start(&bootstrap_of(file, &fleet, &reject)).await.unwrap();
-        let cookie = session_on(&envoy, "app-1").await;
-        let kept = session_on(&envoy, "app-1").await;
-        let other = session_on(&envoy, "app-2").await;
-        fleet.down(1);
-        let mut new = String::new();
-        for _ in 0..3 {
-            let moved = send(&envoy, Method::GET, &cookie).await;
-            assert_eq!((moved.status.as_u16(), &*outcome(&moved)), (200, "repinned"), "{file}");
-            moved.cookie_pair("GCLB").expect("a new token").clone_into(&mut new);
-        }
-        envoy.wait_for_log("app-1 ejected for 10 s", SECOND * 5).await.unwrap();
-        let workers = Workers::of(&envoy).await;
-        tokio::time::sleep(SECOND).await;
-        for reply in workers.fetch("/", &[("cookie", kept.as_bytes())]).await {
-            assert_eq!((reply.status.as_u16(), &*outcome(&reply)), (410, "rejected"), "{file}");
-            assert!(reply.set_cookies.is_empty(), "{file}");
-        }
-        assert_eq!(told(&send(&envoy, Method::GET, &other).await), (200, "pinned".to_owned(), "app-2"));
-        assert_eq!(send(&envoy, Method::GET, &new).await.status, 200, "{file}");
-        fleet.up(1);
-        let headers = [("cookie", kept.as_bytes())];
-        let everywhere = async || workers.fetch("/", &headers).await.iter().all(|reply| reply.status == 200);
-        eventually("its ejection ends on every worker", everywhere).await;
-        let back = send(&envoy, Method::POST, &kept).await;
-        assert_eq!(told(&back), (200, "pinned".to_owned(), "app-1"), "{file}");
-        assert_ne!(send(&envoy, Method::GET, &new).await.pod, "app-1", "{file}: what moved stays");
+    let mut fleet = Fleet::start(4);
+    let reject = json!({
+        "onUnavailable": "REJECT", "rejectStatus": 410,
+        "outlierDetection": { "baseEjectionTimeSec": 10 },
+    });
+    let envoy = Envoy::start(&bootstrap(&fleet, &reject)).await.unwrap();
+    let cookie = session_on(&envoy, "app-1").await;
+    let kept = session_on(&envoy, "app-1").await;
+    let other = session_on(&envoy, "app-2").await;
+    fleet.down(1);
+    let mut new = String::new();
+    for _ in 0..3 {
+        let moved = send(&envoy, Method::GET, &cookie).await;
+        assert_eq!((moved.status.as_u16(), &*outcome(&moved)), (200, "repinned"));
+        moved.cookie_pair("GCLB").expect("a new token").clone_into(&mut new);
     }
+    envoy.wait_for_log("app-1 ejected for 10 s", SECOND * 5).await.unwrap();
+    let workers = Workers::of(&envoy).await;
+    tokio::time::sleep(SECOND).await;
+    for reply in workers.fetch("/", &[("cookie", kept.as_bytes())]).await {
+        assert_eq!((reply.status.as_u16(), &*outcome(&reply)), (410, "rejected"));
+        assert!(reply.set_cookies.is_empty());
+    }
+    assert_eq!(told(&send(&envoy, Method::GET, &other).await), (200, "pinned".to_owned(), "app-2"));
+    assert_eq!(send(&envoy, Method::GET, &new).await.status, 200);
+    fleet.up(1);
+    let headers = [("cookie", kept.as_bytes())];
+    let everywhere = async || workers.fetch("/", &headers).await.iter().all(|reply| reply.status == 200);
+    eventually("its ejection ends on every worker", everywhere).await;
+    let back = send(&envoy, Method::POST, &kept).await;
+    assert_eq!(told(&back), (200, "pinned".to_owned(), "app-1"));
+    assert_ne!(send(&envoy, Method::GET, &new).await.pod, "app-1", "what moved stays");
 }

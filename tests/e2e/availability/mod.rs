@@ -9,6 +9,7 @@ pub mod load;
 mod outages;
 mod passive;
 mod record;
+mod restarts;
 mod rolling;
 mod services;
 mod silence;

@@ -8,7 +8,7 @@ use harness::envoy::Envoy;
 use http::Method;
 use serde_json::json;
 
-use super::failover::{bootstrap_of, files};
+use super::failover::bootstrap;
 use super::fleet::{Fleet, SECOND, session_on, told};
 use crate::support::{fetch_each, outcome, with_cookie};
 use crate::workers::{Workers, assert_no_vm_failed};
@@ -82,25 +82,23 @@ async fn a_request_that_times_out_on_a_connection_neither_counts_as_one_that_met
 /// Nothing was sent, so a POST is as safe as a GET.
 #[tokio::test]
 async fn with_failover_a_request_that_cannot_connect_is_answered_elsewhere_and_three_eject_the_backend() {
-    for file in files() {
-        let mut fleet = Fleet::start(4);
-        let envoy = Envoy::start(&bootstrap_of(file, &fleet, &json!({ "healthCheck": null }))).await.unwrap();
-        let cookie = session_on(&envoy, "app-2").await;
-        let other = session_on(&envoy, "app-2").await;
-        let stays = session_on(&envoy, "app-3").await;
-        fleet.fall_silent(2).await;
-        let client = Client::http1();
-        for method in [Method::GET, Method::POST, Method::GET] {
-            let request = client.request(method.clone(), &envoy.url()).header("cookie", &cookie);
-            let reply = Reply::to(request.body("four")).await.unwrap();
-            assert_eq!((reply.status.as_u16(), &*outcome(&reply)), (200, "repinned"), "{file}: {method}");
-            assert!(reply.cookie_pair("GCLB").is_some(), "{file}: {method}: a new token");
-        }
-        envoy.wait_for_log("app-2 ejected for 30 s", SECOND * 5).await.unwrap();
-        assert_moves(&envoy, &other).await;
-        assert_eq!(told(&fetch(&envoy, &stays).await), (200, "pinned".to_owned(), "app-3"), "{file}");
-        assert_no_vm_failed(&envoy).await;
+    let mut fleet = Fleet::start(4);
+    let envoy = Envoy::start(&bootstrap(&fleet, &json!({ "outlierDetection": {} }))).await.unwrap();
+    let cookie = session_on(&envoy, "app-2").await;
+    let other = session_on(&envoy, "app-2").await;
+    let stays = session_on(&envoy, "app-3").await;
+    fleet.fall_silent(2).await;
+    let client = Client::http1();
+    for method in [Method::GET, Method::POST, Method::GET] {
+        let request = client.request(method.clone(), &envoy.url()).header("cookie", &cookie);
+        let reply = Reply::to(request.body("four")).await.unwrap();
+        assert_eq!((reply.status.as_u16(), &*outcome(&reply)), (200, "repinned"), "{method}");
+        assert!(reply.cookie_pair("GCLB").is_some(), "{method}: a new token");
     }
+    envoy.wait_for_log("app-2 ejected for 30 s", SECOND * 5).await.unwrap();
+    assert_moves(&envoy, &other).await;
+    assert_eq!(told(&fetch(&envoy, &stays).await), (200, "pinned".to_owned(), "app-3"));
+    assert_no_vm_failed(&envoy).await;
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use harness::config::Bootstrap;
 use harness::envoy::Envoy;
 use serde_json::{Value, json};
 
-use super::failover::{adapted, assert_moved_once, checks, death_and_return, files, manager};
+use super::failover::{adapted, assert_moved_once, death_and_return, detection, manager};
 use super::fleet::{Fleet, SECOND};
 use super::load::alone;
 use crate::workers::assert_no_vm_failed;
@@ -70,10 +70,10 @@ async fn a_process_that_is_stopped_costs_no_get_and_moves_its_sessions_once() {
     let mut fleet = Fleet::start(4);
     let server = Server::start("app-1").await;
     let shipped = fleet.shipped().host("app-1", server.address());
-    let mut bootstrap = adapted(&shipped, files().last().unwrap(), &json!({ "healthCheck": checks(2) }));
-    // Shorter than it is shipped, for the test's sake.
+    let mut bootstrap = adapted(&shipped, &detection());
+    // Lest the test wait for a POST for ever.
     let routes = &mut manager(&mut bootstrap)["route_config"]["virtual_hosts"][0]["routes"];
-    routes[1]["route"]["timeout"] = json!("6s");
+    routes[1]["route"]["timeout"] = json!("10s");
     let envoy = Envoy::start(&bootstrap).await.unwrap();
     let (record, death, noticed) =
         death_and_return(&mut fleet, &envoy, |_| server.stop(), |_| server.go_on()).await;

@@ -7,20 +7,40 @@ use harness::shipped::Shipped;
 use serde_json::json;
 
 use super::told;
-use crate::availability::failover::{adapted, files};
+use crate::availability::failover::{adapted, manager};
 use crate::availability::fleet::{Fleet, session_on};
 
-/// The shipped file with pods that answer as they are told. Its own health checks would find nothing.
-#[tokio::test]
-async fn five_gateway_errors_eject_a_backend_behind_a_composite_cluster() {
+/// The shipped file with pods that answer as they are told.
+async fn obedient_pods(retry_on: Option<&str>) -> (Vec<Pod>, Envoy) {
     let pods: Vec<_> = (0..4).map(|index| Pod::obedient(&format!("app-{index}")).unwrap()).collect();
     let shipped = pods.iter().fold(Shipped::new(), |shipped, pod| shipped.host(pod.name(), pod.address()));
-    let fields = json!({
-        "failover": true,
-        "outlierDetection": { "consecutiveGatewayErrors": 5 },
-        "healthCheck": null,
-    });
-    let envoy = Envoy::start(&adapted(&shipped, files().last().unwrap(), &fields)).await.unwrap();
+    let mut bootstrap = adapted(&shipped, &json!({}));
+    if let Some(retry_on) = retry_on {
+        let routes = &mut manager(&mut bootstrap)["route_config"]["virtual_hosts"][0]["routes"];
+        routes[0]["route"]["retry_policy"]["retry_on"] = json!(retry_on);
+    }
+    (pods, Envoy::start(&bootstrap).await.unwrap())
+}
+
+#[tokio::test]
+async fn a_path_that_answers_503_everywhere_moves_no_session() {
+    let (_pods, envoy) = obedient_pods(None).await;
+    let cookie = session_on(&envoy, "app-1").await;
+    let client = Client::http1();
+    for _ in 0..4 {
+        let headers = [("cookie", cookie.as_bytes()), ("x-answer-status", b"503")];
+        let failed = client.fetch(&envoy.url(), &headers).await.unwrap();
+        assert_eq!((told(&failed), failed.set_cookies.len()), ((503, "pinned".to_owned()), 0));
+        assert_ne!(failed.pod, "app-1", "every backend was asked");
+    }
+    let stays = client.fetch_with_cookie(&envoy.url(), &cookie).await.unwrap();
+    assert_eq!((told(&stays), &*stays.pod), ((200, "pinned".to_owned()), "app-1"));
+}
+
+/// The answers are not retried, so each of them comes from the session's own backend.
+#[tokio::test]
+async fn five_gateway_errors_eject_a_backend_whose_cluster_falls_over_to_others() {
+    let (_pods, envoy) = obedient_pods(Some("connect-failure")).await;
     let cookie = session_on(&envoy, "app-1").await;
     let client = Client::http1();
     let headers = [("cookie", cookie.as_bytes()), ("x-answer-status", b"503")];

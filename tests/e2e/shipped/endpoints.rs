@@ -41,20 +41,29 @@ async fn in_the_endpoints_file_sessions_stay_on_their_pods_until_those_drain_go_
         assert_eq!((again.pod, again.set_cookies.len()), (moved.pod, 0));
     };
 
-    // As its comments tell: DRAINING, then off the list.
+    // As its comments tell: DRAINING, which keeps its sessions, then off the list.
     let mut endpoints = file.companion(ENDPOINTS);
     let listed = &mut endpoints["resources"][0]["endpoints"][0]["lb_endpoints"];
     listed[0]["health_status"] = json!("DRAINING");
     file.replace(ENDPOINTS, &endpoints);
-    eventually("a pod drains", async || fetch(&envoy, &on("10.0.0.1")).await.pod != "10.0.0.1").await;
-    moves("10.0.0.1").await;
+    envoy.wait_for_stat("cluster.app.membership_healthy", |healthy| healthy == 3, SOON).await.unwrap();
+    let new = async || {
+        let begun = fetch_each(Client::http1, &envoy.url(), vec![Vec::new(); 40]).await;
+        begun.iter().all(|reply| reply.pod != "10.0.0.1")
+    };
+    eventually("a pod that drains gets no new sessions", new).await;
+    for reply in fetch_each(Client::http1_fresh, &envoy.url(), with_cookie(&on("10.0.0.1"), 20)).await {
+        assert_eq!((&*reply.pod, reply.set_cookies.len()), ("10.0.0.1", 0));
+    }
     let listed = endpoints["resources"][0]["endpoints"][0]["lb_endpoints"].as_array_mut().unwrap();
     listed.remove(0);
     listed.remove(0);
     file.replace(ENDPOINTS, &endpoints);
     envoy.wait_for_stat("cluster.app.membership_total", |total| total == 2, SOON).await.unwrap();
-    eventually("a pod is gone", async || fetch(&envoy, &on("10.0.0.2")).await.pod != "10.0.0.2").await;
-    moves("10.0.0.2").await;
+    for gone in ["10.0.0.1", "10.0.0.2"] {
+        eventually("a pod is gone", async || fetch(&envoy, &on(gone)).await.pod != gone).await;
+        moves(gone).await;
+    }
 
     // A pod dies: what may be repeated is tried on another one.
     file.stop_pod("10.0.0.3");

@@ -5,7 +5,7 @@ use std::fs;
 use harness::shipped;
 use serde_json::{Value, json};
 
-use crate::shipped_files::{File, clusters, companions, envoy_directory, is_served, names, of_type};
+use crate::shipped_files::{File, clusters, companions, envoy_directory, everything, names, of_type};
 
 /// A bootstrap and the files that belong to it, as they are.
 fn documents(name: &str) -> Vec<Value> {
@@ -22,13 +22,14 @@ fn every_file_belongs_to_a_bootstrap_that_a_test_here_drives() {
         "dns.yaml",
         "endpoints.yaml",
         "envoy.yaml",
-        // These two in the module `availability`.
-        "failover-1.36.yaml",
+        // In the module `availability`.
         "failover.yaml",
         "header.yaml",
         "ingress.yaml",
         "live-update.yaml",
         "mcp.yaml",
+        // In the module `availability`.
+        "restarts.yaml",
         "websocket.yaml",
     ];
     assert_eq!(names(), driven);
@@ -42,12 +43,7 @@ fn every_file_belongs_to_a_bootstrap_that_a_test_here_drives() {
 async fn envoy_accepts_every_file() {
     for name in names() {
         let file = File::load(&name);
-        let verdict = file.options().validate(&file.bootstrap).await;
-        if is_served(&name) {
-            assert_eq!(verdict, Ok(()), "{name}");
-        } else {
-            assert!(verdict.unwrap_err().contains("envoy.clusters.composite"));
-        }
+        assert_eq!(file.options().validate(&file.bootstrap).await, Ok(()), "{name}");
     }
 }
 
@@ -91,6 +87,38 @@ fn every_filter_for_endpoints_stands_where_it_must_and_goes_by_the_right_header(
             assert_eq!(hidden, Some(&json!("x-affinity-endpoint")), "{name}");
             let ours = place("session_affinity").unwrap();
             assert!(hides < ours && ours < stateful, "{name}: the order of the filters");
+        }
+    }
+}
+
+/// Envoy's own defaults end an answer after 15 seconds.
+#[test]
+fn every_route_says_how_long_an_answer_may_take_and_every_connection_manager_how_long_it_may_be_quiet() {
+    for name in names() {
+        for document in documents(&name) {
+            for manager in of_type(&document, ".HttpConnectionManager") {
+                assert!(manager["stream_idle_timeout"].is_string(), "{name}");
+                let routes = everything(manager).into_iter().filter(|value| value["route"].is_object());
+                for route in routes {
+                    assert_eq!(route["route"]["timeout"], "0s", "{name}: {}", route["name"]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_cluster_behind_stateful_session_keeps_the_sessions_of_pods_that_drain() {
+    for name in names() {
+        let documents = documents(&name);
+        let pins_endpoints = |document: &Value| !of_type(document, ".StatefulSession").is_empty();
+        if !documents.iter().any(pins_endpoints) {
+            continue;
+        }
+        for cluster in documents.iter().flat_map(clusters) {
+            let kept = cluster.pointer("/common_lb_config/override_host_status/statuses");
+            let expected = json!(["UNKNOWN", "HEALTHY", "DEGRADED", "DRAINING"]);
+            assert_eq!(kept, Some(&expected), "{name}: {}", cluster["name"]);
         }
     }
 }
