@@ -6,6 +6,7 @@
 
 mod backends;
 mod client;
+mod faults;
 mod instructions;
 mod load;
 mod plot;
@@ -26,6 +27,7 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
 use backends::Backends;
+use faults::Outcome;
 use instructions::{Cost, Effort};
 use load::Loads;
 use scale::Point;
@@ -64,6 +66,8 @@ enum Measurement {
     Start,
     /// Memory per worker
     Memory,
+    /// What clients meet when a backend fails
+    Faults,
 }
 
 /// Everything that was measured. What was not measured is empty.
@@ -75,6 +79,7 @@ struct Results {
     load: Option<Loads>,
     starts: Vec<Start>,
     memory: Option<Memory>,
+    faults: Vec<Outcome>,
 }
 
 impl Results {
@@ -168,6 +173,9 @@ impl Options {
         }
         if self.wants(Measurement::Memory) {
             results.memory = Some(start::measure_memory(&backends, self.pick(3, 1)).await?);
+        }
+        if self.wants(Measurement::Faults) && !self.quick {
+            results.faults = faults::measure().await?;
         }
         if self.wants(Measurement::Instructions) {
             results.costs = instructions::measure("instructions", subjects, effort).await?;

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
+use crate::faults::Outcome;
 use crate::instructions::Cost;
 use crate::load::Turn;
 use crate::promises::{self, LOOKED_AT, LOOKS_PER_SECOND, RATE};
@@ -103,7 +104,34 @@ fn sections(results: &Results) -> Vec<Section> {
                 .to_owned(),
             tables: [starts(results), memory(results)].join("\n").trim().to_owned() + "\n",
         },
+        Section {
+            title: "Faults",
+            words: "120 clients, each with a session of its own and one GET after another, over four backends, of which \
+                    one fails.\n`stateful_session` is set up as Envoy's documentation has it: with health checks each \
+                    second, outlier detection, retries\non another host and a `per_try_timeout` of 5 s. A GET is lost \
+                    where no 200 comes while its client waits. \"Met\" is when\nthe last GET was sent that was lost or \
+                    took longer than half a second, from the beginning of the fault."
+                .to_owned(),
+            tables: faults(results),
+        },
     ]
+}
+
+fn faults(results: &Results) -> String {
+    let row = |outcome: &Outcome| {
+        let met = outcome.last_met.map_or("-".to_owned(), |met| format!("{:.1} s", met.as_secs_f64()));
+        vec![
+            outcome.fault.clone(),
+            outcome.setup.clone(),
+            outcome.gets.to_string(),
+            outcome.lost.to_string(),
+            outcome.moved.to_string(),
+            met,
+            format!("{:.1} s", outcome.longest.as_secs_f64()),
+        ]
+    };
+    let header = ["a backend is", "", "GETs", "lost", "moves", "met", "longest wait"];
+    table(&header, results.faults.iter().map(row).collect())
 }
 
 fn promises(results: &Results) -> String {

@@ -8,14 +8,16 @@ mod refusing;
 mod silent;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use axum::Router;
-use axum::extract;
+use axum::extract::{self, State};
 use axum::middleware::{self, Next};
-use axum::response::Response;
-use http::Method;
+use axum::response::{IntoResponse as _, Response};
+use http::{Method, StatusCode};
 
 pub use self::raw::RawPod;
 use self::recording::Recording;
@@ -40,6 +42,7 @@ pub struct Pod {
     name: String,
     server: ServerThread,
     recording: Recording,
+    fails: Arc<AtomicBool>,
 }
 
 impl Pod {
@@ -100,13 +103,15 @@ impl Pod {
 
     fn serve(name: &str, address: SocketAddr, router: Router) -> Result<Self> {
         let recording = Recording::default();
-        let router = recording.layer(router.layer(middleware::from_fn(with_whole_body)));
+        let fails = Arc::new(AtomicBool::new(false));
+        let refuse = middleware::from_fn_with_state(Arc::clone(&fails), fail_if_told);
+        let router = recording.layer(router.layer(middleware::from_fn(with_whole_body)).layer(refuse));
         let server = ServerThread::start(address, |listener| async {
             // It never returns: errors of accept are retried.
             let _ = axum::serve(listener, router).await;
         })
         .with_context(|| format!("starting pod {name} at {address}"))?;
-        Ok(Self { name: name.to_owned(), server, recording })
+        Ok(Self { name: name.to_owned(), server, recording, fails })
     }
 
     /// Where the pod listens.
@@ -152,10 +157,26 @@ impl Pod {
         self.server.thaw();
     }
 
+    /// From now on the pod answers 503 to everything.
+    pub fn fail(&self) {
+        self.fails.store(true, Ordering::Relaxed);
+    }
+
     /// Ends the pod and closes its connections; from then on its address refuses.
     pub fn stop(self) {
         drop(self);
     }
+}
+
+async fn fail_if_told(
+    State(fails): State<Arc<AtomicBool>>,
+    request: extract::Request,
+    next: Next,
+) -> Response {
+    if fails.load(Ordering::Relaxed) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    next.run(request).await
 }
 
 /// Reads the body before the handler, who may not care for it, answers: a body that nobody reads may cost the

@@ -153,6 +153,13 @@ async fn everything_down_and_up(envoy: &Envoy, fleet: &mut Fleet, has_noticed: &
     for index in 0..4 {
         fleet.up(index);
     }
+    if may_follow {
+        // Until Envoy's own health checks have found them, they are not back.
+        for index in 0..4 {
+            let healthy = format!("cluster.app-{index}-own.membership_healthy");
+            envoy.wait_for_stat(&healthy, |healthy| healthy == 3, PATIENCE).await.unwrap();
+        }
+    }
     load.resume();
     load.go_on_for(3).await;
     let record = load.end().await;
