@@ -11,8 +11,6 @@ use crate::pods::{Pod, Pods};
 use crate::report::{Place, Report};
 use crate::url_map::{self, Host};
 
-/// What GKE grants a response that no BackendConfig says anything about.
-const DEFAULT_TIMEOUT_SEC: u32 = 30;
 /// The cookie of the first service that makes one.
 const COOKIE: &str = "GCLB";
 
@@ -46,8 +44,8 @@ pub struct BackendService {
     pub pods: Vec<Pod>,
     /// How they are spoken to.
     pub protocol: AppProtocol,
-    /// How long a response may take.
-    pub timeout_sec: u32,
+    /// How long a response may take, where it is written. (GKE's own 30 s would end streams that nobody wants ended.)
+    pub timeout_sec: Option<u32>,
     /// Whether a pod is well.
     pub health: Health,
     /// Headers for the pods, in Envoy's language.
@@ -212,7 +210,7 @@ impl<'a> Maker<'a> {
             cookie,
             pods: self.pods.of(service, port, report),
             protocol,
-            timeout_sec: config.and_then(|config| config.timeout_sec).unwrap_or(DEFAULT_TIMEOUT_SEC),
+            timeout_sec: config.and_then(|config| config.timeout_sec),
             health: health::of(&workloads, port, protocol, config, report),
             request_headers: config
                 .map_or_else(Vec::new, |config| headers::translated(&config.request_headers, report)),

@@ -50,6 +50,7 @@ async fn behind_envoy_gateway_sessions_stay_on_their_pods_and_move_when_those_go
     let envoy = options().start(&bootstrap).await.unwrap();
     let began = begin(&envoy, 60, 3).await;
     stay(&envoy, &began).await;
+    sessions::long_answers_pass(&envoy).await;
     sessions::headers_of_clients_count_for_nothing(&envoy, &pods).await;
 
     let gone = pods.remove(0);

@@ -74,6 +74,7 @@ async fn at_an_istio_gateway_sessions_stay_on_their_pods_and_move_when_those_go(
     let envoy = options().start(&bootstrap).await.unwrap();
     let began = begin(&envoy, 60, 3).await;
     stay(&envoy, &began).await;
+    sessions::long_answers_pass(&envoy).await;
     sessions::headers_of_clients_count_for_nothing(&envoy, &pods).await;
 
     let gone = pods.remove(0);
@@ -98,6 +99,7 @@ async fn at_an_istio_gateway_a_session_keeps_its_version_and_its_pod() {
     // Chance misses one of the canary's pods with a probability of 2 × 0.95⁴⁰⁰, about 1 in 400 million.
     let began = begin(&envoy, 400, 4).await;
     stay(&envoy, &began).await;
+    sessions::long_answers_pass(&envoy).await;
     sessions::headers_of_clients_count_for_nothing(&envoy, &pods).await;
     let on_canary = began.iter().filter(|session| [pods[2].name(), pods[3].name()].contains(&&*session.pod));
     // 40 are expected; 80 are more than six standard deviations away.

@@ -84,6 +84,7 @@ async fn sessions_stay_on_the_pods_of_a_headless_service_while_those_come_and_go
     let envoy = start(&dns, &pods).await;
     let began = begin(&envoy, 60, 3).await;
     stay(&envoy, &began).await;
+    sessions::long_answers_pass(&envoy).await;
     sessions::headers_of_clients_count_for_nothing(&envoy, &pods).await;
 
     // kubectl scale --replicas 4

@@ -6,7 +6,7 @@ use crate::manifests::list;
 
 /// Asserts that nobody but the filter says where a request goes, and that nobody but Envoy hears of it: what clients
 /// send in its headers is dropped before any filter, and on the way out a filter hides what `stateful_session` says
-/// behind our filter. Neither pods nor clients see the headers.
+/// behind our filter. Neither pods nor clients see the headers. No answer is cut off after Envoy's default of 15 seconds.
 pub fn assert_safe(manager: &Value, routes: &Value) {
     let dropped: Vec<&Value> = list(&manager["early_header_mutation_extensions"])
         .flat_map(|extension| list(&extension["typed_config"]["mutations"]))
@@ -28,6 +28,11 @@ pub fn assert_safe(manager: &Value, routes: &Value) {
     assert!(hides < ours && ours < session && session + 2 == filters.len(), "{filters:?}");
     let state = &manager["http_filters"][session]["typed_config"]["session_state"]["typed_config"]["name"];
     assert_eq!(state, "x-affinity-endpoint");
+    assert_eq!(manager["stream_idle_timeout"], "300s");
+    let actions = list(&routes["virtual_hosts"]).flat_map(|host| list(&host["routes"]));
+    for route in actions {
+        assert_eq!(route["route"]["timeout"], "0s", "{route}");
+    }
     let removed = routes.to_string();
     assert!(removed.contains(r#""request_headers_to_remove":["#), "{removed}");
 }

@@ -28,7 +28,7 @@ pub fn pods(count: u8) -> Vec<Pod> {
 
 /// None where the port is taken.
 fn start(number: u8, port: u16) -> Option<Pod> {
-    Pod::start_at(&format!("neg-demo-app-{number}"), SocketAddr::from(([127, 0, 1, number], port))).ok()
+    Pod::obedient_at(&format!("neg-demo-app-{number}"), SocketAddr::from(([127, 0, 1, number], port))).ok()
 }
 
 /// Another pod beside these, at the same port.
@@ -88,6 +88,13 @@ pub async fn moves(envoy: &Envoy, session: &Session) -> Session {
     let moved = Session { cookie, pod: reply.pod };
     stay(envoy, std::slice::from_ref(&moved)).await;
     moved
+}
+
+/// A stream that goes on for 20 seconds arrives whole: longer than Envoy's default for an answer.
+pub async fn long_answers_pass(envoy: &Envoy) {
+    let stream = Client::http1().get(&envoy.url()).header("x-answer-lines", "20");
+    let reply = Reply::to(stream).await.unwrap();
+    assert_eq!((reply.status.as_u16(), reply.pod.lines().count()), (200, 20), "{}", reply.pod);
 }
 
 /// Who sends a pod's address in a header of the filter's does not get there, and pods do not see such headers.

@@ -1,14 +1,20 @@
 //! The filter, and those around it.
 
-use super::{ENDPOINT_HEADER, Plan, extension, typed};
+use super::{CLUSTER_HEADER, ENDPOINT_HEADER, Plan, extension, typed};
 use crate::balancer::BackendService;
 use crate::document::{Map, Yaml, row};
 use crate::health::Health;
 
 pub(super) fn filters(plan: &Plan<'_>) -> Vec<Map> {
-    let mut filters = vec![session_affinity(plan)];
+    let mut filters = Vec::new();
     if plan.pins_any_endpoints() {
-        filters.insert(0, hides_endpoints());
+        filters.push(hides_endpoints());
+    }
+    if plan.balancer.services.len() > 1 {
+        filters.push(chooses_route());
+    }
+    filters.push(session_affinity(plan));
+    if plan.pins_any_endpoints() {
         filters.push(stateful_session());
     }
     filters.push(extension(
@@ -93,6 +99,22 @@ fn hides_endpoints() -> Map {
     Map::new()
         .comment("First of all, so last on the way out: what stateful_session says of endpoints reaches no client.")
         .with("name", "envoy.filters.http.header_mutation")
+        .with("typed_config", config)
+}
+
+/// A filter that has Envoy choose the route where an earlier filter had the route cache cleared.
+fn chooses_route() -> Map {
+    let removals =
+        vec![Map::new().with("remove", CLUSTER_HEADER), Map::new().with("remove", ENDPOINT_HEADER)];
+    let config = typed("envoy.extensions.filters.http.header_mutation.v3.HeaderMutation")
+        .with("mutations", Map::new().with("request_mutations", removals));
+    Map::new()
+        .comment(
+            "Directly before the filter: it has Envoy choose the route again where an earlier filter (ext_authz, \
+             jwt_authn, Lua) had the route cache cleared. The filter would otherwise serve by the old route. What an \
+             earlier filter says in the filter's headers is dropped.",
+        )
+        .with("name", "envoy.filters.http.header_mutation/route")
         .with("typed_config", config)
 }
 

@@ -1,6 +1,9 @@
 //! The listener: one HTTP connection manager.
 
-use super::{CLUSTER_HEADER, ENDPOINT_HEADER, Plan, extension, filter, routes, socket_address, typed};
+use super::routes::SILENCE_SEC;
+use super::{
+    CLUSTER_HEADER, ENDPOINT_HEADER, Plan, extension, filter, routes, seconds, socket_address, typed,
+};
 use crate::balancer::BackendService;
 use crate::document::{Map, Yaml, row};
 use crate::manifest::Logging;
@@ -39,6 +42,8 @@ fn manager(plan: &Plan<'_>) -> Map {
         "early_header_mutation_extensions",
         vec![extension("envoy.http.early_header_mutation.header_mutation", early)],
     )
+    .comment("A request or a WebSocket on which nothing is sent for this long ends.")
+    .with("stream_idle_timeout", seconds(SILENCE_SEC))
     .with("upgrade_configs", vec![Map::new().with("upgrade_type", "websocket")]);
     let manager = if logs.is_empty() { manager } else { manager.with("access_log", logs) };
     manager.with("route_config", route_config(plan)).with("http_filters", filter::filters(plan))
@@ -58,7 +63,8 @@ fn route_config(plan: &Plan<'_>) -> Map {
         .with("response_headers_to_remove", headers())
         .comment(
             "As a GKE Ingress does it: the most exact host counts, and within it the longest path. The filter knows \
-             routes by their names and writes the cluster's name into the header.",
+             routes by their names and writes the cluster's name into the header. A timeout of 0s is no limit: an answer \
+             may be a stream.",
         )
         .with("virtual_hosts", routes::virtual_hosts(plan))
 }

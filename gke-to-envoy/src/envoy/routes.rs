@@ -6,8 +6,8 @@ use crate::document::{Map, Yaml, row};
 use crate::manifest::AffinityType;
 use crate::url_map::{self, Path};
 
-/// How long Envoy lets a stream be silent, unless told otherwise.
-const SILENCE_SEC: u32 = 300;
+/// How long a stream may be silent, unless a route says otherwise.
+pub(super) const SILENCE_SEC: u32 = 300;
 /// What GKE's default backend says.
 const NOT_FOUND: &str = "default backend - 404";
 
@@ -71,8 +71,9 @@ fn route(plan: &Plan<'_>, matcher: Yaml, service: &BackendService) -> Map {
         Map::new().with("cluster_header", CLUSTER_HEADER)
     };
     // An open WebSocket counts as silent only after as long as GKE would let it live.
-    let silence = (service.timeout_sec > SILENCE_SEC).then(|| seconds(service.timeout_sec));
-    let action = target.with("timeout", seconds(service.timeout_sec)).with_some("idle_timeout", silence);
+    let silence = service.timeout_sec.filter(|timeout| *timeout > SILENCE_SEC).map(seconds);
+    let timeout = seconds(service.timeout_sec.unwrap_or(0));
+    let action = target.with("timeout", timeout).with_some("idle_timeout", silence);
     let is_plain = plan.options.eds.is_none();
     let action = if is_plain { action.inline() } else { with_endpoints(action, service).into() };
     let route = Map::new().with("name", &*service.name).with("match", matcher).with("route", action);

@@ -123,6 +123,7 @@ fn listener(objects: &[Value], port: &Value, wasm: &Value) -> Value {
         "use_remote_address": true,
         "normalize_path": true,
         "merge_slashes": true,
+        "stream_idle_timeout": clients.timeout.http.stream_idle_timeout,
     });
     json!({
         "name": format!("tcp-{port}"),
@@ -169,6 +170,7 @@ fn routes(objects: &[Value], route: &Value, port: &Value, destination: &str, fil
                 "request_headers_to_remove": removed,
                 "route": {
                     "cluster": destination,
+                    "timeout": rule["timeouts"]["request"],
                     "retry_policy": retry_policy,
                     "upgrade_configs": [{ "upgrade_type": "websocket" }],
                 },

@@ -56,7 +56,9 @@ pub struct Passive {
     pub max_ejection_percent: u32,
 }
 
-strict! { ClientTrafficPolicy { target_refs: Vec<TargetRef>, headers: Headers } }
+strict! { ClientTrafficPolicy { target_refs: Vec<TargetRef>, timeout: ClientTimeout, headers: Headers } }
+strict! { ClientTimeout { http: HttpClientTimeout } }
+strict! { HttpClientTimeout { stream_idle_timeout: String } }
 strict! { Headers { early_request_headers: Removal, late_response_headers: Removal } }
 strict! { Removal { remove: Vec<String> } }
 

@@ -143,7 +143,7 @@ fn route(http: &Value) -> Value {
         json!({ "weighted_clusters": { "clusters": weighted.collect::<Vec<_>>() } })
     };
     let previous = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate";
-    action["timeout"] = json!("0s");
+    action["timeout"] = http["timeout"].clone();
     action["retry_policy"] = json!({
         "retry_on": http["retries"]["retryOn"],
         "num_retries": http["retries"]["attempts"],
