@@ -113,10 +113,10 @@ async fn measure_one(setup: Setup, fault: Fault, patience: Duration, time: Durat
         Fault::Stopped => pods[1].freeze(),
         Fault::Failing => pods[1].fail(),
         Fault::Restarts => {
-            for index in 0..BACKENDS {
+            for (index, address) in addresses.iter().enumerate() {
                 pods.remove(index).stop();
                 tokio::time::sleep(RESTART).await;
-                pods.insert(index, Pod::start_at(&pod_name(index), addresses[index])?);
+                pods.insert(index, Pod::start_at(&pod_name(index), *address)?);
                 tokio::time::sleep(RESTART).await;
             }
         }
