@@ -30,12 +30,13 @@ pub(crate) struct Backend {
     cluster: String,
     id: BackendId,
     weight: u32,
+    is_backup: bool,
 }
 
 impl Backend {
     /// The backend of this cluster. `weight` is 0 to 1000; 0 means that the backend drains.
-    pub(crate) fn new(cluster: String, weight: u32) -> Self {
-        Self { id: BackendId::of(&cluster), cluster, weight }
+    pub(crate) fn new(cluster: String, weight: u32, is_backup: bool) -> Self {
+        Self { id: BackendId::of(&cluster), cluster, weight, is_backup }
     }
 
     /// The name of the Envoy cluster.
@@ -51,6 +52,11 @@ impl Backend {
     /// Its share of new sessions.
     pub(crate) const fn weight(&self) -> u32 {
         self.weight
+    }
+
+    /// Whether the backend gets new sessions only while no backend that is not a backup is available.
+    pub(crate) const fn is_backup(&self) -> bool {
+        self.is_backup
     }
 
     /// Whether the backend keeps its sessions and gets no new ones.

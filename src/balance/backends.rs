@@ -19,10 +19,9 @@ pub(crate) struct Backends {
 }
 
 impl Backends {
-    /// Takes the name and the weight of each cluster.
-    pub(crate) fn new(backends: impl IntoIterator<Item = (String, u32)>) -> Self {
-        let all: Vec<_> =
-            backends.into_iter().map(|(cluster, weight)| Rc::new(Backend::new(cluster, weight))).collect();
+    /// Each cluster is named once.
+    pub(crate) fn new(backends: impl IntoIterator<Item = Backend>) -> Self {
+        let all: Vec<_> = backends.into_iter().map(Rc::new).collect();
         Self {
             by_id: all.iter().map(|backend| (backend.id(), Rc::clone(backend))).collect(),
             candidates: Rc::new(Candidates::new(&all)),
@@ -61,7 +60,9 @@ mod tests {
     use super::*;
 
     fn backends(weights: &[(&str, u32)]) -> Backends {
-        Backends::new(weights.iter().map(|(cluster, weight)| ((*cluster).to_owned(), *weight)))
+        Backends::new(
+            weights.iter().map(|(cluster, weight)| Backend::new((*cluster).to_owned(), *weight, false)),
+        )
     }
 
     #[test]
@@ -80,7 +81,7 @@ mod tests {
     #[test]
     fn each_of_ten_thousand_backends_is_found_by_its_id() {
         let names = (0..10_000).map(|index| format!("neg-{index}"));
-        let backends = Backends::new(names.clone().map(|name| (name, 1)));
+        let backends = Backends::new(names.clone().map(|name| Backend::new(name, 1, false)));
         assert_eq!(backends.len(), 10_000);
         for name in names {
             assert_eq!(backends.get(BackendId::of(&name)).unwrap().cluster(), name);

@@ -27,12 +27,14 @@ struct WeightGroup {
 }
 
 impl Candidates {
-    /// Draining backends are candidates only where there is no other, and then all have the same weight.
+    /// Backups are candidates only where there is no other that does not drain. Draining backends are candidates only
+    /// where there is no other at all, and then all have the same weight.
     pub(crate) fn new<'a>(backends: impl IntoIterator<Item = &'a Rc<Backend>>) -> Self {
         let (draining, active): (Vec<_>, Vec<_>) = backends.into_iter().partition(|backend| backend.drains());
-        let members = if active.is_empty() { draining } else { active };
+        let (backups, others): (Vec<_>, Vec<_>) = active.into_iter().partition(|backend| backend.is_backup());
+        let members = [others, backups, draining].into_iter().find(|members| !members.is_empty());
         let mut groups: Vec<WeightGroup> = Vec::new();
-        for backend in members {
+        for backend in members.into_iter().flatten() {
             let weight = backend.weight().max(1);
             match groups.iter_mut().find(|group| group.weight == weight) {
                 Some(group) => group.members.push(Rc::clone(backend)),

@@ -7,6 +7,7 @@ use super::cookie::Cookie;
 use super::cookie::CookieFields;
 use super::error::Problem;
 use super::headers::{HeaderName, HeaderNames};
+use super::text::{Rule, Text};
 use crate::balance::client_address::PrefixLengths;
 use crate::session::Lifetime;
 
@@ -36,6 +37,11 @@ pub(crate) enum Affinity {
         /// The header's name, in lower case.
         name: String,
     },
+    /// The value of a query parameter.
+    QueryParameter {
+        /// The parameter's name, percent-decoded.
+        name: String,
+    },
     /// A token in a header.
     GeneratedHeader {
         /// The header's name, in lower case.
@@ -60,6 +66,7 @@ impl Affinity {
             Self::GeneratedCookie { .. } => AffinityType::GeneratedCookie,
             Self::HttpCookie { .. } => AffinityType::HttpCookie,
             Self::HeaderField { .. } => AffinityType::HeaderField,
+            Self::QueryParameter { .. } => AffinityType::QueryParameter,
             Self::GeneratedHeader { .. } => AffinityType::GeneratedHeader,
             Self::HeaderEnvelope { .. } => AffinityType::HeaderEnvelope,
         }
@@ -102,17 +109,22 @@ impl Affinity {
             Self::GeneratedCookie { lifetime, .. }
             | Self::GeneratedHeader { lifetime, .. }
             | Self::HeaderEnvelope { lifetime, .. } => Some(lifetime),
-            Self::None | Self::ClientIp(_) | Self::HttpCookie { .. } | Self::HeaderField { .. } => None,
+            Self::None
+            | Self::ClientIp(_)
+            | Self::HttpCookie { .. }
+            | Self::HeaderField { .. }
+            | Self::QueryParameter { .. } => None,
         }
     }
 
-    /// The cookie or header that carries the session, in words.
+    /// The cookie, header or query parameter that carries the session, in words.
     pub(crate) fn carrier(&self) -> String {
         match self {
             Self::None | Self::ClientIp(_) => "nothing".to_owned(),
             Self::GeneratedCookie { cookie, .. } | Self::HttpCookie { cookie, .. } => {
                 format!("the cookie {}", cookie.name)
             }
+            Self::QueryParameter { name } => format!("the query parameter {name}"),
             Self::HeaderField { name }
             | Self::GeneratedHeader { name, .. }
             | Self::HeaderEnvelope { name, .. } => format!("the header {name}"),
@@ -129,6 +141,7 @@ enum AffinityType {
     GeneratedCookie,
     HttpCookie,
     HeaderField,
+    QueryParameter,
     GeneratedHeader,
     HeaderEnvelope,
 }
@@ -141,6 +154,7 @@ impl AffinityType {
             Self::GeneratedCookie => "GENERATED_COOKIE",
             Self::HttpCookie => "HTTP_COOKIE",
             Self::HeaderField => "HEADER_FIELD",
+            Self::QueryParameter => "QUERY_PARAMETER",
             Self::GeneratedHeader => "GENERATED_HEADER",
             Self::HeaderEnvelope => "HEADER_ENVELOPE",
         }
@@ -166,7 +180,45 @@ pub(crate) struct SessionAffinity {
     idle_timeout_sec: Bounded<0, MAX_TTL_SEC>,
     cookie: Option<CookieFields>,
     header: Option<HeaderFields>,
+    query_parameter: Option<QueryParameterFields>,
     client_ip: Option<ClientIpFields>,
+    #[serde(default)]
+    fallback: FallbackWord,
+}
+
+/// How a request that brings no session and no key chooses its backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Fallback {
+    /// At random by weight.
+    #[default]
+    Weight,
+    /// By consistent hash of the client's address.
+    ClientIp(PrefixLengths),
+}
+
+/// The word in `fallback`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum FallbackWord {
+    #[default]
+    Weight,
+    ClientIp,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QueryParameterFields {
+    name: Text<QueryParameterName>,
+}
+
+struct QueryParameterName;
+
+impl Rule for QueryParameterName {
+    const ALLOWED: &'static str = "the name of a query parameter (1 to 128 bytes)";
+
+    fn allows(text: &str) -> bool {
+        (1..=128).contains(&text.len())
+    }
 }
 
 #[derive(Deserialize)]
@@ -188,8 +240,8 @@ impl Default for ClientIpFields {
     }
 }
 
-impl From<ClientIpFields> for PrefixLengths {
-    fn from(fields: ClientIpFields) -> Self {
+impl From<&ClientIpFields> for PrefixLengths {
+    fn from(fields: &ClientIpFields) -> Self {
         Self { ipv4: fields.ipv4_prefix_len.get(), ipv6: fields.ipv6_prefix_len.get() }
     }
 }
@@ -199,6 +251,16 @@ impl SessionAffinity {
     pub(crate) fn has_unused_ttl(&self) -> bool {
         let unused = matches!(self.affinity_type, AffinityType::None | AffinityType::ClientIp);
         unused && self.affinity_cookie_ttl_sec.get() > 0
+    }
+
+    /// What the filter does with a request that brings no session and no key.
+    pub(crate) fn fallback(&self) -> Fallback {
+        match self.fallback {
+            FallbackWord::Weight => Fallback::Weight,
+            FallbackWord::ClientIp => {
+                Fallback::ClientIp(self.client_ip.as_ref().map_or_else(PrefixLengths::default, Into::into))
+            }
+        }
     }
 
     /// What the filter does with it, if its fields go together.
@@ -220,7 +282,7 @@ impl SessionAffinity {
         let cookie = || cookie.into_cookie().map_err(|problem| problem.within("cookie"));
         Ok(match self.affinity_type {
             AffinityType::None => Affinity::None,
-            AffinityType::ClientIp => Affinity::ClientIp(self.client_ip.unwrap_or_default().into()),
+            AffinityType::ClientIp => Affinity::ClientIp((&self.client_ip.unwrap_or_default()).into()),
             AffinityType::GeneratedCookie => Affinity::GeneratedCookie { cookie: cookie()?, lifetime },
             AffinityType::HttpCookie => {
                 let cookie = cookie()?;
@@ -233,6 +295,13 @@ impl SessionAffinity {
                 Affinity::HttpCookie { cookie, ttl_sec: lifetime.ttl_sec }
             }
             AffinityType::HeaderField => Affinity::HeaderField { name: header_name()? },
+            AffinityType::QueryParameter => {
+                let Some(QueryParameterFields { name }) = self.query_parameter else {
+                    let problem = Problem::missing("an object with the query parameter's name");
+                    return Err(problem.within("queryParameter"));
+                };
+                Affinity::QueryParameter { name: name.into_string() }
+            }
             AffinityType::GeneratedHeader => Affinity::GeneratedHeader { name: header_name()?, lifetime },
             AffinityType::HeaderEnvelope => Affinity::HeaderEnvelope { name: header_name()?, lifetime },
         })
@@ -246,10 +315,22 @@ impl SessionAffinity {
         // NONE and CLIENT_IP take it, as GKE does, with a warning.
         const WITH_TTL: &[T] =
             &[T::None, T::ClientIp, T::GeneratedCookie, T::HttpCookie, T::GeneratedHeader, T::HeaderEnvelope];
-        let companions: [(&str, bool, &[T]); 5] = [
+        const WITH_FALLBACK: &[T] = &[
+            T::GeneratedCookie,
+            T::HttpCookie,
+            T::HeaderField,
+            T::QueryParameter,
+            T::GeneratedHeader,
+            T::HeaderEnvelope,
+        ];
+        let has_fallback = self.fallback != FallbackWord::Weight;
+        let has_useless_client_ip = self.client_ip.is_some() && !has_fallback;
+        let companions: [(&str, bool, &[T]); 7] = [
             ("cookie", self.cookie.is_some(), &[T::GeneratedCookie, T::HttpCookie]),
-            ("clientIp", self.client_ip.is_some(), &[T::ClientIp]),
+            ("fallback", has_fallback, WITH_FALLBACK),
+            ("clientIp", has_useless_client_ip, &[T::ClientIp]),
             ("header", self.header.is_some(), WITH_HEADER),
+            ("queryParameter", self.query_parameter.is_some(), &[T::QueryParameter]),
             ("idleTimeoutSec", self.idle_timeout_sec.get() > 0, WITH_TOKEN),
             ("affinityCookieTtlSec", self.affinity_cookie_ttl_sec.get() > 0, WITH_TTL),
         ];
@@ -257,7 +338,9 @@ impl SessionAffinity {
             if is_set && !types.contains(&self.affinity_type) {
                 let types: Vec<_> = types.iter().map(|affinity_type| affinity_type.name()).collect();
                 let wrong = format!("has no effect with affinityType {}", self.affinity_type.name());
-                return Err(Problem::new(wrong, format!("only with {}", types.join(", "))).within(field));
+                let or_fallback = if field == "clientIp" { ", or with fallback CLIENT_IP" } else { "" };
+                let allowed = format!("only with {}{or_fallback}", types.join(", "));
+                return Err(Problem::new(wrong, allowed).within(field));
             }
         }
         Ok(())

@@ -36,6 +36,17 @@ pub(crate) enum SameSite {
     Unset,
 }
 
+/// Who ends the cookie. The words are those of the Gateway API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum LifetimeType {
+    /// `Max-Age`, where the session has a TTL.
+    #[default]
+    Permanent,
+    /// No `Max-Age`: the browser keeps the cookie until it closes, and the end of the session is the server's.
+    Session,
+}
+
 /// A cookie's name and attributes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cookie {
@@ -55,6 +66,8 @@ pub(crate) struct Cookie {
     pub(crate) partitioned: bool,
     /// Whether no backend sees the cookie.
     pub(crate) hide_from_upstream: bool,
+    /// Who ends the cookie.
+    pub(crate) lifetime_type: LifetimeType,
 }
 
 impl Default for Cookie {
@@ -68,6 +81,7 @@ impl Default for Cookie {
             same_site: SameSite::default(),
             partitioned: false,
             hide_from_upstream: false,
+            lifetime_type: LifetimeType::default(),
         }
     }
 }
@@ -106,6 +120,7 @@ pub(crate) struct CookieFields {
     same_site: SameSite,
     partitioned: bool,
     hide_from_upstream: bool,
+    lifetime_type: LifetimeType,
 }
 
 impl CookieFields {
@@ -121,6 +136,7 @@ impl CookieFields {
             same_site: self.same_site,
             partitioned: self.partitioned,
             hide_from_upstream: self.hide_from_upstream,
+            lifetime_type: self.lifetime_type,
         };
         for BrowserRule { because, applies, field, allowed, holds } in BROWSER_RULES {
             if applies(&cookie) && !holds(&cookie) {

@@ -26,6 +26,7 @@ pub(crate) struct Document {
     cluster_header: Option<HeaderName>,
     endpoint_header: Option<HeaderName>,
     debug_header: Option<HeaderName>,
+    log_outcome: Option<bool>,
     keys: Option<Vec<KeyFields>>,
     name: Option<Text<ServiceName>>,
     routes: Option<Vec<Text<RouteName>>>,
@@ -99,6 +100,7 @@ impl Document {
             cluster_header: header_names.cluster.into_string(),
             endpoint_header: header_names.endpoint.into_string(),
             debug_header: header_names.debug.map(HeaderName::into_string),
+            log_outcome: self.log_outcome.unwrap_or_default(),
             keys,
             services,
         })

@@ -28,11 +28,11 @@ mod text;
 mod unique;
 mod value;
 
-pub(crate) use affinity::Affinity;
-pub(crate) use cookie::{Cookie, SameSite, Secure};
+pub(crate) use affinity::{Affinity, Fallback};
+pub(crate) use cookie::{Cookie, LifetimeType, SameSite, Secure};
 pub(crate) use detection::{HealthCheck, OutlierDetection};
 pub use error::ConfigError;
-pub(crate) use service::{OnUnavailable, Pin, ServiceConfig};
+pub(crate) use service::{BackendConfig, OnUnavailable, Pin, ServiceConfig};
 
 use crate::session::key::Key;
 use document::Document;
@@ -51,6 +51,8 @@ pub struct Config {
     pub(crate) endpoint_header: String,
     /// The response header that tells the outcome, in lower case.
     pub(crate) debug_header: Option<String>,
+    /// Whether access logs are given the outcome.
+    pub(crate) log_outcome: bool,
     /// The first makes tokens, all read them.
     pub(crate) keys: Vec<Key>,
     /// At least one.
@@ -64,6 +66,7 @@ impl Default for Config {
             cluster_header: headers::DEFAULT_CLUSTER.to_owned(),
             endpoint_header: headers::DEFAULT_ENDPOINT.to_owned(),
             debug_header: None,
+            log_outcome: false,
             keys: Vec::new(),
             services: Vec::new(),
         }
@@ -132,9 +135,14 @@ impl Config {
     #[must_use]
     pub fn summary(&self) -> String {
         let services = self.services.iter().map(|service| {
-            let backends = service.backends.iter().map(|(cluster, weight)| match weight {
-                1 => cluster.clone(),
-                _ => format!("{cluster} (weight {weight})"),
+            let backends = service.backends.iter().map(|backend| {
+                let BackendConfig { cluster, weight, backup } = backend;
+                match (weight, backup) {
+                    (1, false) => cluster.clone(),
+                    (1, true) => format!("{cluster} (backup)"),
+                    (_, false) => format!("{cluster} (weight {weight})"),
+                    (_, true) => format!("{cluster} (weight {weight}, backup)"),
+                }
             });
             let over = if service.pin.has_cluster() {
                 abridged(backends, ", ")

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, IntoDeserializer as _, MapAccess, Visitor};
 
-use super::affinity::{Affinity, SessionAffinity};
+use super::affinity::{Affinity, Fallback, SessionAffinity};
 use super::bounded::Bounded;
 use super::detection::{HealthCheck, OutlierDetection};
 use super::error::Problem;
@@ -24,10 +24,12 @@ pub(crate) struct ServiceConfig {
     pub(crate) routes: Option<Vec<String>>,
     /// What ties a request to a backend.
     pub(crate) affinity: Affinity,
+    /// How a request that brings no session and no key chooses its backend.
+    pub(crate) fallback: Fallback,
     /// What a session is tied to.
     pub(crate) pin: Pin,
-    /// Clusters and weights; at least one weight is not 0. Empty with [`Pin::Endpoint`].
-    pub(crate) backends: Vec<(String, u32)>,
+    /// At least one weight is not 0. Empty with [`Pin::Endpoint`].
+    pub(crate) backends: Vec<BackendConfig>,
     /// What becomes of sessions whose backend is gone or unavailable.
     pub(crate) on_unavailable: OnUnavailable,
     /// Whether the clusters of the backends fall over to each other within a request, so that each response is asked
@@ -39,6 +41,17 @@ pub(crate) struct ServiceConfig {
     pub(crate) health_check: Option<HealthCheck>,
     /// Whether `affinityCookieTtlSec` has no effect.
     pub(super) has_unused_ttl: bool,
+}
+
+/// A backend as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BackendConfig {
+    /// The name of the Envoy cluster.
+    pub(crate) cluster: String,
+    /// Its share of new sessions; 0: it drains.
+    pub(crate) weight: u32,
+    /// Whether it gets new sessions only while no backend that is not a backup is available.
+    pub(crate) backup: bool,
 }
 
 /// What becomes of sessions whose backend is gone or unavailable.
@@ -133,6 +146,7 @@ impl ServiceFields {
             health_check.check().map_err(|problem| problem.within("healthCheck"))?;
         }
         let has_unused_ttl = self.session_affinity.as_ref().is_some_and(SessionAffinity::has_unused_ttl);
+        let fallback = self.session_affinity.as_ref().map(SessionAffinity::fallback).unwrap_or_default();
         let affinity = match self.session_affinity {
             Some(fields) => {
                 fields.into_affinity(header_names).map_err(|problem| problem.within("sessionAffinity"))?
@@ -145,6 +159,11 @@ impl ServiceFields {
             check_endpoint_pin(&affinity, has_keys).map_err(|problem| problem.within("pin"))?;
         }
         if pin == Pin::Endpoint {
+            if fallback != Fallback::Weight {
+                let problem =
+                    Problem::new("has no effect with pin ENDPOINT", "left out: Envoy chooses the endpoint");
+                return Err(problem.within("fallback").within("sessionAffinity"));
+            }
             let useless = [
                 ("backends", self.backends.is_some()),
                 ("failover", self.failover.is_some()),
@@ -165,8 +184,9 @@ impl ServiceFields {
             name: self.name.map_or_else(|| "default".to_owned(), Text::into_string),
             routes,
             affinity,
+            fallback,
             pin,
-            backends: backends.into_iter().map(BackendEntry::into_cluster_and_weight).collect(),
+            backends: backends.into_iter().map(BackendEntry::into_config).collect(),
             on_unavailable,
             failover: self.failover.unwrap_or_default(),
             outlier_detection: self.outlier_detection.unwrap_or_default(),
@@ -250,43 +270,44 @@ fn without_token(affinity: &Affinity, allowed: &str) -> Problem {
     Problem::new(wrong, allowed)
 }
 
-/// An element of `backends`: `"cluster"` or `{"cluster","weight"}`.
+/// An element of `backends`: `"cluster"` or `{"cluster","weight","backup"}`.
 pub(crate) enum BackendEntry {
     /// A cluster of weight 1.
     Name(Text<ClusterName>),
     /// A cluster and its weight.
-    Object(WeightedCluster),
+    Object(BackendFields),
 }
 
 /// An element of `backends` that is an object.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct WeightedCluster {
+pub(crate) struct BackendFields {
     cluster: Text<ClusterName>,
     weight: Option<Bounded<0, 1000>>,
+    backup: Option<bool>,
 }
 
 impl BackendEntry {
     fn cluster(&self) -> &str {
         match self {
-            Self::Name(cluster) | Self::Object(WeightedCluster { cluster, .. }) => cluster.as_str(),
+            Self::Name(cluster) | Self::Object(BackendFields { cluster, .. }) => cluster.as_str(),
         }
     }
 
     fn weight(&self) -> u32 {
         match self {
-            Self::Object(WeightedCluster { weight: Some(weight), .. }) => weight.get(),
+            Self::Object(BackendFields { weight: Some(weight), .. }) => weight.get(),
             _ => 1,
         }
     }
 
-    fn into_cluster_and_weight(self) -> (String, u32) {
+    fn into_config(self) -> BackendConfig {
         let weight = self.weight();
-        match self {
-            Self::Name(cluster) | Self::Object(WeightedCluster { cluster, .. }) => {
-                (cluster.into_string(), weight)
-            }
-        }
+        let (cluster, backup) = match self {
+            Self::Name(cluster) => (cluster, false),
+            Self::Object(BackendFields { cluster, backup, .. }) => (cluster, backup.unwrap_or_default()),
+        };
+        BackendConfig { cluster: cluster.into_string(), weight, backup }
     }
 }
 
@@ -303,7 +324,7 @@ impl<'de> Visitor<'de> for BackendVisitor {
     type Value = BackendEntry;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a cluster's name, or an object of cluster and weight")
+        f.write_str("a cluster's name, or an object of cluster, weight and backup")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<BackendEntry, E> {
@@ -311,7 +332,7 @@ impl<'de> Visitor<'de> for BackendVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<BackendEntry, A::Error> {
-        WeightedCluster::deserialize(MapAccessDeserializer::new(object)).map(BackendEntry::Object)
+        BackendFields::deserialize(MapAccessDeserializer::new(object)).map(BackendEntry::Object)
     }
 }
 

@@ -23,6 +23,14 @@ unsafe extern "C" {
         headers_len: usize,
         grpc_status: i32,
     ) -> u32;
+    fn proxy_set_property(path: *const u8, path_len: usize, value: *const u8, value_len: usize) -> u32;
+}
+
+/// Sets a property of the present stream, where Envoy lets the filter. The SDK's `set_property` panics where Envoy does not:
+/// another filter may own a property of that name.
+pub(super) fn set_property(name: &str, value: &str) {
+    // SAFETY: Envoy reads both texts, and keeps no pointer.
+    let _ = unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
 }
 
 /// All headers of a map, in their order. The SDK's `get_map_bytes` panics on a name that is not UTF-8, which another filter

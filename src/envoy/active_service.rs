@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::metrics::OutcomeCounters;
+use super::metrics::{Counter, OutcomeCounters, UnavailableGauges};
 use super::warnings::Warnings;
 use crate::health::{Availability, HealthTable, Sampler};
 use crate::routing::Service;
@@ -17,6 +17,9 @@ pub(super) struct ActiveService {
     /// Decides which responses are looked at.
     pub(super) sampler: Sampler,
     pub(super) outcomes: OutcomeCounters,
+    /// How often a backend was ejected.
+    pub(super) ejections: Counter,
+    unavailable: UnavailableGauges,
     pub(super) warnings: Warnings,
 }
 
@@ -28,6 +31,8 @@ impl ActiveService {
             availability: RefCell::new(Rc::new(availability)),
             sampler: Sampler::default(),
             outcomes: OutcomeCounters::new(&service.name),
+            ejections: Counter::new(&format!("session_affinity.service.{}.ejections", service.name)),
+            unavailable: UnavailableGauges::new(&service.name),
             warnings: Warnings::new(&service.name),
             service,
         }
@@ -42,14 +47,34 @@ impl ActiveService {
     pub(super) fn refresh(&self, table: &HealthTable, now: Millis) -> Millis {
         let availability = Availability::new(table, &self.service.health, &self.availability(), now);
         let changes_at = availability.changes_at();
-        self.availability.replace(Rc::new(availability));
+        let last = self.availability.replace(Rc::new(availability));
+        let availability = self.availability();
+        if !availability.has_same_unavailable(&last) {
+            for backend in self.service.backends().iter() {
+                let is_unavailable = availability.is_unavailable(backend.id());
+                if is_unavailable != last.is_unavailable(backend.id()) {
+                    self.unavailable.set(backend, is_unavailable);
+                }
+            }
+        }
         changes_at
+    }
+
+    /// Hands the counts to Envoy.
+    pub(super) fn flush(&self) {
+        self.outcomes.flush();
+        self.ejections.flush();
+    }
+
+    /// Leaves the gauges to the service that replaces this one.
+    pub(super) fn retire(&self) {
+        self.unavailable.clear();
     }
 }
 
 /// An update replaced the service, and the last of its streams has ended: what was counted since the last tick counts.
 impl Drop for ActiveService {
     fn drop(&mut self) {
-        self.outcomes.flush();
+        self.flush();
     }
 }

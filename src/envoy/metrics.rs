@@ -1,8 +1,12 @@
-//! Counters. Each worker counts for itself and hands the counts to Envoy on the tick.
+//! Counters and gauges. Each worker counts for itself and hands the counts to Envoy on the tick.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+use fnv::FnvBuildHasher;
 
 use super::host;
+use crate::balance::{Backend, BackendId};
 use crate::routing::Outcome;
 
 /// One counter of Envoy's.
@@ -57,5 +61,40 @@ impl OutcomeCounters {
     /// Hands the counts to Envoy.
     pub(super) fn flush(&self) {
         self.0.iter().for_each(Counter::flush);
+    }
+}
+
+/// Which backends of a service are unavailable: a gauge for each backend that ever was.
+#[derive(Debug)]
+pub(super) struct UnavailableGauges {
+    service: String,
+    gauges: RefCell<HashMap<BackendId, Option<u32>, FnvBuildHasher>>,
+}
+
+impl UnavailableGauges {
+    /// The gauges of the service of this name.
+    pub(super) fn new(service: &str) -> Self {
+        Self { service: service.to_owned(), gauges: RefCell::default() }
+    }
+
+    /// Notes that the backend became unavailable, or available again.
+    pub(super) fn set(&self, backend: &Backend, is_unavailable: bool) {
+        let Ok(mut gauges) = self.gauges.try_borrow_mut() else {
+            return;
+        };
+        let define = || {
+            let (service, cluster) = (&self.service, backend.cluster());
+            host::define_gauge(&format!("session_affinity.service.{service}.backend.{cluster}.unavailable"))
+        };
+        if let Some(id) = gauges.entry(backend.id()).or_insert_with(define) {
+            host::set_gauge(*id, is_unavailable.into());
+        }
+    }
+
+    /// Notes that no backend is unavailable: an update replaces the service, and its successor says what is.
+    pub(super) fn clear(&self) {
+        if let Ok(gauges) = self.gauges.try_borrow() {
+            gauges.values().flatten().for_each(|id| host::set_gauge(*id, 0));
+        }
     }
 }

@@ -45,6 +45,9 @@ impl RootContext for Plugin {
         let (summary, warnings) = (config.summary(), config.warnings());
         let worker = Worker::new(config);
         announce(&worker, fingerprint, &summary, &warnings);
+        for replaced in self.worker.services() {
+            replaced.retire();
+        }
         worker.read_health();
         self.probes = Probes::new(&worker, fingerprint);
         self.worker = Rc::new(worker);

@@ -30,6 +30,7 @@ pub(super) fn handle(
     let availability = active.availability();
     let decision = decide(&active.service, &availability, &inputs);
     let outcome = decision.outcome;
+    worker.log_outcome(outcome);
     inputs.hide_cookies();
     let (action, forward) = match decision.routing {
         Routing::Forward(forward) => {

@@ -42,6 +42,7 @@ struct Response<'w> {
 
 impl Response<'_> {
     fn handle(mut self) {
+        let decided = self.request.outcome;
         let endpoint = self.take_endpoint();
         let value = self.application_value();
         let needs_token = self.request.session.needs_token() || value.is_some();
@@ -52,6 +53,9 @@ impl Response<'_> {
             self.follow_endpoint(endpoint);
         }
         self.apply_strict_status(class);
+        if self.request.outcome != decided {
+            self.worker.log_outcome(self.request.outcome);
+        }
         self.count();
         if is_answered {
             self.set_token(value.as_deref());

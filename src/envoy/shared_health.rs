@@ -82,6 +82,7 @@ impl SharedHealth {
         let (name, cluster) = (&active.service.name, cluster(active, observation.backend));
         match reported {
             Reported::Ejected(length) => {
+                active.ejections.increment();
                 log::warn!("service {name}: backend {cluster} ejected for {} s", length / 1000);
             }
             Reported::Returned => log::info!("service {name}: backend {cluster} answers again"),

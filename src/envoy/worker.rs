@@ -12,7 +12,7 @@ use crate::balance::Backend;
 use crate::config::Config;
 use crate::health::Observation;
 use crate::health::table::CheckResult;
-use crate::routing::{Routes, Service};
+use crate::routing::{Outcome, Routes, Service};
 use crate::session::Millis;
 use crate::session::key::Key;
 use crate::session::token_cache::TokenCache;
@@ -26,6 +26,7 @@ pub(super) struct Worker {
     pub(super) endpoint_header: Option<String>,
     /// The response header that tells the outcome.
     pub(super) debug_header: Option<String>,
+    log_outcome: bool,
     /// Names of cookies that no backend sees.
     pub(super) hidden_cookies: Vec<String>,
     /// Which service serves which route.
@@ -60,6 +61,7 @@ impl Worker {
             cluster_header: config.cluster_header,
             endpoint_header: pins_endpoints.then_some(config.endpoint_header),
             debug_header: config.debug_header,
+            log_outcome: config.log_outcome,
             hidden_cookies,
             routes,
             unserved: Counter::new("session_affinity.unserved"),
@@ -103,7 +105,7 @@ impl Worker {
         }
         self.unserved.flush();
         for active in &self.services {
-            active.outcomes.flush();
+            active.flush();
         }
         self.read_health();
     }
@@ -111,6 +113,14 @@ impl Worker {
     /// Takes over what other workers have learnt.
     pub(super) fn read_health(&self) {
         self.health.read(&self.services, self.now());
+    }
+
+    /// Gives the outcome of the present request to access logs, where these are to have it.
+    pub(super) fn log_outcome(&self, outcome: Outcome) {
+        if self.log_outcome {
+            // `%FILTER_STATE(wasm.session_affinity_outcome:PLAIN)%`.
+            host::set_property("session_affinity_outcome", outcome.name());
+        }
     }
 
     /// Notes what a response says about a backend.

@@ -1,8 +1,10 @@
-//! What changes in headers: cookies in, `Set-Cookie` and cache headers out, endpoints.
+//! What is read of headers, and what changes in them: cookies and query parameters in, `Set-Cookie` and cache headers
+//! out, endpoints.
 
 pub(crate) mod cache_control;
 pub(crate) mod cookie;
 pub(crate) mod endpoint;
+pub(crate) mod query;
 pub(crate) mod set_cookie;
 pub(crate) mod set_token;
 

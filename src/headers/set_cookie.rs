@@ -1,11 +1,12 @@
 //! The `Set-Cookie` header (RFC 6265 and its successor draft-ietf-httpbis-rfc6265bis).
 
-use crate::config::{Cookie, SameSite, Secure};
+use crate::config::{Cookie, LifetimeType, SameSite, Secure};
 
 /// Room for most `Set-Cookie` values of this filter.
 const TYPICAL_LEN: usize = 256;
 
-/// The value of a `Set-Cookie` header. `max_age` is in seconds; `None` makes a cookie that ends with the browser.
+/// The value of a `Set-Cookie` header. `max_age` is in seconds; `None` makes a cookie that ends with the browser, and so
+/// does `lifetimeType: SESSION`.
 /// `https` says whether the session began over https.
 pub(crate) fn set_cookie(cookie: &Cookie, value: &str, max_age: Option<u64>, https: bool) -> String {
     let mut line = String::with_capacity(TYPICAL_LEN);
@@ -31,7 +32,7 @@ pub(crate) fn set_cookie(cookie: &Cookie, value: &str, max_age: Option<u64>, htt
     if cookie.partitioned {
         line.push_str("; Partitioned");
     }
-    if let Some(max_age) = max_age {
+    if let (Some(max_age), LifetimeType::Permanent) = (max_age, cookie.lifetime_type) {
         line.push_str("; Max-Age=");
         line.push_str(&max_age.to_string());
     }

@@ -52,7 +52,8 @@ pub(crate) fn set_token(affinity: &Affinity, update: TokenUpdate, response: &Hea
         Affinity::HeaderEnvelope { .. }
         | Affinity::None
         | Affinity::ClientIp(_)
-        | Affinity::HeaderField { .. } => return TokenHeaders::Ours(Vec::new()),
+        | Affinity::HeaderField { .. }
+        | Affinity::QueryParameter { .. } => return TokenHeaders::Ours(Vec::new()),
     };
     let mut mutations = vec![token];
     mutations.extend(keep_out_of_shared_caches(response));

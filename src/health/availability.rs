@@ -80,6 +80,11 @@ impl Availability {
         self.is_panic || self.unavailable.contains(&backend)
     }
 
+    /// Whether the same backends are unavailable as there.
+    pub(crate) fn has_same_unavailable(&self, other: &Self) -> bool {
+        self.is_panic == other.is_panic && self.unavailable == other.unavailable
+    }
+
     /// Whether the backend failed lately, so that each of its responses counts.
     pub(crate) fn is_failing(&self, backend: BackendId) -> bool {
         self.failing.contains(&backend)

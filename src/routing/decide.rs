@@ -7,8 +7,8 @@ use super::{Outcome, Service, SessionUpdate};
 use crate::balance::client_address::{self, PrefixLengths};
 use crate::balance::hash::{hash, mix};
 use crate::balance::{Backend, BackendId};
-use crate::config::{Affinity, Cookie, OnUnavailable};
-use crate::headers::cookie;
+use crate::config::{Affinity, Cookie, Fallback, OnUnavailable};
+use crate::headers::{cookie, query};
 use crate::health::Availability;
 use crate::session::{Lifetime, Millis, Session, SessionState};
 
@@ -100,6 +100,9 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
             Affinity::None => self.by_weight(),
             Affinity::ClientIp(prefixes) => self.by_client_address(*prefixes),
             Affinity::HeaderField { name } => self.by_hash(self.inputs.header(name).as_deref().map(hash)),
+            Affinity::QueryParameter { name } => {
+                self.by_hash(query::parameter(&self.inputs.path(), name).as_deref().map(hash))
+            }
             Affinity::HttpCookie { cookie, ttl_sec } => self.by_cookie_value(cookie, *ttl_sec),
             Affinity::GeneratedCookie { cookie, lifetime } => {
                 if self.is_within(cookie) {
@@ -115,19 +118,22 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
 
     /// Without affinity.
     fn by_weight(&self) -> Decision {
-        forward(Outcome::None, self.new_backend(), SessionUpdate::None)
+        forward(Outcome::None, self.any_backend(), SessionUpdate::None)
     }
 
     fn by_client_address(&self, prefixes: PrefixLengths) -> Decision {
-        let address = self.inputs.client_address().unwrap_or_default();
-        self.by_hash(client_address::hash_key(&address, prefixes))
+        self.by_hash(self.client_key(prefixes))
+    }
+
+    fn client_key(&self, prefixes: PrefixLengths) -> Option<u64> {
+        client_address::hash_key(&self.inputs.client_address()?, prefixes)
     }
 
     /// By the consistent choice among all backends, or, where that backend is unavailable, among the rest. Without a
-    /// key by weight.
+    /// key as `fallback` says.
     fn by_hash(&self, key: Option<u64>) -> Decision {
         let Some(key) = key else {
-            return self.by_weight();
+            return forward(Outcome::None, self.new_backend(), SessionUpdate::None);
         };
         let first_choice = self.service.backends().candidates().by_hash(key);
         if let Some(backend) = first_choice.filter(|backend| self.availability.is_available(backend.id())) {
@@ -149,7 +155,12 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         if key.is_some() || ttl_sec == 0 || !self.is_within(cookie) || self.inputs.is_cors_preflight() {
             return self.by_hash(key);
         }
-        let made = format!("{:016x}", mix(self.inputs.random()));
+        // Requests that a client sends at the same time get the same key where `fallback` is to keep them together.
+        let client_key = match self.service.fallback {
+            Fallback::Weight => None,
+            Fallback::ClientIp(prefixes) => self.client_key(prefixes),
+        };
+        let made = format!("{:016x}", mix(client_key.unwrap_or_else(|| self.inputs.random())));
         let mut decision = self.by_hash(Some(hash(made.as_bytes())));
         decision.outcome = Outcome::Assigned;
         if let Routing::Forward(forward) = &mut decision.routing {
@@ -307,8 +318,19 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         forward(outcome, backend, SessionUpdate::New(session))
     }
 
-    /// A backend by weight. `None` where the service pins endpoints alone.
+    /// A backend for a new session, as `fallback` says. `None` where the service pins endpoints alone.
     fn new_backend(&self) -> Option<&Rc<Backend>> {
+        match self.service.fallback {
+            Fallback::Weight => self.any_backend(),
+            Fallback::ClientIp(prefixes) => match self.client_key(prefixes) {
+                Some(key) => self.availability.candidates().by_hash(key),
+                None => self.any_backend(),
+            },
+        }
+    }
+
+    /// A backend by weight. `None` where the service pins endpoints alone.
+    fn any_backend(&self) -> Option<&Rc<Backend>> {
         if self.service.pin.has_cluster() {
             self.availability.candidates().by_weight(self.inputs.random())
         } else {

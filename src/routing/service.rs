@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::balance::Backends;
-use crate::config::{Affinity, OnUnavailable, Pin, ServiceConfig};
+use crate::balance::{Backend, Backends};
+use crate::config::{Affinity, Fallback, OnUnavailable, Pin, ServiceConfig};
 use crate::health::HealthPolicy;
 use crate::session::key::Key;
 use crate::session::token::{Carrier, Layout, TokenCodec};
@@ -16,6 +16,8 @@ pub(crate) struct Service {
     pub(crate) name: String,
     /// What ties a request to a backend.
     pub(crate) affinity: Affinity,
+    /// How a request that brings no session and no key chooses its backend.
+    pub(crate) fallback: Fallback,
     /// What a session is tied to.
     pub(crate) pin: Pin,
     /// Writes and reads the tokens, if sessions have any.
@@ -42,11 +44,16 @@ impl Service {
                 Layout { last_use: lifetime.idle_timeout_sec > 0, endpoint: config.pin.has_endpoint() };
             TokenCodec::new(Rc::clone(keys), Rc::clone(cache), &config.name, carrier, layout)
         });
-        let backends = Rc::new(Backends::new(config.backends));
+        let backends = config
+            .backends
+            .into_iter()
+            .map(|backend| Backend::new(backend.cluster, backend.weight, backend.backup));
+        let backends = Rc::new(Backends::new(backends));
         Self {
             health: HealthPolicy::new(&config.name, backends, config.outlier_detection, config.health_check),
             name: config.name,
             affinity: config.affinity,
+            fallback: config.fallback,
             pin: config.pin,
             tokens,
             on_unavailable: config.on_unavailable,

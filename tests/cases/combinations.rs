@@ -162,23 +162,23 @@ const SHAPES: &[Row] = &[
     (
         r#"{"backends":["a"],"cluster_header":"x-mine"}"#,
         "cluster_header",
-        r#"unknown field; allowed: services, clusterHeader, endpointHeader, debugHeader, keys, name, routes, sessionAffinity, backends, pin, onUnavailable, rejectStatus, failover, outlierDetection, healthCheck; given: "cluster_header""#,
+        r#"unknown field; allowed: services, clusterHeader, endpointHeader, debugHeader, logOutcome, keys, name, routes, sessionAffinity, backends, pin, onUnavailable, rejectStatus, failover, outlierDetection, healthCheck; given: "cluster_header""#,
     ),
     (
         r#"{"backends":[{"cluster":"a","":1}]}"#,
         "backends[0]",
-        r#"unknown field; allowed: cluster, weight; given: """#,
+        r#"unknown field; allowed: cluster, weight, backup; given: """#,
     ),
     (
         r#"{"backends":[{"cluster":"a","two words":1}]}"#,
         "backends[0]",
-        r#"unknown field; allowed: cluster, weight; given: "two words""#,
+        r#"unknown field; allowed: cluster, weight, backup; given: "two words""#,
     ),
     (r#"{"backends":["a"],"backends":["a"]}"#, "backends", "given twice; allowed: once; given: a list"),
     (
         r#"{"sessionAffinity":{},"backends":["a"]}"#,
         "sessionAffinity.affinityType",
-        "missing; allowed: NONE, CLIENT_IP, GENERATED_COOKIE, HTTP_COOKIE, HEADER_FIELD, GENERATED_HEADER, \
+        "missing; allowed: NONE, CLIENT_IP, GENERATED_COOKIE, HTTP_COOKIE, HEADER_FIELD, QUERY_PARAMETER, GENERATED_HEADER, \
          HEADER_ENVELOPE; given: nothing",
     ),
 ];
@@ -241,7 +241,36 @@ const AFFINITIES: &[Row] = &[
     (
         r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE","clientIp":{}},"backends":["a"]}"#,
         "sessionAffinity.clientIp",
-        "has no effect with affinityType GENERATED_COOKIE; allowed: only with CLIENT_IP; given: an object",
+        "has no effect with affinityType GENERATED_COOKIE; allowed: only with CLIENT_IP, or with fallback CLIENT_IP; \
+         given: an object",
+    ),
+    (
+        r#"{"sessionAffinity":{"affinityType":"NONE","fallback":"CLIENT_IP"},"backends":["a"]}"#,
+        "sessionAffinity.fallback",
+        "has no effect with affinityType NONE; allowed: only with GENERATED_COOKIE, HTTP_COOKIE, HEADER_FIELD, \
+         QUERY_PARAMETER, GENERATED_HEADER, HEADER_ENVELOPE; given: \"CLIENT_IP\"",
+    ),
+    (
+        r#"{"sessionAffinity":{"affinityType":"CLIENT_IP","fallback":"CLIENT_IP"},"backends":["a"]}"#,
+        "sessionAffinity.fallback",
+        "has no effect with affinityType CLIENT_IP; allowed: only with GENERATED_COOKIE, HTTP_COOKIE, HEADER_FIELD, \
+         QUERY_PARAMETER, GENERATED_HEADER, HEADER_ENVELOPE; given: \"CLIENT_IP\"",
+    ),
+    (
+        r#"{"sessionAffinity":{"affinityType":"QUERY_PARAMETER"},"backends":["a"]}"#,
+        "sessionAffinity.queryParameter",
+        "missing; allowed: an object with the query parameter's name; given: nothing",
+    ),
+    (
+        r#"{"sessionAffinity":{"affinityType":"HEADER_FIELD","header":{"name":"x-s"},"queryParameter":{"name":"q"}},"backends":["a"]}"#,
+        "sessionAffinity.queryParameter",
+        "has no effect with affinityType HEADER_FIELD; allowed: only with QUERY_PARAMETER; given: an object",
+    ),
+    (
+        r#"{"sessionAffinity":{"affinityType":"QUERY_PARAMETER","queryParameter":{"name":"q"},"affinityCookieTtlSec":9},"backends":["a"]}"#,
+        "sessionAffinity.affinityCookieTtlSec",
+        "has no effect with affinityType QUERY_PARAMETER; allowed: only with NONE, CLIENT_IP, GENERATED_COOKIE, \
+         HTTP_COOKIE, GENERATED_HEADER, HEADER_ENVELOPE; given: 9",
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"CLIENT_IP","header":{"name":"x-s"}},"backends":["a"]}"#,
@@ -406,6 +435,9 @@ const ACCEPTED: &[&str] = &[
     r#"{"services":[{"name":"s","backends":["a"],"routes":["r"],"sessionAffinity":{"affinityType":"GENERATED_COOKIE"}},{"name":"t","backends":["a"],"sessionAffinity":{"affinityType":"GENERATED_COOKIE","cookie":{"name":"gclb"}}}]}"#,
     r#"{"sessionAffinity":{"affinityType":"HTTP_COOKIE","affinityCookieTtlSec":50,"cookie":{"name":"user"}},"backends":["a"]}"#,
     r#"{"sessionAffinity":{"affinityType":"HEADER_FIELD","header":{"name":"X-User"}},"backends":["a"]}"#,
+    r#"{"sessionAffinity":{"affinityType":"QUERY_PARAMETER","queryParameter":{"name":"user"},"fallback":"CLIENT_IP"},"backends":["a"]}"#,
+    r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE","fallback":"CLIENT_IP","clientIp":{"ipv6PrefixLen":64}},"backends":["a"]}"#,
+    r#"{"backends":[{"cluster":"a","backup":true},{"cluster":"b","weight":2,"backup":true}]}"#,
     r#"{"sessionAffinity":{"affinityType":"GENERATED_HEADER","header":{"name":"x-s"},"affinityCookieTtlSec":50,"idleTimeoutSec":5},"backends":["a"]}"#,
     r#"{"sessionAffinity":{"affinityType":"HEADER_ENVELOPE","header":{"name":"Mcp-Session-Id"},"idleTimeoutSec":5},"backends":["a"],"onUnavailable":"REJECT"}"#,
 ];

@@ -56,6 +56,7 @@ fn top_level() -> Vec<Field> {
         header_name(SERVICE, "clusterHeader"),
         header_name(SERVICE, "endpointHeader"),
         header_name(SERVICE, "debugHeader"),
+        boolean(SERVICE, "logOutcome"),
     ]
 }
 
@@ -108,7 +109,7 @@ fn backends() -> Vec<Field> {
     const CLUSTER_OF_SECOND: &str = r#"{"backends":["a",{@}]}"#;
     const WEIGHT: &str = r#"{"backends":["a",{"cluster":"b",@}]}"#;
     let (longest, too_long) = ("c".repeat(256), "c".repeat(257));
-    let element = "a cluster's name, or an object of cluster and weight";
+    let element = "a cluster's name, or an object of cluster, weight and backup";
     vec![
         list("{@}", "backends").takes(&[r#"["a"]"#]),
         field(SECOND, "backends[1]", element, &[r#""7""#, "{}"]).takes(&[
@@ -119,6 +120,7 @@ fn backends() -> Vec<Field> {
         text(CLUSTER_OF_SECOND, "backends[1].cluster", CLUSTER, &["outbound|80||a.b.svc", &longest])
             .refuses(&["", "b b", "é", "b\n", &too_long]),
         integer(WEIGHT, "backends[1].weight", 0, 1000),
+        boolean(WEIGHT, "backends[1].backup"),
     ]
 }
 
@@ -130,6 +132,7 @@ fn affinity() -> Vec<Field> {
         "GENERATED_COOKIE",
         "HTTP_COOKIE",
         "HEADER_FIELD",
+        "QUERY_PARAMETER",
         "GENERATED_HEADER",
         "HEADER_ENVELOPE",
     ];
@@ -149,6 +152,19 @@ fn affinity() -> Vec<Field> {
         )
         .takes(&[r#"{"name":"x-user"}"#]),
         header_name(HEADER, "sessionAffinity.header.name"),
+        object(
+            r#"{"sessionAffinity":{"affinityType":"QUERY_PARAMETER",@},"backends":["a"]}"#,
+            "sessionAffinity.queryParameter",
+        )
+        .takes(&[r#"{"name":"user"}"#]),
+        text(
+            r#"{"sessionAffinity":{"affinityType":"QUERY_PARAMETER","queryParameter":{@}},"backends":["a"]}"#,
+            "sessionAffinity.queryParameter.name",
+            "the name of a query parameter (1 to 128 bytes)",
+            &["q", "any name, really: ü", &"p".repeat(128)],
+        )
+        .refuses(&["", &"p".repeat(129)]),
+        word(AFFINITY, "sessionAffinity.fallback", &["WEIGHT", "CLIENT_IP"]),
         object(
             r#"{"sessionAffinity":{"affinityType":"CLIENT_IP",@},"backends":["a"]}"#,
             "sessionAffinity.clientIp",
@@ -202,6 +218,7 @@ fn cookie() -> Vec<Field> {
         word(SECURE_COOKIE, "sessionAffinity.cookie.sameSite", &["LAX", "STRICT", "NONE", "UNSET"]),
         boolean(SECURE_COOKIE, "sessionAffinity.cookie.partitioned"),
         boolean(COOKIE, "sessionAffinity.cookie.hideFromUpstream"),
+        word(COOKIE, "sessionAffinity.cookie.lifetimeType", &["PERMANENT", "SESSION"]),
     ]
 }
 
@@ -257,20 +274,21 @@ fn detection() -> Vec<Field> {
 fn unknown_fields() -> Vec<Refused> {
     const IN_SERVICE: &str = "name, routes, sessionAffinity, backends, pin, onUnavailable, rejectStatus, \
         failover, outlierDetection, healthCheck";
-    let at_top = format!("services, clusterHeader, endpointHeader, debugHeader, keys, {IN_SERVICE}");
+    let at_top =
+        format!("services, clusterHeader, endpointHeader, debugHeader, logOutcome, keys, {IN_SERVICE}");
     let objects = [
         (SERVICE, "", at_top.as_str()),
         (r#"{"services":[{"backends":["a"],@}]}"#, "services[0].", IN_SERVICE),
-        (r#"{"backends":["a",{"cluster":"b",@}]}"#, "backends[1].", "cluster, weight"),
+        (r#"{"backends":["a",{"cluster":"b",@}]}"#, "backends[1].", "cluster, weight, backup"),
         (
             AFFINITY,
             "sessionAffinity.",
-            "affinityType, affinityCookieTtlSec, idleTimeoutSec, cookie, header, clientIp",
+            "affinityType, affinityCookieTtlSec, idleTimeoutSec, cookie, header, queryParameter, clientIp, fallback",
         ),
         (
             COOKIE,
             "sessionAffinity.cookie.",
-            "name, path, domain, secure, httpOnly, sameSite, partitioned, hideFromUpstream",
+            "name, path, domain, secure, httpOnly, sameSite, partitioned, hideFromUpstream, lifetimeType",
         ),
         (HEADER, "sessionAffinity.header.", "name"),
         (CLIENT_IP, "sessionAffinity.clientIp.", "ipv4PrefixLen, ipv6PrefixLen"),

@@ -24,7 +24,7 @@ pub const NEVER_SHOWN: [&str; 7] = [
 ];
 
 const BASE64: &str = "at least 32 bytes as base64 with padding (for example from: openssl rand -base64 32)";
-const FIELDS: &str = "services, clusterHeader, endpointHeader, debugHeader, keys, name, routes, \
+const FIELDS: &str = "services, clusterHeader, endpointHeader, debugHeader, logOutcome, keys, name, routes, \
     sessionAffinity, backends, pin, onUnavailable, rejectStatus, failover, outlierDetection, healthCheck";
 
 /// A list of keys that is wrong; the path, what is wrong and what is allowed. `SECRET` stands for the secret.
@@ -149,7 +149,7 @@ const ANYWHERE: &[(&str, &str, &str)] = &[
     (
         r#"{"backends":["a"],"sessionAffinity":{"affinityType":"NONE","keys":[{"id":"k","secret":"SECRET"}]}}"#,
         "sessionAffinity.keys",
-        r#"unknown field; allowed: affinityType, affinityCookieTtlSec, idleTimeoutSec, cookie, header, clientIp; given: "keys""#,
+        r#"unknown field; allowed: affinityType, affinityCookieTtlSec, idleTimeoutSec, cookie, header, queryParameter, clientIp, fallback; given: "keys""#,
     ),
     (
         r#"{"services":[{"backends":["a"],"keys":[{"id":"k","secret":"SECRET"}]}]}"#,
@@ -159,7 +159,7 @@ const ANYWHERE: &[(&str, &str, &str)] = &[
     (
         r#"{"backends":[{"id":"k","secret":"SECRET"}]}"#,
         "backends[0].id",
-        r#"unknown field; allowed: cluster, weight; given: "id""#,
+        r#"unknown field; allowed: cluster, weight, backup; given: "id""#,
     ),
     (
         r#"{"backends":["a"],"name":{"secret":"SECRET"}}"#,

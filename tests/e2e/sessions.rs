@@ -1,5 +1,6 @@
 //! Sessions by cookie: where they begin, that they stick, and when they end.
 
+mod backups;
 mod candidates;
 mod hiding;
 mod lives;
@@ -32,6 +33,22 @@ async fn the_first_response_sets_the_cookie_of_a_gke_ingress() {
         "{value}"
     );
     assert_eq!(outcome(&reply), "assigned");
+}
+
+/// `lifetimeType: SESSION` of the Gateway API: the end of the session is the server's alone.
+#[tokio::test]
+async fn a_session_cookie_has_no_max_age_and_its_session_ends_all_the_same() {
+    let pods = pods(2);
+    let affinity = json!({ "affinityCookieTtlSec": 1, "cookie": { "lifetimeType": "SESSION" } });
+    let envoy = envoy(&pods, &generated_cookie(&pods, &affinity)).await;
+    let begun = Client::http1().fetch(&envoy.url(), &[]).await.unwrap();
+    assert!(begun.set_cookies[0].ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{:?}", begun.set_cookies);
+    let cookie = begun.cookie_pair("GCLB").unwrap();
+    crate::ecds::eventually("the session ends", async || {
+        let reply = Client::http1().fetch_with_cookie(&envoy.url(), cookie).await.unwrap();
+        outcome(&reply) == "expired"
+    })
+    .await;
 }
 
 #[tokio::test]

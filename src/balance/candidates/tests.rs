@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use harness::chi_squared;
 
-use crate::balance::Backends;
 use crate::balance::hash::{hash, mix};
+use crate::balance::{Backend, BackendId, Backends};
 use crate::testing::{UNLIKELY, p_value, randoms};
 
 const WEIGHTS: [(&str, u32); 6] = [("a", 1), ("b", 2), ("c", 3), ("d", 0), ("e", 3), ("f", 100)];
 
 fn backends(weights: &[(&str, u32)]) -> Backends {
-    Backends::new(weights.iter().map(|(cluster, weight)| ((*cluster).to_owned(), *weight)))
+    Backends::new(weights.iter().map(|(cluster, weight)| Backend::new((*cluster).to_owned(), *weight, false)))
 }
 
 /// `count` backends of weight 1: `neg-0`, `neg-1` and so on.
 fn equal(count: usize) -> Backends {
-    Backends::new((0..count).map(|index| (format!("neg-{index}"), 1)))
+    Backends::new((0..count).map(|index| Backend::new(format!("neg-{index}"), 1, false)))
 }
 
 fn by_weight(backends: &Backends, random: u64) -> &str {
@@ -177,4 +177,28 @@ fn consistent_choices_never_change() {
     let backends = backends(&[("neg-demo-0", 1), ("neg-demo-1", 2), ("neg-demo-2", 3)]);
     let chosen = (1..=40).map(|index| by_hash(&backends, mix(index)).replace("neg-demo-", ""));
     assert_eq!(chosen.collect::<String>(), "2122110022122112221120022222221222222222");
+}
+
+fn with_backups(unavailable: &[&str]) -> Vec<String> {
+    let backend = |cluster: &str, weight, is_backup| Backend::new(cluster.to_owned(), weight, is_backup);
+    let backends = Backends::new([
+        backend("a", 1, false),
+        backend("b", 1, false),
+        backend("draining", 0, false),
+        backend("backup", 3, true),
+        backend("other-backup", 1, true),
+    ]);
+    let unavailable = unavailable.iter().map(|cluster| BackendId::of(cluster)).collect();
+    let candidates = backends.candidates_without(&unavailable);
+    randoms(1_000).map(|random| candidates.by_weight(random).unwrap().cluster().to_owned()).collect()
+}
+
+#[test]
+fn backups_are_candidates_only_while_no_other_backend_takes_new_sessions() {
+    assert!(p_value(with_backups(&[]), &[("a", 1), ("b", 1)]) > UNLIKELY);
+    assert!(with_backups(&["a"]).iter().all(|cluster| cluster == "b"));
+    let both = with_backups(&["a", "b"]);
+    assert!(p_value(both, &[("backup", 3), ("other-backup", 1)]) > UNLIKELY);
+    let none = with_backups(&["a", "b", "backup", "other-backup"]);
+    assert!(none.iter().all(|cluster| cluster == "draining"));
 }

@@ -1,6 +1,7 @@
 mod cookies;
 mod endpoints;
 mod envelopes;
+mod fallback;
 mod hashing;
 mod lifetimes;
 mod moves;

@@ -1,4 +1,4 @@
-//! `HTTP_COOKIE` and `HEADER_FIELD`: the application's own cookie or header decides.
+//! `HTTP_COOKIE`, `HEADER_FIELD` and `QUERY_PARAMETER`: the application's own cookie, header or query decides.
 
 use std::collections::BTreeSet;
 
@@ -122,4 +122,31 @@ async fn a_key_may_be_any_bytes_and_without_one_requests_go_by_weight() {
         let replies = fetch_each(client, &url, requests.clone()).await;
         assert!(replies.iter().all(|reply| reply.pod == replies[0].pod));
     }
+}
+
+#[tokio::test]
+async fn the_value_of_a_query_parameter_decides_percent_decoded() {
+    let pods = pods(4);
+    let affinity = json!({ "affinityType": "QUERY_PARAMETER", "queryParameter": { "name": "user" } });
+    let plugin = json!({ "sessionAffinity": affinity, "backends": names(&pods), "debugHeader": "x-debug" });
+    let envoy = crate::support::envoy(&pods, &plugin).await;
+    let at =
+        async |path: &str| Client::http1_fresh().fetch(&format!("{}{path}", envoy.url()), &[]).await.unwrap();
+    let mut met = BTreeSet::new();
+    for index in 0..40 {
+        let first = at(&format!("/a?user=user{index}")).await;
+        assert_eq!((&*outcome(&first), first.set_cookies.len()), ("hashed", 0));
+        for path in [format!("/b?x=1&user=user{index}&user=other"), format!("/?%75ser=us%65r{index}")] {
+            assert_eq!(at(&path).await.pod, first.pod, "{path}");
+        }
+        met.insert(first.pod);
+    }
+    assert_eq!(met.len(), 4);
+    // Any bytes are a key, and none of them hurts.
+    for path in ["/?user=%ff%00%", "/?user=%", "/?user=&user=x", "/?", "/?&&=&user", "/?%=%"] {
+        assert_eq!(at(path).await.status, 200, "{path}");
+    }
+    assert_eq!(outcome(&at("/?users=x").await), "none");
+    let long = format!("/?user={}", "x".repeat(20_000));
+    assert_eq!(outcome(&at(&long).await), "hashed");
 }

@@ -1,0 +1,87 @@
+//! What operators see of backends, and of outcomes in the access log.
+
+use std::time::Duration;
+
+use harness::client::Client;
+use harness::envoy::Envoy;
+use serde_json::json;
+
+use crate::availability::fleet::{Fleet, SECOND, session_on};
+use crate::ecds::eventually;
+
+const GAUGE: &str = "wasmcustom.session_affinity.service.default.backend.app-1.unavailable";
+const EJECTIONS: &str = "wasmcustom.session_affinity.service.default.ejections";
+const SOON: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn a_gauge_says_while_a_backend_is_unavailable_and_a_counter_how_often_one_was_ejected() {
+    let mut fleet = Fleet::start(3);
+    let detection = json!({ "consecutiveLocalOriginFailure": 1, "baseEjectionTimeSec": 2 });
+    let envoy = fleet.envoy(&json!({ "outlierDetection": detection })).await;
+    let cookie = session_on(&envoy, "app-1").await;
+    let gauges =
+        async || envoy.stats("wasmcustom.").await.unwrap().keys().any(|name| name.contains(".backend."));
+    assert!(!gauges().await, "no backend was ever unavailable");
+    fleet.down(1);
+    Client::http1_fresh().fetch_with_cookie(&envoy.url(), &cookie).await.unwrap();
+    envoy.wait_for_stat(GAUGE, |value| value == 1, SOON).await.unwrap();
+    envoy.wait_for_stat(EJECTIONS, |count| count == 1, SOON).await.unwrap();
+    fleet.up(1);
+    envoy.wait_for_stat(GAUGE, |value| value == 0, SOON).await.unwrap();
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(envoy.stat(GAUGE).await.unwrap(), 0, "on every worker");
+}
+
+#[tokio::test]
+async fn a_backend_that_fails_its_health_checks_is_unavailable_for_the_gauge_too() {
+    let mut fleet = Fleet::start(2);
+    let checks = json!({ "checkIntervalSec": 1, "healthyThreshold": 1, "unhealthyThreshold": 1 });
+    let off = json!({ "consecutiveLocalOriginFailure": 0 });
+    let envoy = fleet.envoy(&json!({ "healthCheck": checks, "outlierDetection": off })).await;
+    fleet.down(1);
+    envoy.wait_for_stat(GAUGE, |value| value == 1, SOON).await.unwrap();
+    fleet.up(1);
+    envoy.wait_for_stat(GAUGE, |value| value == 0, SOON).await.unwrap();
+    assert_eq!(envoy.stat(EJECTIONS).await.unwrap(), 0);
+}
+
+/// An Envoy that writes the outcome of each request, and nothing else, into its access log.
+async fn logging(fleet: &Fleet, fields: &serde_json::Value) -> Envoy {
+    let log = json!({
+        "name": "envoy.access_loggers.stdout",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+            "log_format": { "text_format_source": {
+                "inline_string": "outcome=%FILTER_STATE(wasm.session_affinity_outcome:PLAIN)%\n",
+            } },
+        },
+    });
+    // Without a debug header, the response of a pinned request is not processed.
+    let mut plugin = fleet.plugin(fields);
+    plugin.as_object_mut().unwrap().remove("debugHeader");
+    let config = fleet.bootstrap().filter(&plugin).hcm(move |manager| {
+        manager["access_log"] = json!([log]);
+    });
+    let options = ["--file-flush-interval-msec", "20"]
+        .into_iter()
+        .fold(Envoy::options(), |options, argument| options.argument(argument));
+    options.start(&config.build()).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_access_log_is_given_the_outcome_where_it_is_to_be() {
+    let fleet = Fleet::start(3);
+    for (log_outcome, expected) in
+        [(true, ["outcome=assigned", "outcome=pinned", "outcome=invalid"]), (false, ["outcome=-"; 3])]
+    {
+        let off = json!({ "consecutiveLocalOriginFailure": 0 });
+        let fields = json!({ "logOutcome": log_outcome, "outlierDetection": off });
+        let envoy = logging(&fleet, &fields).await;
+        let client = Client::http1();
+        let begun = client.fetch(&envoy.url(), &[]).await.unwrap();
+        client.fetch_with_cookie(&envoy.url(), begun.cookie_pair("GCLB").unwrap()).await.unwrap();
+        client.fetch_with_cookie(&envoy.url(), "GCLB=x").await.unwrap();
+        eventually("three lines", async || envoy.output().lines().count() >= 3).await;
+        assert_eq!(envoy.output().lines().collect::<Vec<_>>(), expected);
+    }
+}
