@@ -23,7 +23,14 @@ unsafe extern "C" {
         headers_len: usize,
         grpc_status: i32,
     ) -> u32;
+    fn proxy_record_metric(metric: u32, value: u64) -> u32;
     fn proxy_set_property(path: *const u8, path_len: usize, value: *const u8, value_len: usize) -> u32;
+}
+
+/// Sets the gauge of this id. The SDK's `record_metric` panics on a status that it does not know.
+pub(super) fn set_gauge(id: u32, value: u64) {
+    // SAFETY: no memory is passed.
+    let _ = unsafe { proxy_record_metric(id, value) };
 }
 
 /// Sets a property of the present stream, where Envoy lets the filter. The SDK's `set_property` panics where Envoy does not:
@@ -87,7 +94,8 @@ pub(super) fn log_level() -> LevelFilter {
 /// Envoy took the answer. The SDK's `send_http_response` has no argument for `details`, which access logs show as
 /// `RESPONSE_CODE_DETAILS`.
 pub(super) fn send_local_response(status: u32, details: &str, body: &str) -> bool {
-    const NO_GRPC_STATUS: i32 = -1;
+    // Envoy uses it for gRPC requests alone.
+    const UNAVAILABLE: i32 = 14;
     let no_headers = 0_u32.to_le_bytes();
     // SAFETY: Envoy reads the details, the body and the encoded empty header map, each of the given length.
     let answered = unsafe {
@@ -99,7 +107,7 @@ pub(super) fn send_local_response(status: u32, details: &str, body: &str) -> boo
             body.len(),
             no_headers.as_ptr(),
             no_headers.len(),
-            NO_GRPC_STATUS,
+            UNAVAILABLE,
         )
     };
     answered == OK

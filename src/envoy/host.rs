@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
-pub(super) use super::abi::{fill_with_randomness, send_local_response, set_property};
+pub(super) use super::abi::{fill_with_randomness, send_local_response, set_gauge, set_property};
 pub(super) use proxy_wasm::types::Bytes;
 
 use super::abi;
@@ -91,11 +91,6 @@ pub(super) fn define_counter(name: &str) -> Option<u32> {
 /// Defines a gauge, and returns its id. The same name gives the same gauge on every worker.
 pub(super) fn define_gauge(name: &str) -> Option<u32> {
     hostcalls::define_metric(MetricType::Gauge, name).ok()
-}
-
-/// Sets the gauge of this id.
-pub(super) fn set_gauge(id: u32, value: u64) {
-    let _ = hostcalls::record_metric(id, value);
 }
 
 /// Adds to the counter of this id.

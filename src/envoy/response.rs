@@ -27,7 +27,7 @@ pub(super) fn handle(worker: &Worker, request: RequestState) {
 }
 
 /// Handles any other response. `stateful_session` names endpoints on every route.
-pub(super) fn pass(worker: &Worker) {
+pub(super) fn remove_endpoint(worker: &Worker) {
     if let Some(name) = &worker.endpoint_header {
         host::remove_header(Headers::Response, name);
     }
@@ -59,6 +59,9 @@ impl Response<'_> {
         self.count();
         if is_answered {
             self.set_token(value.as_deref());
+        }
+        if self.warnings().should_check_route() {
+            self.is_route_changed();
         }
     }
 
@@ -130,7 +133,9 @@ impl Response<'_> {
     fn is_of_one_endpoint(&self) -> bool {
         let is_first_attempt = || {
             let attempts = host::property("upstream\0request_attempt_count");
-            attempts.is_none_or(|count| count.first() <= Some(&1))
+            attempts
+                .and_then(|count| count.try_into().ok())
+                .is_none_or(|count| i64::from_le_bytes(count) <= 1)
         };
         self.service().pin.has_endpoint() && self.request.session.has_endpoint() && is_first_attempt()
     }
@@ -188,7 +193,7 @@ impl Response<'_> {
     /// too: it counts only if Envoy says that this endpoint answered.
     fn take_endpoint(&self) -> Option<SocketAddr> {
         if !self.service().pin.has_endpoint() {
-            pass(self.worker);
+            remove_endpoint(self.worker);
             return None;
         }
         let name = self.worker.endpoint_header.as_ref()?;

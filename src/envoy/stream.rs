@@ -67,7 +67,7 @@ impl HttpContext for Stream {
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         match self.request.take() {
             Some(request) => response::handle(&self.worker, *request),
-            None => response::pass(&self.worker),
+            None => response::remove_endpoint(&self.worker),
         }
         Action::Continue
     }

@@ -4,7 +4,8 @@ use std::cell::Cell;
 
 use super::host;
 
-/// A worker checks the cluster of this many new sessions, then of one in [`CHECK_EVERY`]: each check costs a host call.
+/// A worker checks the cluster of this many new sessions, and the route of this many responses, then of one in
+/// [`CHECK_EVERY`]: each check costs a host call.
 const CHECKED_FIRST: u32 = 32;
 const CHECK_EVERY: u32 = 64;
 
@@ -18,6 +19,7 @@ pub(super) struct Warnings {
     left_endpoint: Once,
     foreign_token: Once,
     new_sessions: Cell<u32>,
+    responses: Cell<u32>,
 }
 
 impl Warnings {
@@ -32,6 +34,7 @@ impl Warnings {
             left_endpoint: once("strict"),
             foreign_token: once("overwritten"),
             new_sessions: Cell::new(0),
+            responses: Cell::new(0),
         }
     }
 
@@ -45,9 +48,12 @@ impl Warnings {
 
     /// Whether to check the cluster of one more new session.
     pub(super) fn should_check_cluster(&self) -> bool {
-        let session = self.new_sessions.get();
-        self.new_sessions.set(session.wrapping_add(1));
-        session < CHECKED_FIRST || session.is_multiple_of(CHECK_EVERY)
+        is_checked(&self.new_sessions)
+    }
+
+    /// Whether to check the route of one more response.
+    pub(super) fn should_check_route(&self) -> bool {
+        is_checked(&self.responses)
     }
 
     /// The route does not take its cluster from the filter's header.
@@ -100,6 +106,13 @@ impl Warnings {
             )
         });
     }
+}
+
+/// Counts one more, and says whether it is checked.
+fn is_checked(count: &Cell<u32>) -> bool {
+    let index = count.get();
+    count.set(index.wrapping_add(1));
+    index < CHECKED_FIRST || index.is_multiple_of(CHECK_EVERY)
 }
 
 /// A warning that one worker logs, once.

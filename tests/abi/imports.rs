@@ -76,6 +76,11 @@ impl Call<'_, '_> {
                 self.world().metrics.push((name, 0));
                 self.put_u32(3, u32::try_from(id).unwrap())
             }
+            "proxy_record_metric" => {
+                let (id, value) = (self.number(0) as usize, self.arguments[1]);
+                self.world().metrics[id].1 = value;
+                OK
+            }
             "proxy_increment_metric" => {
                 let (id, by) = (self.number(0) as usize, self.arguments[1]);
                 match self.world().metrics.get_mut(id) {

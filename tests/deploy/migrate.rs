@@ -10,8 +10,16 @@ use session_affinity::config::Config;
 use crate::sessions::SECRET;
 
 /// Fields of `sessionAffinity`, which a table's cell gives without it.
-const OF_AFFINITY: [&str; 6] =
-    ["affinityType", "affinityCookieTtlSec", "idleTimeoutSec", "cookie", "header", "clientIp"];
+const OF_AFFINITY: [&str; 8] = [
+    "affinityType",
+    "affinityCookieTtlSec",
+    "idleTimeoutSec",
+    "fallback",
+    "cookie",
+    "header",
+    "queryParameter",
+    "clientIp",
+];
 
 /// What a file says.
 #[derive(Default)]

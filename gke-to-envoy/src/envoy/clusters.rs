@@ -2,7 +2,7 @@
 
 use super::{Plan, endpoints, seconds, typed};
 use crate::balancer::BackendService;
-use crate::document::{Map, Yaml};
+use crate::document::{Map, Yaml, row};
 use crate::health::Health;
 use crate::manifest::{AffinityType, AppProtocol};
 use crate::options::Host;
@@ -124,10 +124,15 @@ fn common(cluster: Map, service: &BackendService) -> Map {
         .with("max_pending_requests", 65_536_u32)
         .with("max_requests", 65_536_u32)
         .with("max_retries", 1024_u32);
-    let at_once = cluster.has("eds_cluster_config").then_some("0s");
+    let has_eds = cluster.has("eds_cluster_config");
+    let kept = has_eds.then(|| row(["UNKNOWN", "HEALTHY", "DEGRADED", "DRAINING"]));
     let panic = Map::new()
         .with("healthy_panic_threshold", Map::new().with("value", 0_u32).inline())
-        .with_some("update_merge_window", at_once);
+        .with_some("update_merge_window", has_eds.then_some("0s"))
+        .with_some(
+            "override_host_status",
+            kept.map(|statuses| Map::new().with("statuses", statuses).inline()),
+        );
     let cluster = cluster
         .with("connect_timeout", "1s")
         .with("common_lb_config", panic.inline())
@@ -144,7 +149,7 @@ fn secured(cluster: Map, protocol: AppProtocol) -> Map {
     if protocol == AppProtocol::Https {
         return cluster.with("transport_socket", super::extension("envoy.transport_sockets.tls", tls));
     }
-    let alpn = Map::new().with("alpn_protocols", crate::document::row(["h2"]));
+    let alpn = Map::new().with("alpn_protocols", row(["h2"]));
     let tls = tls.with("common_tls_context", alpn.inline());
     let http2 = Map::new().with("http2_protocol_options", Map::new().inline());
     let options =

@@ -53,7 +53,7 @@ fn contents(service: &BackendService, report: &mut Report) -> String {
         "  endpoints:".to_owned(),
         "  - lb_endpoints:".to_owned(),
         "    - endpoint: {address: {socket_address: {address: 10.0.0.1, port_value: 8080}}}".to_owned(),
-        "      health_status: DRAINING     # where it is about to go: no request any more, its sessions move"
+        "      health_status: DRAINING     # where it is about to go: no new sessions; it keeps those it has"
             .to_owned(),
     ]);
     format!("{heading}\n{}", text(&document, report))

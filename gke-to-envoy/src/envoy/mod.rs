@@ -82,12 +82,13 @@ pub fn write(balancer: &Balancer, options: &Options, report: &mut Report) -> Con
     Configuration { bootstrap: format!("{heading}\n{body}"), files: endpoints::files(&plan, report) }
 }
 
-/// What makes labels of the service and the outcome in a counter's name.
+/// What makes labels of the service, the outcome and the backend in a metric's name.
 fn stats_tags() -> Vec<Yaml> {
     let tag = |name: &str, regex: &str| Map::new().with("tag_name", name).with("regex", regex).inline();
     vec![
         tag("service", r"^wasmcustom\.session_affinity\.(service\.([\w-]+)\.)"),
         tag("outcome", r"^wasmcustom\.session_affinity\.service\.[\w-]+\.outcome(\.(\w+))$"),
+        tag("backend", r"^wasmcustom\.session_affinity\.service\.[\w-]+\.backend(\.(.+))\.unavailable$"),
     ]
 }
 

@@ -101,3 +101,11 @@ async fn without_it_no_token_goes_out_and_one_warning_names_both_routes() {
         assert!(other.set_cookie("x-one").is_some() || other.headers.contains_key("x-one"));
     }
 }
+
+#[tokio::test]
+async fn types_without_a_token_are_warned_of_too() {
+    let (_pods, envoy) = two_services(&json!({ "affinityType": "HEADER_FIELD" }), vec![lua()]).await;
+    forty(&envoy).await;
+    let said = warnings(&envoy, &["first-route", "second-route"]);
+    assert_eq!(said.len(), 1, "{said:#?}");
+}

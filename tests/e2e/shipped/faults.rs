@@ -6,6 +6,7 @@ use std::time::Duration;
 use harness::client::{Client, Reply};
 use harness::envoy::Envoy;
 
+use crate::ecds::eventually;
 use crate::shipped_files::File;
 use crate::support::{fetch_each, with_cookie};
 
@@ -84,17 +85,48 @@ async fn a_backend_that_answers_503_to_everything_is_left_and_the_gets_that_met_
             let fields = [("cookie", cookie), ("x-answer-only", &failing), ("x-answer-status", "503")];
             fields.map(|(field, value)| (field, value.as_bytes().to_vec())).to_vec()
         };
-        for cookie in cookies.iter().cycle().take(8) {
+        for cookie in cookies.iter().cycle().take(5) {
             let headers = headers(cookie);
             let headers: Vec<_> = headers.iter().map(|(field, value)| (*field, &value[..])).collect();
             let reply = Client::http1_fresh().fetch(&envoy.url(), &headers).await.unwrap();
             assert_eq!(reply.status, 200, "{name}");
             assert_ne!(reply.pod, failing, "{name}");
         }
-        pod.clear_requests();
-        let after = fetch_each(Client::http1_fresh, &envoy.url(), with_cookie(&cookies[0], 10)).await;
-        assert!(after.iter().all(|reply| reply.status == 200 && reply.pod != failing), "{name}");
+        eventually("every worker has left it", async || {
+            pod.clear_requests();
+            let after = fetch_each(Client::http1_fresh, &envoy.url(), with_cookie(&cookies[0], 20)).await;
+            after.iter().all(|reply| reply.status == 200 && reply.pod != failing)
+        })
+        .await;
         let asked = pod.requests().into_iter().filter(|request| !request.header("cookie").is_empty()).count();
         assert_eq!(asked, 0, "{name}: it is out");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_session_does_not_move_with_an_answer_503() {
+    let file = File::load_obedient("endpoints.yaml");
+    let envoy = file.start().await;
+    let (pod, cookies) = sessions_on_one_pod(&envoy).await;
+    for _ in 0..3 {
+        let headers = [("cookie", cookies[0].as_bytes()), ("x-answer-status", b"503")];
+        let failed = Client::http1().fetch(&envoy.url(), &headers).await.unwrap();
+        assert_eq!((failed.status.as_u16(), failed.set_cookies.len()), (503, 0));
+    }
+    assert_eq!(patient_get(&envoy, &cookies[0]).await.pod, pod);
+}
+
+/// Applications have a page at `/`, and few have one at `/healthz`.
+#[tokio::test]
+async fn health_checks_of_shipped_files_ask_for_the_root() {
+    for name in crate::shipped_files::names() {
+        let file = File::load_obedient(&name);
+        let _envoy = file.start().await;
+        let agents: [&[u8]; 2] = [b"Envoy/HC", b"session-affinity-health-check"];
+        for request in file.pods().flat_map(harness::pod::Pod::requests) {
+            if request.header("user-agent").iter().any(|agent| agents.contains(&&agent[..])) {
+                assert_eq!(request.uri.path(), "/", "{name}");
+            }
+        }
     }
 }

@@ -6,6 +6,8 @@ use std::fs;
 use harness::client::Client;
 use harness::envoy::Envoy;
 
+use crate::availability::fleet::SECOND;
+use crate::ecds::{SOON, eventually};
 use crate::shipped_files::{File, envoy_directory};
 
 /// Begins sessions until every pod has one; each then stays where it began.
@@ -63,4 +65,31 @@ async fn the_smallest_file_takes_keys_as_its_comments_tell() {
     let anybodys = anybodys.cookie_pair("GCLB").unwrap();
     let reply = Client::http1().fetch_with_cookie(&envoy.url(), anybodys).await.unwrap();
     assert!(reply.set_cookie("GCLB").is_some(), "a cookie of no key begins no more than a new session");
+}
+
+#[tokio::test]
+async fn the_smallest_file_leaves_a_stopped_backend_and_one_that_answers_five_errors() {
+    let file = File::load("envoy.yaml");
+    let envoy = file.start().await;
+    for fault in ["fails its health checks", "ejected for 30 s"] {
+        let begun = Client::http1_fresh().fetch(&envoy.url(), &[]).await.unwrap();
+        let cookie = begun.cookie_pair("GCLB").unwrap();
+        let pod = file.pods().find(|pod| pod.name() == begun.pod).unwrap();
+        if fault.starts_with("fails") {
+            pod.freeze();
+        } else {
+            pod.fail();
+            for _ in 0..5 {
+                let reply = Client::http1_fresh().fetch_with_cookie(&envoy.url(), cookie).await.unwrap();
+                assert_eq!(reply.status, 503);
+            }
+        }
+        envoy.wait_for_log(&format!("{} {fault}", begun.pod), SOON).await.unwrap();
+        eventually("the session moves on every worker", async || {
+            let get = Client::http1_fresh();
+            let reply = tokio::time::timeout(SECOND, get.fetch_with_cookie(&envoy.url(), cookie)).await;
+            reply.is_ok_and(|reply| reply.unwrap().pod != begun.pod)
+        })
+        .await;
+    }
 }
