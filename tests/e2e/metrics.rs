@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harness::client::Client;
-use harness::envoy::Envoy;
+use harness::envoy::{Envoy, Options};
 use serde_json::json;
 
 use crate::availability::fleet::{Fleet, SECOND, session_on};
@@ -62,9 +62,7 @@ async fn logging(fleet: &Fleet, fields: &serde_json::Value) -> Envoy {
     let config = fleet.bootstrap().filter(&plugin).hcm(move |manager| {
         manager["access_log"] = json!([log]);
     });
-    let options = ["--file-flush-interval-msec", "20"]
-        .into_iter()
-        .fold(Envoy::options(), |options, argument| options.argument(argument));
+    let options = ["--file-flush-interval-msec", "20"].into_iter().fold(Envoy::options(), Options::argument);
     options.start(&config.build()).await.unwrap()
 }
 
