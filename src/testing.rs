@@ -103,6 +103,7 @@ pub(crate) enum Question {
     Header,
     FirstCookieLine,
     FurtherCookieLines,
+    CookieLines,
 }
 
 /// A request. Notes the questions that a decision asks.
@@ -197,6 +198,11 @@ impl DecisionInputs for Request {
     fn further_cookie_lines(&self) -> Vec<Vec<u8>> {
         self.ask(Question::FurtherCookieLines);
         self.cookie_lines.iter().skip(1).cloned().collect()
+    }
+
+    fn cookie_lines(&self) -> Vec<Vec<u8>> {
+        self.ask(Question::CookieLines);
+        self.cookie_lines.clone()
     }
 }
 

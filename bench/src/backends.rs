@@ -6,6 +6,8 @@ use anyhow::{Context as _, Result};
 use harness::envoy::Envoy;
 use serde_json::{Value, json};
 
+use crate::client::LOGIN;
+
 /// Three listeners of one more Envoy that answer by themselves, so that no measurement waits for a backend. Each answers
 /// with its name, and with a session in the header `mcp-session-id`.
 pub struct Backends {
@@ -48,6 +50,11 @@ fn listener(name: &str) -> Value {
         "response_headers_to_add":
             [header("x-pod", name), header("mcp-session-id", "8f7a1c1e2b5d4f0e9c3b6a7d5e4f3c2b")],
     });
+    let mut login = route.clone();
+    login["match"]["headers"] = json!([{ "name": LOGIN, "present_match": true }]);
+    login["response_headers_to_add"] =
+        json!([header("x-pod", name), header("set-cookie", "SID=8f7a1c1e2b5d4f0e9c3b6a7d5e4f3c2b; Path=/")]);
+    let routes = json!([login, route]);
     json!({
         "name": name,
         "address": { "socket_address": { "address": "127.0.0.1", "port_value": 0 } },
@@ -56,7 +63,7 @@ fn listener(name: &str) -> Value {
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
                 "stat_prefix": name,
-                "route_config": { "virtual_hosts": [{ "name": name, "domains": ["*"], "routes": [route] }] },
+                "route_config": { "virtual_hosts": [{ "name": name, "domains": ["*"], "routes": routes }] },
                 "http_filters": [{
                     "name": "envoy.filters.http.router",
                     "typed_config": {

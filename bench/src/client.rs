@@ -11,6 +11,9 @@ const OTHER_COOKIES: &str = "theme=dark; consent=2026-01-01.all; _ga=GA1.1.12345
 /// The name of the cookie that carries a session.
 pub const COOKIE: &str = "GCLB";
 
+/// The request header with which a backend begins a session of the application's own.
+pub const LOGIN: &str = "x-login";
+
 /// The headers of one request, beside those that every client sends.
 pub type Headers = Vec<(String, String)>;
 
@@ -23,6 +26,8 @@ pub enum Behaviour {
     Returning,
     /// The client sends the header of this name that the first response had.
     ReturningHeader(&'static str),
+    /// The client logs in, and sends the application's cookie of this name.
+    LoggedIn(&'static str),
     /// The client sends this header of its own.
     Header(&'static str, &'static str),
     /// The client sends this cookie of its own.
@@ -54,6 +59,11 @@ impl Behaviour {
                 let reply = client.fetch_with_cookie(url, OTHER_COOKIES).await?;
                 let value = reply.header(name).with_context(|| format!("no header {name} came"))?;
                 vec![vec![cookies(None), (name.to_owned(), value)]]
+            }
+            Self::LoggedIn(name) => {
+                let reply = client.fetch(url, &[(LOGIN, b"1")]).await?;
+                let cookie = reply.cookie_pair(name).with_context(|| format!("no cookie {name} came"))?;
+                vec![vec![cookies(Some(cookie))]]
             }
             Self::Crowd => {
                 // Another Envoy with the same keys makes the sessions, so that the measured one has seen none of them.

@@ -245,6 +245,11 @@ fn ours(backends: &Backends) -> Vec<Subject> {
         of_type(header("HEADER_FIELD", "x-user"), Behaviour::Header("x-user", "alice")),
         of_type(header("GENERATED_HEADER", "x-session"), Behaviour::ReturningHeader("x-session")),
         of_type(header("HEADER_ENVELOPE", "mcp-session-id"), Behaviour::ReturningHeader("mcp-session-id")),
+        of_type(
+            json!({ "affinityType": "COOKIE_ENVELOPE", "cookie": { "name": "SID" } }),
+            Behaviour::LoggedIn("SID"),
+        )
+        .at_most(1.45),
         endpoint(backends),
         cluster_and_endpoint(backends),
     ]

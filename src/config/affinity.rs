@@ -56,6 +56,11 @@ pub(crate) enum Affinity {
         /// How long a session lives.
         lifetime: Lifetime,
     },
+    /// The application's own session cookie, whose value is wrapped together with the pin.
+    CookieEnvelope {
+        /// The cookie's name. Case matters.
+        name: String,
+    },
 }
 
 impl Affinity {
@@ -69,6 +74,7 @@ impl Affinity {
             Self::QueryParameter { .. } => AffinityType::QueryParameter,
             Self::GeneratedHeader { .. } => AffinityType::GeneratedHeader,
             Self::HeaderEnvelope { .. } => AffinityType::HeaderEnvelope,
+            Self::CookieEnvelope { .. } => AffinityType::CookieEnvelope,
         }
     }
 
@@ -103,7 +109,12 @@ impl Affinity {
         self.cookie().filter(|cookie| cookie.hide_from_upstream)
     }
 
-    /// How long sessions live, where sessions carry a token.
+    /// Whether the application names its sessions itself, and the filter wraps these names.
+    pub(crate) const fn is_envelope(&self) -> bool {
+        matches!(self, Self::HeaderEnvelope { .. } | Self::CookieEnvelope { .. })
+    }
+
+    /// How long sessions live, where the filter ends them.
     pub(crate) const fn lifetime(&self) -> Option<&Lifetime> {
         match self {
             Self::GeneratedCookie { lifetime, .. }
@@ -113,7 +124,8 @@ impl Affinity {
             | Self::ClientIp(_)
             | Self::HttpCookie { .. }
             | Self::HeaderField { .. }
-            | Self::QueryParameter { .. } => None,
+            | Self::QueryParameter { .. }
+            | Self::CookieEnvelope { .. } => None,
         }
     }
 
@@ -125,6 +137,7 @@ impl Affinity {
                 format!("the cookie {}", cookie.name)
             }
             Self::QueryParameter { name } => format!("the query parameter {name}"),
+            Self::CookieEnvelope { name } => format!("the cookie {name}"),
             Self::HeaderField { name }
             | Self::GeneratedHeader { name, .. }
             | Self::HeaderEnvelope { name, .. } => format!("the header {name}"),
@@ -144,6 +157,7 @@ enum AffinityType {
     QueryParameter,
     GeneratedHeader,
     HeaderEnvelope,
+    CookieEnvelope,
 }
 
 impl AffinityType {
@@ -157,12 +171,16 @@ impl AffinityType {
             Self::QueryParameter => "QUERY_PARAMETER",
             Self::GeneratedHeader => "GENERATED_HEADER",
             Self::HeaderEnvelope => "HEADER_ENVELOPE",
+            Self::CookieEnvelope => "COOKIE_ENVELOPE",
         }
     }
 
     /// Whether its sessions carry a token.
     const fn has_token(self) -> bool {
-        matches!(self, Self::GeneratedCookie | Self::GeneratedHeader | Self::HeaderEnvelope)
+        matches!(
+            self,
+            Self::GeneratedCookie | Self::GeneratedHeader | Self::HeaderEnvelope | Self::CookieEnvelope
+        )
     }
 }
 
@@ -278,14 +296,17 @@ impl SessionAffinity {
             header_names.check_other(&name).map_err(|problem| problem.within("name").within("header"))?;
             Ok(name.into_string())
         };
-        let cookie = self.cookie.unwrap_or_default();
-        let cookie = || cookie.into_cookie().map_err(|problem| problem.within("cookie"));
+        let cookie_fields = self.cookie.unwrap_or_default();
+        let in_cookie = |problem: Problem| problem.within("cookie");
         Ok(match self.affinity_type {
             AffinityType::None => Affinity::None,
             AffinityType::ClientIp => Affinity::ClientIp((&self.client_ip.unwrap_or_default()).into()),
-            AffinityType::GeneratedCookie => Affinity::GeneratedCookie { cookie: cookie()?, lifetime },
+            AffinityType::GeneratedCookie => Affinity::GeneratedCookie {
+                cookie: cookie_fields.into_cookie().map_err(in_cookie)?,
+                lifetime,
+            },
             AffinityType::HttpCookie => {
-                let cookie = cookie()?;
+                let cookie = cookie_fields.into_cookie().map_err(in_cookie)?;
                 if cookie.hide_from_upstream {
                     let wrong =
                         "has no effect with affinityType HTTP_COOKIE: the application owns the cookie";
@@ -304,6 +325,9 @@ impl SessionAffinity {
             }
             AffinityType::GeneratedHeader => Affinity::GeneratedHeader { name: header_name()?, lifetime },
             AffinityType::HeaderEnvelope => Affinity::HeaderEnvelope { name: header_name()?, lifetime },
+            AffinityType::CookieEnvelope => {
+                Affinity::CookieEnvelope { name: cookie_fields.into_envelope_name().map_err(in_cookie)? }
+            }
         })
     }
 
@@ -322,11 +346,12 @@ impl SessionAffinity {
             T::QueryParameter,
             T::GeneratedHeader,
             T::HeaderEnvelope,
+            T::CookieEnvelope,
         ];
         let has_fallback = self.fallback != FallbackWord::Weight;
         let has_useless_client_ip = self.client_ip.is_some() && !has_fallback;
         let companions: [(&str, bool, &[T]); 7] = [
-            ("cookie", self.cookie.is_some(), &[T::GeneratedCookie, T::HttpCookie]),
+            ("cookie", self.cookie.is_some(), &[T::GeneratedCookie, T::HttpCookie, T::CookieEnvelope]),
             ("fallback", has_fallback, WITH_FALLBACK),
             ("clientIp", has_useless_client_ip, &[T::ClientIp]),
             ("header", self.header.is_some(), WITH_HEADER),

@@ -124,6 +124,28 @@ pub(crate) struct CookieFields {
 }
 
 impl CookieFields {
+    /// The name of a cookie that the application owns. Only the application has a say in its attributes.
+    pub(crate) fn into_envelope_name(self) -> Result<String, Problem> {
+        let attributes = [
+            ("domain", self.domain.is_some()),
+            ("secure", self.secure != Secure::default()),
+            ("httpOnly", self.http_only.is_some()),
+            ("sameSite", self.same_site != SameSite::default()),
+            ("partitioned", self.partitioned),
+            ("lifetimeType", self.lifetime_type != LifetimeType::default()),
+            ("hideFromUpstream", self.hide_from_upstream),
+            ("path", self.path.is_some_and(|path| path.as_str() != "/")),
+        ];
+        if let Some((field, _)) = attributes.into_iter().find(|(_, is_set)| *is_set) {
+            let wrong = "has no effect with affinityType COOKIE_ENVELOPE: the application owns the cookie";
+            return Err(Problem::new(wrong, "left out").within(field));
+        }
+        let Some(name) = self.name else {
+            return Err(Problem::missing("the name of the application's session cookie").within("name"));
+        };
+        Ok(name.into_string())
+    }
+
     /// The cookie, with defaults for what is left out, if browsers take it.
     pub(crate) fn into_cookie(self) -> Result<Cookie, Problem> {
         let default = Cookie::default();

@@ -244,7 +244,8 @@ fn on_unavailable(
         };
     }
     if !affinity.makes_tokens() {
-        let allowed = "REPIN, or REJECT with GENERATED_COOKIE, GENERATED_HEADER, HEADER_ENVELOPE";
+        let allowed =
+            "REPIN, or REJECT with GENERATED_COOKIE, GENERATED_HEADER, HEADER_ENVELOPE, COOKIE_ENVELOPE";
         return Err(without_token(affinity, allowed).within("onUnavailable"));
     }
     Ok(OnUnavailable::Reject(reject_status.unwrap_or(Bounded::of::<503>()).get()))

@@ -31,9 +31,9 @@ pub(super) fn handle(
     let decision = decide(&active.service, &availability, &inputs);
     let outcome = decision.outcome;
     worker.log_outcome(outcome);
-    inputs.hide_cookies();
     let (action, forward) = match decision.routing {
         Routing::Forward(forward) => {
+            inputs.write_cookies(forward.cookies.as_deref());
             apply(worker, &active.service, outcome, &forward);
             (Action::Continue, forward)
         }
@@ -51,7 +51,7 @@ pub(super) fn handle(
 /// Handles a request on a route that no service serves.
 pub(super) fn pass_unserved(worker: &Worker) {
     worker.unserved.increment();
-    Request { worker, headers: OnceCell::new() }.hide_cookies();
+    Request { worker, headers: OnceCell::new() }.write_cookies(None);
     name_cluster(worker, None);
     name_endpoint(worker, None);
 }
@@ -64,9 +64,8 @@ fn response_matters(
     session: &SessionUpdate,
 ) -> bool {
     let is_watched = backend.is_some() && (service.health.outlier_detection().is_on() || service.failover);
-    let is_wrapped = matches!(service.affinity, Affinity::HeaderEnvelope { .. });
     is_watched
-        || is_wrapped
+        || service.affinity.is_envelope()
         || session.needs_token()
         || service.pin.has_endpoint()
         || worker.debug_header.is_some()
@@ -131,15 +130,19 @@ impl Request<'_> {
         headers.iter().filter(move |(other, _)| other == name).map(|(_, value)| value)
     }
 
-    /// Removes the cookies that no backend sees.
-    fn hide_cookies(&self) {
+    /// Gives the application the opened cookies, if there are any, and hides those that no backend sees.
+    fn write_cookies(&self, opened: Option<&[u8]>) {
         let hidden = &self.worker.hidden_cookies;
-        if hidden.is_empty() {
-            return;
-        }
-        let lines: Vec<&[u8]> = self.values("cookie").map(Vec::as_slice).collect();
+        let lines: Vec<&[u8]> = match opened {
+            Some(line) => vec![line],
+            None if hidden.is_empty() => return,
+            None => self.values("cookie").map(Vec::as_slice).collect(),
+        };
         let is_hidden = |line: &&[u8]| hidden.iter().any(|name| cookie::values(line, name).next().is_some());
         if !lines.iter().any(is_hidden) {
+            if let Some(line) = opened {
+                host::set_header(Headers::Request, "cookie", line);
+            }
             return;
         }
         match cookie::without(&lines, hidden) {
@@ -189,5 +192,9 @@ impl DecisionInputs for Request<'_> {
 
     fn further_cookie_lines(&self) -> Vec<Vec<u8>> {
         self.values("cookie").skip(1).cloned().collect()
+    }
+
+    fn cookie_lines(&self) -> Vec<Vec<u8>> {
+        self.values("cookie").cloned().collect()
     }
 }

@@ -10,11 +10,12 @@ use super::warnings::Warnings;
 use super::worker::Worker;
 use crate::balance::{Backend, BackendId};
 use crate::config::{Affinity, OnUnavailable, Pin};
+use crate::headers::cookie_envelope::{WrappedCookies, sets_session, wrap_cookies};
 use crate::headers::set_token::{TokenHeaders, set_token};
 use crate::headers::{HeaderMutation, endpoint};
 use crate::health::classify::{classify, of_answer, of_timeout};
 use crate::health::{Observation, ResponseClass};
-use crate::routing::{Outcome, Service, SessionUpdate, TokenInputs, token_update};
+use crate::routing::{Outcome, Service, SessionUpdate, TokenInputs, envelope, token_update};
 use crate::session::token::NONCE_LEN;
 use crate::session::{Millis, Session};
 
@@ -45,7 +46,11 @@ impl Response<'_> {
         let decided = self.request.outcome;
         let endpoint = self.take_endpoint();
         let value = self.application_value();
-        let needs_token = self.request.session.needs_token() || value.is_some();
+        let sets_session = self.application_sets_session();
+        if sets_session {
+            self.begin_enveloped_session();
+        }
+        let needs_token = self.request.session.needs_token() || value.is_some() || sets_session;
         let is_strict = self.strict_status().is_some();
         let class = self.observe(needs_token || endpoint.is_some() || is_strict);
         let is_answered = class == Some(ResponseClass::Answered);
@@ -58,7 +63,11 @@ impl Response<'_> {
         }
         self.count();
         if is_answered {
-            self.set_token(value.as_deref());
+            match &self.service().affinity {
+                Affinity::CookieEnvelope { name } if sets_session => self.wrap_cookies(name),
+                Affinity::CookieEnvelope { .. } => {}
+                _ => self.set_token(value.as_deref()),
+            }
         }
         if self.warnings().should_check_route() {
             self.is_route_changed();
@@ -244,6 +253,47 @@ impl Response<'_> {
         }
     }
 
+    /// Whether the application sets its own session cookie, where the filter wraps that cookie.
+    fn application_sets_session(&self) -> bool {
+        let Affinity::CookieEnvelope { name } = &self.service().affinity else {
+            return false;
+        };
+        // Most responses set no cookie, and one header costs less than all.
+        host::header(Headers::Response, "set-cookie").is_some()
+            && sets_session(name, self.headers(), self.worker.now())
+    }
+
+    /// A session begins where the application sets its own session cookie, if the request brought none.
+    fn begin_enveloped_session(&mut self) {
+        let backend = self.request.backend.as_deref().map(Backend::id);
+        let has_place = backend.is_some() || !self.service().pin.has_cluster();
+        if self.request.session != SessionUpdate::None || !has_place {
+            return;
+        }
+        if let Some(seed) = self.seed() {
+            let backend = backend.unwrap_or(BackendId::from_bits(0));
+            let session = Session::new(self.worker.now(), seed, backend, false);
+            self.request.session = SessionUpdate::New(session);
+        }
+    }
+
+    /// Wraps the application's own session cookies.
+    fn wrap_cookies(&self, name: &str) {
+        let RequestState { session, envelope: sent, .. } = &self.request;
+        let WrappedCookies { mutations, is_too_long } =
+            wrap_cookies(name, self.headers(), self.worker.now(), |value| {
+                envelope(self.service(), session, sent.as_ref(), value, self)
+            });
+        if is_too_long {
+            self.warnings().long_cookie(name);
+        }
+        if mutations.is_empty() || self.is_route_changed() || self.lacks_endpoint() {
+            return;
+        }
+        self.check_cluster();
+        mutations.iter().for_each(apply);
+    }
+
     /// Gives the client its token, if the client needs one. `value` is the application's own.
     fn set_token(&self, value: Option<&[u8]>) {
         let RequestState { session, envelope, .. } = &self.request;
@@ -300,7 +350,7 @@ impl Response<'_> {
             return false;
         }
         self.warnings().no_endpoint(self.worker.endpoint_header.as_deref().unwrap_or_default());
-        pin == Pin::Endpoint && !matches!(self.service().affinity, Affinity::HeaderEnvelope { .. })
+        pin == Pin::Endpoint && !self.service().affinity.is_envelope()
     }
 }
 

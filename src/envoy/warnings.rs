@@ -18,6 +18,7 @@ pub(super) struct Warnings {
     no_endpoint: Once,
     left_endpoint: Once,
     foreign_token: Once,
+    long_cookie: Once,
     new_sessions: Cell<u32>,
     responses: Cell<u32>,
 }
@@ -33,6 +34,7 @@ impl Warnings {
             no_endpoint: once("endpoint"),
             left_endpoint: once("strict"),
             foreign_token: once("overwritten"),
+            long_cookie: once("long-cookie"),
             new_sessions: Cell::new(0),
             responses: Cell::new(0),
         }
@@ -40,8 +42,10 @@ impl Warnings {
 
     /// Allows each warning to be logged again.
     pub(super) fn reset(&self) {
-        let Self { other_cluster, other_route, no_endpoint, left_endpoint, foreign_token, .. } = self;
-        [other_cluster, other_route, no_endpoint, left_endpoint, foreign_token]
+        let Self {
+            other_cluster, other_route, no_endpoint, left_endpoint, foreign_token, long_cookie, ..
+        } = self;
+        [other_cluster, other_route, no_endpoint, left_endpoint, foreign_token, long_cookie]
             .into_iter()
             .for_each(Once::reset);
     }
@@ -103,6 +107,16 @@ impl Warnings {
         self.foreign_token.log(&self.service, || {
             format!(
                 "the application itself sets {carrier}, so clients get no token of this filter: choose another name"
+            )
+        });
+    }
+
+    /// The application's own cookie would be longer than browsers keep.
+    pub(super) fn long_cookie(&self, name: &str) {
+        self.long_cookie.log(&self.service, || {
+            format!(
+                "the cookie {name} of the application is too long to be wrapped, so its sessions have no affinity: \
+                 browsers keep 4096 bytes of name and value"
             )
         });
     }

@@ -23,6 +23,35 @@ pub(crate) fn without(lines: &[&[u8]], names: &[String]) -> Option<Vec<u8>> {
     (!left.is_empty()).then_some(left)
 }
 
+/// The `Cookie` lines as one line, in which the values of the cookies of this name are replaced, quotes included; all other
+/// bytes stay as they are. `None` where nothing is replaced.
+pub(crate) fn replaced(
+    lines: &[Vec<u8>],
+    name: &str,
+    mut replace: impl FnMut(&[u8]) -> Option<Vec<u8>>,
+) -> Option<Vec<u8>> {
+    let joined = lines.join(&b"; "[..]);
+    let mut line = Vec::with_capacity(joined.len());
+    let mut is_replaced = false;
+    for (index, pair) in pairs(&joined).enumerate() {
+        if index > 0 {
+            line.push(b';');
+        }
+        let value = value_as_written(pair, name).and_then(|value| Some((value, replace(unquoted(value))?)));
+        let Some((written, value)) = value else {
+            line.extend_from_slice(pair);
+            continue;
+        };
+        // The value is the end of the pair, but for blanks.
+        let blanks = pair.len().saturating_sub(pair.trim_ascii_end().len());
+        let value_at = pair.len().saturating_sub(written.len()).saturating_sub(blanks);
+        line.extend_from_slice(pair.get(..value_at)?);
+        line.extend_from_slice(&value);
+        is_replaced = true;
+    }
+    is_replaced.then_some(line)
+}
+
 /// Splits a line at its semicolons.
 fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
@@ -36,8 +65,12 @@ fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn value_if_named<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    value_as_written(pair, name).map(unquoted)
+}
+
+fn value_as_written<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let after_name = pair.trim_ascii_start().strip_prefix(name.as_bytes())?.trim_ascii_start();
-    Some(unquoted(after_name.strip_prefix(b"=")?.trim_ascii()))
+    Some(after_name.strip_prefix(b"=")?.trim_ascii())
 }
 
 fn unquoted(value: &[u8]) -> &[u8] {
@@ -92,6 +125,27 @@ mod tests {
         ];
         for (line, expected) in cases {
             assert_eq!(values(line.as_bytes()), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_replaced_value_leaves_every_other_byte_as_it_is() {
+        let cases: [(&[&str], Option<&str>); 10] = [
+            (&[], None),
+            (&["a=1"], None),
+            (&["GCLB=other"], None),
+            (&["GCLB=old"], Some("GCLB=new")),
+            (&["a=1;GCLB=old;b=2"], Some("a=1;GCLB=new;b=2")),
+            (&["a=\"1, 2\" ;  GCLB = old ;b = 2;"], Some("a=\"1, 2\" ;  GCLB = new;b = 2;")),
+            (&["GCLB=\"old\"; a=1"], Some("GCLB=new; a=1")),
+            (&["GCLB=old; GCLB=other; GCLB=old"], Some("GCLB=new; GCLB=other; GCLB=new")),
+            (&["a=1", "GCLB=old"], Some("a=1; GCLB=new")),
+            (&["gclb=old; GCLB=old"], Some("gclb=old; GCLB=new")),
+        ];
+        for (lines, expected) in cases {
+            let lines: Vec<Vec<u8>> = lines.iter().map(|line| line.as_bytes().to_vec()).collect();
+            let line = replaced(&lines, "GCLB", |value| (value == b"old").then(|| b"new".to_vec()));
+            assert_eq!(line.as_deref(), expected.map(str::as_bytes), "{lines:?}");
         }
     }
 

@@ -3,6 +3,8 @@
 
 pub(crate) mod cache_control;
 pub(crate) mod cookie;
+pub(crate) mod cookie_date;
+pub(crate) mod cookie_envelope;
 pub(crate) mod endpoint;
 pub(crate) mod query;
 pub(crate) mod set_cookie;

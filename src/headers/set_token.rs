@@ -50,6 +50,7 @@ pub(crate) fn set_token(affinity: &Affinity, update: TokenUpdate, response: &Hea
             HeaderMutation::Set(name.clone(), text.into_bytes())
         }
         Affinity::HeaderEnvelope { .. }
+        | Affinity::CookieEnvelope { .. }
         | Affinity::None
         | Affinity::ClientIp(_)
         | Affinity::HeaderField { .. }

@@ -37,6 +37,8 @@ pub(crate) trait DecisionInputs {
     fn first_cookie_line(&self) -> Option<Vec<u8>>;
     /// All other `Cookie` lines. Nearly always there are none.
     fn further_cookie_lines(&self) -> Vec<Vec<u8>>;
+    /// All `Cookie` lines.
+    fn cookie_lines(&self) -> Vec<Vec<u8>>;
 }
 
 /// What happens to a request.
@@ -68,6 +70,8 @@ pub(crate) struct Forward {
     pub(crate) session: SessionUpdate,
     /// The envelope that the request brought. The application receives the value in it.
     pub(crate) envelope: Option<Envelope>,
+    /// The `Cookie` header that the application receives, where envelopes in it are opened.
+    pub(crate) cookies: Option<Vec<u8>>,
 }
 
 /// A valid envelope: the text that the client sent, and the application's value in it.
@@ -113,6 +117,7 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
             }
             Affinity::GeneratedHeader { name, lifetime } => self.by_header_token(name, *lifetime),
             Affinity::HeaderEnvelope { name, lifetime } => self.by_envelope(name, *lifetime),
+            Affinity::CookieEnvelope { name } => self.by_cookie_envelope(name),
         }
     }
 
@@ -264,6 +269,46 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         decision
     }
 
+    /// By the session in the application's own cookie. A value that is no envelope reaches the application as it came, and
+    /// is hashed, so that it stays in one place.
+    fn by_cookie_envelope(&self, name: &str) -> Decision {
+        let lines = self.inputs.cookie_lines();
+        let codec = self.service.tokens.as_ref();
+        let values =
+            lines.iter().flat_map(|line| cookie::values(line, name)).filter(|value| !value.is_empty());
+        let mut opened: Vec<(&[u8], Session, Vec<u8>)> = Vec::new();
+        let mut other = None;
+        for text in values.take(MAX_EXAMINED) {
+            match codec
+                .and_then(|codec| codec.read_envelope(text))
+                .filter(|(session, _)| self.has_begun(session))
+            {
+                Some((session, value)) => opened.push((text, session, value)),
+                None => other = other.or(Some(text)),
+            }
+        }
+        let is_available =
+            |session: &Session| !self.service.pin.has_cluster() || self.available_backend(session).is_some();
+        let found = opened.iter().find(|(_, session, _)| is_available(session)).or(opened.first());
+        let mut decision = match (found, other) {
+            (Some((_, session, _)), _) => self.continue_session(*session, SessionState::Live),
+            (None, Some(text)) => Decision { outcome: Outcome::Invalid, ..self.by_hash(Some(hash(text))) },
+            (None, None) => self.by_hash(None),
+        };
+        if let (Routing::Forward(forward), Some((text, _, value))) = (&mut decision.routing, found) {
+            forward.envelope = Some(Envelope { text: text.to_vec(), value: value.clone() });
+            forward.cookies = cookie::replaced(&lines, name, |text| {
+                opened.iter().find(|(other, ..)| *other == text).map(|(_, _, value)| value.clone())
+            });
+        }
+        decision
+    }
+
+    /// Whether the session began, by this clock or by one that is a little ahead.
+    fn has_begun(&self, session: &Session) -> bool {
+        Lifetime::default().state(session, self.inputs.now()) != SessionState::InTheFuture
+    }
+
     /// A living session goes to its backend, or to the backend that takes its place.
     fn continue_session(&self, session: Session, state: SessionState) -> Decision {
         let backend = self.available_backend(&session);
@@ -281,7 +326,7 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
             SessionState::Renewable => SessionUpdate::Changed(session.used_at(self.inputs.now())),
             _ => SessionUpdate::Unchanged(session),
         };
-        let forward = Forward { backend: backend.map(Rc::clone), endpoint, session, envelope: None };
+        let forward = Forward { backend: backend.map(Rc::clone), endpoint, session, ..Forward::default() };
         Decision { outcome: Outcome::Pinned, routing: Routing::Forward(forward) }
     }
 

@@ -12,4 +12,4 @@ pub(crate) use outcome::Outcome;
 pub(crate) use routes::Routes;
 pub(crate) use service::Service;
 pub(crate) use session_update::SessionUpdate;
-pub(crate) use token_update::{TokenInputs, token_update};
+pub(crate) use token_update::{TokenInputs, envelope, token_update};

@@ -34,14 +34,16 @@ impl Service {
     /// Makes a service from its configuration. All services of a worker share the keys and the cache.
     pub(crate) fn new(config: ServiceConfig, keys: &Rc<[Key]>, cache: &Rc<TokenCache>) -> Self {
         let carrier = match &config.affinity {
-            Affinity::GeneratedCookie { cookie, lifetime } => Some((Carrier::Cookie(&cookie.name), lifetime)),
-            Affinity::GeneratedHeader { name, lifetime } => Some((Carrier::Header(name), lifetime)),
-            Affinity::HeaderEnvelope { name, lifetime } => Some((Carrier::HeaderEnvelope(name), lifetime)),
+            Affinity::GeneratedCookie { cookie, .. } => Some(Carrier::Cookie(&cookie.name)),
+            Affinity::GeneratedHeader { name, .. } => Some(Carrier::Header(name)),
+            Affinity::HeaderEnvelope { name, .. } => Some(Carrier::HeaderEnvelope(name)),
+            Affinity::CookieEnvelope { name } => Some(Carrier::CookieEnvelope(name)),
             _ => None,
         };
-        let tokens = carrier.map(|(carrier, lifetime)| {
-            let layout =
-                Layout { last_use: lifetime.idle_timeout_sec > 0, endpoint: config.pin.has_endpoint() };
+        let has_idle_timeout =
+            config.affinity.lifetime().is_some_and(|lifetime| lifetime.idle_timeout_sec > 0);
+        let tokens = carrier.map(|carrier| {
+            let layout = Layout { last_use: has_idle_timeout, endpoint: config.pin.has_endpoint() };
             TokenCodec::new(Rc::clone(keys), Rc::clone(cache), &config.name, carrier, layout)
         });
         let backends = config

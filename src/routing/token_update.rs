@@ -44,7 +44,7 @@ pub(crate) fn token_update(
 
 /// The envelope for a value of the application's: the one that the client sent, where nothing has changed. `None` for a
 /// value that is too long, which goes out as it is.
-fn envelope(
+pub(crate) fn envelope(
     service: &Service,
     update: &SessionUpdate,
     sent: Option<&Envelope>,

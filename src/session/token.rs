@@ -80,6 +80,8 @@ pub(crate) enum Carrier<'a> {
     Header(&'a str),
     /// The application's own header of this name, in which the filter wraps the application's value.
     HeaderEnvelope(&'a str),
+    /// The application's own cookie of this name, in which the filter wraps the application's value.
+    CookieEnvelope(&'a str),
 }
 
 /// Which optional fields every token of a service has.
@@ -118,6 +120,7 @@ impl TokenCodec {
             Carrier::Cookie(name) => ("cookie", name),
             Carrier::Header(name) => ("header", name),
             Carrier::HeaderEnvelope(name) => ("header envelope", name),
+            Carrier::CookieEnvelope(name) => ("cookie envelope", name),
         };
         let version = if keys.is_empty() { UNENCRYPTED } else { ENCRYPTED };
         // No name of a service, cookie or header has a NUL in it.

@@ -179,7 +179,7 @@ const SHAPES: &[Row] = &[
         r#"{"sessionAffinity":{},"backends":["a"]}"#,
         "sessionAffinity.affinityType",
         "missing; allowed: NONE, CLIENT_IP, GENERATED_COOKIE, HTTP_COOKIE, HEADER_FIELD, QUERY_PARAMETER, GENERATED_HEADER, \
-         HEADER_ENVELOPE; given: nothing",
+         HEADER_ENVELOPE, COOKIE_ENVELOPE; given: nothing",
     ),
 ];
 
@@ -230,13 +230,13 @@ const AFFINITIES: &[Row] = &[
     (
         r#"{"sessionAffinity":{"affinityType":"NONE","cookie":{}},"backends":["a"]}"#,
         "sessionAffinity.cookie",
-        "has no effect with affinityType NONE; allowed: only with GENERATED_COOKIE, HTTP_COOKIE; given: an object",
+        "has no effect with affinityType NONE; allowed: only with GENERATED_COOKIE, HTTP_COOKIE, COOKIE_ENVELOPE; given: an object",
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"GENERATED_HEADER","header":{"name":"x-s"},"cookie":{}},"backends":["a"]}"#,
         "sessionAffinity.cookie",
-        "has no effect with affinityType GENERATED_HEADER; allowed: only with GENERATED_COOKIE, HTTP_COOKIE; \
-         given: an object",
+        "has no effect with affinityType GENERATED_HEADER; allowed: only with GENERATED_COOKIE, HTTP_COOKIE, \
+         COOKIE_ENVELOPE; given: an object",
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE","clientIp":{}},"backends":["a"]}"#,
@@ -248,13 +248,36 @@ const AFFINITIES: &[Row] = &[
         r#"{"sessionAffinity":{"affinityType":"NONE","fallback":"CLIENT_IP"},"backends":["a"]}"#,
         "sessionAffinity.fallback",
         "has no effect with affinityType NONE; allowed: only with GENERATED_COOKIE, HTTP_COOKIE, HEADER_FIELD, \
-         QUERY_PARAMETER, GENERATED_HEADER, HEADER_ENVELOPE; given: \"CLIENT_IP\"",
+         QUERY_PARAMETER, GENERATED_HEADER, HEADER_ENVELOPE, COOKIE_ENVELOPE; given: \"CLIENT_IP\"",
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"CLIENT_IP","fallback":"CLIENT_IP"},"backends":["a"]}"#,
         "sessionAffinity.fallback",
         "has no effect with affinityType CLIENT_IP; allowed: only with GENERATED_COOKIE, HTTP_COOKIE, HEADER_FIELD, \
-         QUERY_PARAMETER, GENERATED_HEADER, HEADER_ENVELOPE; given: \"CLIENT_IP\"",
+         QUERY_PARAMETER, GENERATED_HEADER, HEADER_ENVELOPE, COOKIE_ENVELOPE; given: \"CLIENT_IP\"",
+    ),
+    (
+        r#"{"sessionAffinity":{"affinityType":"COOKIE_ENVELOPE"},"backends":["a"]}"#,
+        "sessionAffinity.cookie.name",
+        "missing; allowed: the name of the application's session cookie; given: nothing",
+    ),
+    (
+        r#"{"sessionAffinity":{"affinityType":"COOKIE_ENVELOPE","cookie":{"name":"SID","path":"/app"}},"backends":["a"]}"#,
+        "sessionAffinity.cookie.path",
+        "has no effect with affinityType COOKIE_ENVELOPE: the application owns the cookie; allowed: left out; \
+         given: \"/app\"",
+    ),
+    (
+        r#"{"sessionAffinity":{"affinityType":"COOKIE_ENVELOPE","cookie":{"name":"SID","hideFromUpstream":true}},"backends":["a"]}"#,
+        "sessionAffinity.cookie.hideFromUpstream",
+        "has no effect with affinityType COOKIE_ENVELOPE: the application owns the cookie; allowed: left out; \
+         given: true",
+    ),
+    (
+        r#"{"sessionAffinity":{"affinityType":"COOKIE_ENVELOPE","cookie":{"name":"SID"},"idleTimeoutSec":9},"backends":["a"]}"#,
+        "sessionAffinity.idleTimeoutSec",
+        "has no effect with affinityType COOKIE_ENVELOPE; allowed: only with GENERATED_COOKIE, GENERATED_HEADER, \
+         HEADER_ENVELOPE; given: 9",
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"QUERY_PARAMETER"},"backends":["a"]}"#,
@@ -320,7 +343,7 @@ const AFFINITIES: &[Row] = &[
     (
         r#"{"sessionAffinity":{"affinityType":"HEADER_FIELD","header":{"name":"x-s"}},"backends":["a"],"onUnavailable":"REJECT"}"#,
         "onUnavailable",
-        r#"cannot work with affinityType HEADER_FIELD, which carries no token; allowed: REPIN, or REJECT with GENERATED_COOKIE, GENERATED_HEADER, HEADER_ENVELOPE; given: "REJECT""#,
+        r#"cannot work with affinityType HEADER_FIELD, which carries no token; allowed: REPIN, or REJECT with GENERATED_COOKIE, GENERATED_HEADER, HEADER_ENVELOPE, COOKIE_ENVELOPE; given: "REJECT""#,
     ),
 ];
 
@@ -437,6 +460,7 @@ const ACCEPTED: &[&str] = &[
     r#"{"sessionAffinity":{"affinityType":"HEADER_FIELD","header":{"name":"X-User"}},"backends":["a"]}"#,
     r#"{"sessionAffinity":{"affinityType":"QUERY_PARAMETER","queryParameter":{"name":"user"},"fallback":"CLIENT_IP"},"backends":["a"]}"#,
     r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE","fallback":"CLIENT_IP","clientIp":{"ipv6PrefixLen":64}},"backends":["a"]}"#,
+    r#"{"sessionAffinity":{"affinityType":"COOKIE_ENVELOPE","cookie":{"name":"SID","path":"/","hideFromUpstream":false},"fallback":"CLIENT_IP"},"backends":["a"],"onUnavailable":"REJECT"}"#,
     r#"{"backends":[{"cluster":"a","backup":true},{"cluster":"b","weight":2,"backup":true}]}"#,
     r#"{"sessionAffinity":{"affinityType":"GENERATED_HEADER","header":{"name":"x-s"},"affinityCookieTtlSec":50,"idleTimeoutSec":5},"backends":["a"]}"#,
     r#"{"sessionAffinity":{"affinityType":"HEADER_ENVELOPE","header":{"name":"Mcp-Session-Id"},"idleTimeoutSec":5},"backends":["a"],"onUnavailable":"REJECT"}"#,

@@ -135,6 +135,7 @@ fn affinity() -> Vec<Field> {
         "QUERY_PARAMETER",
         "GENERATED_HEADER",
         "HEADER_ENVELOPE",
+        "COOKIE_ENVELOPE",
     ];
     vec![
         word(TYPE, "sessionAffinity.affinityType", &types).takes(&[

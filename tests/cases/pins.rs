@@ -26,12 +26,12 @@ const UNAVAILABLE: &[Row] = &[
     (
         r#"{"backends":["a"],"onUnavailable":"REJECT"}"#,
         "onUnavailable",
-        r#"cannot work with affinityType NONE, which carries no token; allowed: REPIN, or REJECT with GENERATED_COOKIE, GENERATED_HEADER, HEADER_ENVELOPE; given: "REJECT""#,
+        r#"cannot work with affinityType NONE, which carries no token; allowed: REPIN, or REJECT with GENERATED_COOKIE, GENERATED_HEADER, HEADER_ENVELOPE, COOKIE_ENVELOPE; given: "REJECT""#,
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"CLIENT_IP"},"backends":["a"],"onUnavailable":"REJECT"}"#,
         "onUnavailable",
-        r#"cannot work with affinityType CLIENT_IP, which carries no token; allowed: REPIN, or REJECT with GENERATED_COOKIE, GENERATED_HEADER, HEADER_ENVELOPE; given: "REJECT""#,
+        r#"cannot work with affinityType CLIENT_IP, which carries no token; allowed: REPIN, or REJECT with GENERATED_COOKIE, GENERATED_HEADER, HEADER_ENVELOPE, COOKIE_ENVELOPE; given: "REJECT""#,
     ),
     (
         r#"{"backends":["a"],"healthCheck":{"checkIntervalSec":3,"timeoutSec":4}}"#,

@@ -1,5 +1,6 @@
 //! What carries a session, or a key, besides a cookie of the filter's own.
 
+mod cookie_envelope;
 mod envelope;
 mod hashed;
 mod header;
