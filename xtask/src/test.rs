@@ -69,10 +69,11 @@ impl Test {
         let envoy = envoy_binary::locate()?;
         let version = envoy_binary::version_of(&envoy)?;
         eprintln!("testing on Envoy {version}");
+        // Always the whole workspace: packages by themselves have other features, and all would be compiled anew.
         let (what, selection): (_, &[&str]) = if self.browser {
-            ("browser's tests", &["--package", "session-affinity", "--test", "browser"])
+            ("browser's tests", &["--workspace", "--test", "browser"])
         } else if self.compose {
-            ("Compose tests", &["--package", "session-affinity", "--test", "compose"])
+            ("Compose tests", &["--workspace", "--test", "compose"])
         } else {
             ("all tests", &["--workspace"])
         };
@@ -81,7 +82,7 @@ impl Test {
             for other in envoy_binary::MATRIX.into_iter().filter(|other| *other != version) {
                 let envoy = envoy_binary::get(other)?;
                 eprintln!("testing on Envoy {other}");
-                let end_to_end = ["--package", "session-affinity", "--test", "e2e"];
+                let end_to_end = ["--workspace", "--test", "e2e"];
                 outcomes.push(self.test(other, END_TO_END, &envoy, &modules, &end_to_end));
             }
         }
