@@ -57,7 +57,9 @@ pub fn checks(seconds: u32) -> Value {
 
 /// As it is shipped, but with ejections that end soon.
 pub fn detection() -> Value {
-    json!({ "outlierDetection": { "consecutiveGatewayErrors": 5, "baseEjectionTimeSec": 5 } })
+    json!({ "outlierDetection": {
+        "consecutiveLocalOriginFailure": 0, "consecutiveGatewayErrors": 5, "baseEjectionTimeSec": 5,
+    } })
 }
 
 /// What `die` does to one of four backends, and `revive` undoes. Returns the whole record, when it died, and when

@@ -200,6 +200,8 @@ async fn with_health_checks_too_sessions_are_where_they_were_when_all_return() {
 async fn with_failover_too_sessions_are_where_they_were_when_all_return() {
     let _alone = alone().await;
     let mut fleet = Fleet::start(4);
-    let envoy = Envoy::start(&bootstrap(&fleet, &json!({}))).await.unwrap();
+    // So that backends are ejected for what Envoy answers while all are down.
+    let detection = json!({ "consecutiveLocalOriginFailure": 3, "consecutiveGatewayErrors": 5 });
+    let envoy = Envoy::start(&bootstrap(&fleet, &json!({ "outlierDetection": detection }))).await.unwrap();
     everything_down_and_up(&envoy, &mut fleet, "ejected for", true).await;
 }

@@ -52,7 +52,7 @@ fn assert_each_had_to(user: usize, answers: &[&Answer], moves: &[Move], downs: &
 async fn rolling_restarts_cost_no_get_and_move_a_session_only_when_its_backend_goes_down() {
     let _alone = alone().await;
     let mut fleet = Fleet::start(4);
-    let fields = json!({ "outlierDetection": { "consecutiveGatewayErrors": 5, "baseEjectionTimeSec": 1 } });
+    let fields = json!({ "outlierDetection": { "consecutiveLocalOriginFailure": 0, "consecutiveGatewayErrors": 5, "baseEjectionTimeSec": 1 } });
     let envoy = Envoy::start(&bootstrap(&fleet, &fields)).await.unwrap();
     let load = Load::begin(&envoy.url(), users(USERS));
     load.go_on_for(1).await;
