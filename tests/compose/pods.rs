@@ -54,7 +54,9 @@ async fn only_the_sessions_of_a_stopped_pod_move_and_they_stay_moved() {
     eventually("one request is counted as repinned", async || project.outcome("repinned") == repinned + 1)
         .await;
     let log = project.log();
-    assert!(log.contains(&format!("backend {POD} ejected for 30 s")), "the ejection is logged:\n{log}");
+    let found = ["ejected for 30 s", "fails its health checks"];
+    let is_logged = found.iter().any(|line| log.contains(&format!("backend {POD} {line}")));
+    assert!(is_logged, "why the session moved is logged:\n{log}");
     bring_back(&project, POD).await;
     visitor.must_stay(5).await;
     project.down();
