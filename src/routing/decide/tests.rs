@@ -1,3 +1,4 @@
+mod cookie_envelopes;
 mod cookies;
 mod endpoints;
 mod envelopes;
