@@ -23,8 +23,8 @@ async fn envoy_for(affinity: &Value) -> (Vec<harness::pod::Pod>, Envoy) {
     (pods, envoy)
 }
 
-/// Six requests at once from each of 30 clients, over so many connections. Returns where those of each client went, and
-/// all outcomes.
+/// Sends six requests at once from each of 30 clients, each request over its own connection. Returns the backends that
+/// each client's requests reached, and all outcomes.
 async fn first_requests(envoy: &Envoy, client: fn() -> Client) -> (Vec<BTreeSet<String>>, BTreeSet<String>) {
     let (mut places, mut outcomes) = (Vec::new(), BTreeSet::new());
     for index in 0..CLIENTS {

@@ -1,6 +1,6 @@
 //! The filter, and those around it.
 
-use super::{CLUSTER_HEADER, ENDPOINT_HEADER, Plan, extension, typed};
+use super::{ENDPOINT_HEADER, Plan, extension, filter_header_removals, typed};
 use crate::balancer::BackendService;
 use crate::document::{Map, Yaml, row};
 use crate::health::Health;
@@ -104,10 +104,8 @@ fn hides_endpoints() -> Map {
 
 /// A filter that has Envoy choose the route where an earlier filter had the route cache cleared.
 fn chooses_route() -> Map {
-    let removals =
-        vec![Map::new().with("remove", CLUSTER_HEADER), Map::new().with("remove", ENDPOINT_HEADER)];
     let config = typed("envoy.extensions.filters.http.header_mutation.v3.HeaderMutation")
-        .with("mutations", Map::new().with("request_mutations", removals));
+        .with("mutations", Map::new().with("request_mutations", filter_header_removals()));
     Map::new()
         .comment(
             "Directly before the filter: it has Envoy choose the route again where an earlier filter (ext_authz, \

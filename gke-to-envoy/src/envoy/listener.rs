@@ -2,7 +2,8 @@
 
 use super::routes::SILENCE_SEC;
 use super::{
-    CLUSTER_HEADER, ENDPOINT_HEADER, Plan, extension, filter, routes, seconds, socket_address, typed,
+    CLUSTER_HEADER, ENDPOINT_HEADER, Plan, extension, filter, filter_header_removals, routes, seconds,
+    socket_address, typed,
 };
 use crate::balancer::BackendService;
 use crate::document::{Map, Yaml, row};
@@ -17,10 +18,8 @@ pub(super) fn listener(plan: &Plan<'_>) -> Map {
 }
 
 fn manager(plan: &Plan<'_>) -> Map {
-    let removals =
-        vec![Map::new().with("remove", CLUSTER_HEADER), Map::new().with("remove", ENDPOINT_HEADER)];
     let early = typed("envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation")
-        .with("mutations", removals);
+        .with("mutations", filter_header_removals());
     let logs: Vec<Map> = plan.balancer.services.iter().filter_map(access_log).collect();
     let manager = typed(
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",

@@ -133,6 +133,11 @@ fn typed(name: &str) -> Map {
     Map::new().with("@type", format!("type.googleapis.com/{name}"))
 }
 
+/// The header mutations that drop what anyone but the filter says in the filter's headers.
+fn filter_header_removals() -> Vec<Map> {
+    [CLUSTER_HEADER, ENDPOINT_HEADER].map(|name| Map::new().with("remove", name)).into()
+}
+
 /// `name` and `typed_config`, as every extension has them.
 fn extension(name: &str, config: Map) -> Map {
     Map::new().with("name", name).with("typed_config", config)
