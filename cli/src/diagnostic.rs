@@ -1,0 +1,85 @@
+//! What the tool says about a file, for people and for machines.
+
+use annotate_snippets::{AnnotationKind, Level as Title, Renderer, Snippet};
+use serde::Serialize;
+
+use crate::source::Place;
+
+/// How much a diagnostic matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Something to know.
+    Note,
+    /// It works, but not as its author may think.
+    Warning,
+    /// It does not work: the exit code is 1, and nothing is written.
+    Error,
+}
+
+/// One thing to say about one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How much it matters.
+    pub level: Level,
+    /// Where.
+    pub place: Place,
+    /// What is wrong, in one sentence without a full stop.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+/// A diagnostic as `--format json` prints it, one in a line.
+#[derive(Debug, Serialize)]
+struct Record<'a> {
+    level: Level,
+    file: &'a str,
+    line: usize,
+    column: usize,
+    field: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'a str>,
+}
+
+impl Diagnostic {
+    /// The message, the line in question with a marker below it, and the help; as rustc prints its errors.
+    #[must_use]
+    pub fn render(&self, renderer: &Renderer) -> String {
+        let title = match self.level {
+            Level::Note => Title::NOTE,
+            Level::Warning => Title::WARNING,
+            Level::Error => Title::ERROR,
+        };
+        let Place { source, span, field } = &self.place;
+        let label = (!field.is_empty()).then_some(field.as_str());
+        // A marker over several lines hides what it marks.
+        let marked = source.text.get(span.clone()).unwrap_or_default();
+        let first_line = marked.lines().next().unwrap_or_default().len();
+        let marker = AnnotationKind::Primary.span(span.start..span.start + first_line).label(label);
+        let snippet = Snippet::source(&source.text).path(&source.name).annotation(marker);
+        let mut group = title.primary_title(&self.message).element(snippet);
+        if let Some(help) = &self.help {
+            group = group.element(Title::HELP.message(help));
+        }
+        renderer.render(&[group])
+    }
+
+    /// One line of JSON.
+    ///
+    /// # Errors
+    /// None is possible: all fields are text and numbers.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        let (line, column) = self.place.line_and_column();
+        serde_json::to_string(&Record {
+            level: self.level,
+            file: &self.place.source.name,
+            line,
+            column,
+            field: &self.place.field,
+            message: &self.message,
+            help: self.help.as_deref(),
+        })
+    }
+}

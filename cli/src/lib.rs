@@ -1,0 +1,6 @@
+//! The command-line tool beside the session-affinity filter.
+
+#![allow(clippy::arithmetic_side_effects, reason = "no part of the module")]
+
+pub mod diagnostic;
+pub mod source;

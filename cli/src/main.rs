@@ -1,0 +1,3 @@
+//! The command `session-affinity`.
+
+fn main() {}

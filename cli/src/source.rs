@@ -1,0 +1,57 @@
+//! The files that are read, and places in them.
+
+use std::io::Read as _;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::{fs, io};
+
+use anyhow::Context as _;
+
+/// The text of a file, and what the file is called in diagnostics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The path as it was given, or `standard input`.
+    pub name: String,
+    /// The whole text.
+    pub text: String,
+}
+
+impl Source {
+    /// Reads a file; `-` is standard input.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not UTF-8.
+    pub fn read(path: &Path) -> anyhow::Result<Arc<Self>> {
+        if path == Path::new("-") {
+            let mut text = String::new();
+            io::stdin().read_to_string(&mut text).context("standard input")?;
+            return Ok(Arc::new(Self { name: "standard input".to_owned(), text }));
+        }
+        let name = path.display().to_string();
+        let text = fs::read_to_string(path).with_context(|| name.clone())?;
+        Ok(Arc::new(Self { name, text }))
+    }
+}
+
+/// A place that a diagnostic is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub source: Arc<Source>,
+    /// Bytes of the text; empty at its end where the place is not known more closely.
+    pub span: Range<usize>,
+    /// The field, written like `services[0].routes[1]`; empty for a document as a whole.
+    pub field: String,
+}
+
+impl Place {
+    /// The line and the column of the first byte, both from 1; a column is a character.
+    #[must_use]
+    pub fn line_and_column(&self) -> (usize, usize) {
+        let before = self.source.text.get(..self.span.start).unwrap_or(&self.source.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        (line, column)
+    }
+}
