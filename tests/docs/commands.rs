@@ -97,43 +97,41 @@ fn run(name: &str) {
         match &purpose[..] {
             ["background", awaited @ ..] => {
                 shell.start_in_background(&ports.used(&block.text));
-                awaited.iter().for_each(|port| wait_for(&ports.used(port), &block, directory.path()));
+                for port in awaited {
+                    wait_for(&ports.used(port), &block, directory.path());
+                }
             }
             [] if block.language == "sh" => {
                 let (output, code) = shell.run(&ports.used(&block.text));
                 assert_eq!(code, 0, "{}: {output}", block.place);
             }
-            [] => steps(&block.text).iter().for_each(|step| run_once(&mut shell, step, &block, &ports)),
-            ["eventually"] => {
-                steps(&block.text).iter().for_each(|step| run_until(&mut shell, step, &block, &ports));
+            [] | ["eventually"] => {
+                for step in steps(&block.text) {
+                    let patience = if purpose.is_empty() { Duration::ZERO } else { SOON };
+                    run_step(&mut shell, &step, &block, &ports, patience);
+                }
             }
             _ => panic!("{}: {purpose:?}", block.place),
         }
     }
 }
 
-fn run_once(shell: &mut Shell, step: &Step, block: &Block, ports: &Ports) {
-    let (output, _) = shell.run(&ports.used(&step.command));
-    let output = ports.said(&output);
-    assert!(
-        matches(&step.output, &output),
-        "{}: {}\nprints\n{output}\nand not\n{}",
-        block.place,
-        step.command,
-        step.output
-    );
-}
-
-fn run_until(shell: &mut Shell, step: &Step, block: &Block, ports: &Ports) {
+/// Runs a command, again and again for as long as there is patience, until it prints what the page says.
+fn run_step(shell: &mut Shell, step: &Step, block: &Block, ports: &Ports, patience: Duration) {
     let start = Instant::now();
     loop {
         let (output, _) = shell.run(&ports.used(&step.command));
-        if matches(&step.output, &ports.said(&output)) {
+        let output = ports.said(&output);
+        if matches(&step.output, &output) {
             return;
         }
-        if start.elapsed() > SOON {
-            return run_once(shell, step, block, ports);
-        }
+        assert!(
+            start.elapsed() < patience,
+            "{}: {}\nprints\n{output}\nand not\n{}",
+            block.place,
+            step.command,
+            step.output
+        );
         thread::sleep(POLL);
     }
 }

@@ -1,7 +1,7 @@
 //! A Markdown file: its code blocks, links and headings.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use harness::workspace_root;
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
@@ -59,7 +59,7 @@ pub fn all_pages() -> Vec<Page> {
 fn markdown_in(directory: &str) -> Vec<String> {
     let Ok(entries) = fs::read_dir(workspace_root().join(directory)) else { return Vec::new() };
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let files = names.filter(|name| name.ends_with(".md"));
+    let files = names.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "md"));
     let mut paths: Vec<_> = files.map(|name| format!("{directory}/{name}")).collect();
     for path in &mut paths {
         *path = path.trim_start_matches("./").to_owned();
@@ -164,8 +164,8 @@ fn the_readme_and_every_page_are_short() {
     for page in pages() {
         let limit = match &*page.name {
             "README.md" => 250,
-            // One table for each of ten proxies.
-            "docs/migrate.md" => 450,
+            // A table for each of eleven proxies, which people read one of.
+            "docs/migrate.md" => 500,
             _ => 400,
         };
         let lines = page.text.lines().count();

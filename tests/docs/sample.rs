@@ -41,6 +41,7 @@ fn same_backend(line: &str) -> String {
     (0..3).fold(line.to_owned(), |line, digit| {
         let line = line.replace(&format!("pod-{digit}"), "pod-N");
         let line = line.replace(&format!("127.0.0.1:938{digit}"), "127.0.0.1:938N");
+        let line = line.replace(&format!("app-{digit}"), "app-N");
         line.replace(&format!("neg-demo-{digit}"), "neg-demo-N")
     })
 }
