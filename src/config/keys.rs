@@ -51,7 +51,8 @@ impl KeyFields {
 
 fn from_variable(name: &str, environment: Environment<'_>) -> Result<Vec<u8>, Problem> {
     let Some(value) = environment(name) else {
-        let allowed = "a variable that vm_config.environment_variables hands to the VM";
+        let allowed = "a variable that vm_config.environment_variables passes to the VM: list it in host_env_keys, and set \
+                       it in Envoy's environment";
         return Err(Problem::new("not set", allowed));
     };
     decode(&value).map_err(|wrong| Problem::new(format!("the variable's value is {wrong}"), Secret::ALLOWED))

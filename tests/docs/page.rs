@@ -189,8 +189,7 @@ fn every_code_block_has_a_language_and_a_purpose() {
     for block in pages().iter().flat_map(Page::blocks) {
         let Block { language, purpose, place, .. } = &block;
         let is_known = match &**language {
-            "sh" => block.run().is_some() || block.not_run().is_some(),
-            "console" => block.run().is_some(),
+            "sh" | "console" => block.run().is_some() || block.not_run().is_some(),
             "yaml" | "json" => purpose.is_empty() || block.not_run().is_some(),
             "text" | "nginx" | "haproxy" => purpose.is_empty(),
             _ => false,
