@@ -10,7 +10,7 @@ use harness::pod::Pod;
 use serde_json::{Value, json};
 
 use super::{around, guide, whole_configurations};
-use crate::sessions::SECRET;
+use crate::plugin::SECRET;
 
 /// The request header by which a test chooses a service's route.
 const ROUTE: &str = "x-test-route";
