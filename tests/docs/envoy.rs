@@ -1,8 +1,11 @@
 //! Parts of Envoy configurations in pages, put into a bootstrap that a real Envoy checks.
 
 use futures_util::{StreamExt as _, stream};
+use harness::client::Client;
 use harness::envoy::Envoy;
 use harness::module_path;
+use harness::pod::Pod;
+use harness::shipped::Shipped;
 use serde_json::{Map, Value, json};
 
 use crate::page::{Page, pages};
@@ -95,7 +98,13 @@ impl Parts {
             match within {
                 Within::Bootstrap => self.bootstrap.insert(name, value),
                 Within::StaticResources => self.static_resources.insert(name, value),
-                Within::ConnectionManager => self.manager.insert(name, value),
+                Within::ConnectionManager => match (self.manager.get_mut(&name), value) {
+                    (Some(Value::Object(there)), Value::Object(more)) => {
+                        there.extend(more);
+                        None
+                    }
+                    (_, value) => self.manager.insert(name, value),
+                },
                 Within::VirtualHost => Some(std::mem::replace(&mut self.routes, value)),
                 Within::WasmConfig => self.wasm.insert(name, value),
                 Within::Cluster => self.cluster.insert(name, value),
@@ -197,6 +206,38 @@ async fn envoy_accepts_every_part_of_an_envoy_configuration_in_a_page() {
         assert_eq!(*verdict, Ok(()), "{place}");
     }
     assert!(verdicts.len() >= 12, "{}", verdicts.len());
+}
+
+/// What docs/envoy.md tells people to add to their configuration, with a pod for each backend.
+#[tokio::test]
+async fn the_four_changes_together_serve_two_services() {
+    let names = ["shop-0", "shop-1", "api-0", "api-1"];
+    let pods = names.map(|name| Pod::start(name).unwrap());
+    let blocks = Page::read("docs/envoy.md").blocks();
+    let changes = blocks.iter().filter(|block| block.language == "yaml").take(4);
+    let mut parts = changes.fold(Parts::new(), |parts, block| {
+        parts.put(fields(serde_saphyr::from_str(&block.text).unwrap()), &block.place)
+    });
+    let shown = parts.static_resources["clusters"][0].to_string();
+    let clusters = names.map(|name| serde_json::from_str(&shown.replace("shop-0", name)).unwrap());
+    parts.static_resources["clusters"] = Value::Array(clusters.to_vec());
+    let mut bootstrap = parts.build();
+    let hosts = pods
+        .iter()
+        .fold(Shipped::new(), |hosts, pod| hosts.host(&format!("{}.shop", pod.name()), pod.address()));
+    hosts.host("127.0.0.1", pods[0].address()).rewrite(&mut bootstrap).unwrap();
+    let envoy = Envoy::start(&bootstrap).await.unwrap();
+
+    let first = Client::http1().fetch(&envoy.url(), &[]).await.unwrap();
+    assert!(first.pod.starts_with("shop-"), "{}", first.pod);
+    let cookie = first.cookie_pair("GCLB").expect("a session begins").to_owned();
+    for _ in 0..10 {
+        let later = Client::http1().fetch(&envoy.url(), &[("cookie", cookie.as_bytes())]).await.unwrap();
+        assert_eq!(later.pod, first.pod);
+    }
+    let api = Client::http1().fetch(&format!("{}/api", envoy.url()), &[]).await.unwrap();
+    assert!(api.pod.starts_with("api-"), "{}", api.pod);
+    assert_eq!(api.cookie_pair("GCLB"), None);
 }
 
 #[tokio::test]
