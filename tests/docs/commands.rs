@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{envoy_binary, module_path, workspace_root};
+use harness::{envoy_binary, module_path, packages, workspace_root};
 
 use crate::page::{Block, Page, pages};
 use crate::ports::Ports;
@@ -86,6 +86,9 @@ fn tool() -> &'static Path {
 
 /// Runs all commands of a page.
 fn run(name: &str) {
+    for program in ["curl", "jq", "openssl"] {
+        packages::need(program, &[program]).unwrap();
+    }
     let (directory, ports) = (tempfile::tempdir().unwrap(), Ports::choose());
     let root = workspace_root();
     copy(&root.join("envoy"), &directory.path().join("envoy"), &ports);
