@@ -23,7 +23,7 @@ pub(crate) struct KeyFields {
 /// Checks the list and reads the secrets.
 pub(crate) fn read(keys: Vec<KeyFields>, environment: Environment<'_>) -> Result<Vec<Key>, Problem> {
     if keys.is_empty() {
-        return Err(Problem::new("empty", "at least one key, or no keys at all"));
+        return Err(Problem::new("empty", "at least one key, or leave keys out"));
     }
     let ids: Vec<_> = keys.iter().map(|key| key.id.as_str()).collect();
     if let Some((first, second)) = duplicate(&ids) {
