@@ -28,6 +28,7 @@ pub mod config;
 pub mod envoy;
 pub mod envoy_binary;
 mod module;
+pub mod node_package;
 pub mod packages;
 pub mod pod;
 pub mod progress;

@@ -1,9 +1,10 @@
 //! Programs that Python packages carry.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -47,4 +48,50 @@ pub fn program(package: &str, version: &str, path: &str) -> Result<PathBuf> {
     fs::rename(work.keep(), &directory).with_context(|| format!("placing {}", directory.display()))?;
     progress.finish("done");
     Ok(program)
+}
+
+/// Installs packages with all that they need, the first time that they are needed, into a directory of their own in
+/// `cache`. Returns that directory, which belongs into `PYTHONPATH`. `requirements` is as pip takes it.
+///
+/// # Errors
+/// If python3 or pip is missing, or pip cannot install the packages.
+pub fn site(name: &str, requirements: &[&str], cache: &Path) -> Result<PathBuf> {
+    // Packages with compiled code belong to one version of Python.
+    let version =
+        run(Command::new("python3").args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]))?;
+    let mut hasher = DefaultHasher::new();
+    requirements.hash(&mut hasher);
+    let directory = cache.join(format!("{name}-python{}-{:x}", version.trim(), hasher.finish()));
+    if directory.is_dir() {
+        return Ok(directory);
+    }
+    fs::create_dir_all(cache).with_context(|| format!("creating {}", cache.display()))?;
+    let progress = Progress::start(format!("installing {} (PyPI)", requirements.join(", ")));
+    let work = tempfile::tempdir_in(cache)?;
+    let site = work.path().join("site");
+    let mut pip = pip()?;
+    pip.args([
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--only-binary",
+        ":all:",
+        "--target",
+    ]);
+    run(pip.arg(&site).args(requirements).env("PIP_ROOT_USER_ACTION", "ignore"))?;
+    // Another process may have been faster.
+    if fs::rename(&site, &directory).is_err() && !directory.is_dir() {
+        bail!("could not place {}", directory.display());
+    }
+    progress.finish("done");
+    Ok(directory)
+}
+
+fn run(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("running {command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
