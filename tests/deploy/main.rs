@@ -11,11 +11,12 @@
 
 mod dns;
 mod envoy_gateway;
+mod helm;
 mod istio;
 mod kubernetes;
 mod manifests;
 mod migrate;
-
+mod monitors;
 mod references;
 mod safety;
 mod schemas;
