@@ -27,6 +27,8 @@ pub mod client;
 pub mod config;
 pub mod envoy;
 pub mod envoy_binary;
+pub mod helm;
+pub mod manifests;
 mod module;
 pub mod node_package;
 pub mod packages;
