@@ -57,8 +57,8 @@ impl Diagnostic {
         // A marker over several lines hides what it marks.
         let marked = source.text.get(span.clone()).unwrap_or_default();
         let first_line = marked.lines().next().unwrap_or_default().len();
-        let marker = AnnotationKind::Primary.span(span.start..span.start + first_line).label(label);
-        let snippet = Snippet::source(&source.text).path(&source.name).annotation(marker);
+        let annotation = AnnotationKind::Primary.span(span.start..span.start + first_line).label(label);
+        let snippet = Snippet::source(&source.text).path(&source.name).annotation(annotation);
         let mut group = title.primary_title(&self.message).element(snippet);
         if let Some(help) = &self.help {
             group = group.element(Title::HELP.message(help));
