@@ -60,7 +60,10 @@ EnvoyExtensionPolicy and EnvoyPatchPolicy.
 
 An error is something that does not work, a warning something that works otherwise than you may think. What only a \
 server knows (clusters or routes that Envoy gets over gRPC or REST) is not checked. `check` says nothing about Envoy's \
-own fields: `envoy --mode validate` does.";
+own fields: `envoy --mode validate` does.
+
+A warning that you have read and want to keep as it is: write the comment `# check: accepted` and your reason on the \
+line that is marked, or above. `check` then leaves the warning out.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
