@@ -28,7 +28,7 @@ pub(crate) struct KeyFields {
 /// Checks the list and reads the secrets.
 pub(crate) fn read(keys: Vec<KeyFields>, environment: Environment<'_>) -> Result<Vec<Key>, Problem> {
     if keys.is_empty() {
-        return Err(Problem::new("empty", "at least one key, or no keys at all"));
+        return Err(Problem::new("empty", "at least one key, or leave keys out"));
     }
     let ids: Vec<_> = keys.iter().map(|key| key.id.as_str()).collect();
     if let Some((first, second)) = duplicate(&ids) {
@@ -56,7 +56,8 @@ impl KeyFields {
 
 fn from_variable(name: &str, environment: Environment<'_>) -> Result<Vec<u8>, Problem> {
     let Some(value) = environment(name) else {
-        let allowed = "a variable that vm_config.environment_variables hands to the VM";
+        let allowed = "a variable that vm_config.environment_variables passes to the VM: list it in host_env_keys, and set \
+                       it in Envoy's environment";
         return Err(Problem::new("not set", allowed));
     };
     decode(&value).map_err(|wrong| Problem::new(format!("the variable's value is {wrong}"), Secret::ALLOWED))

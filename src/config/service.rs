@@ -210,11 +210,12 @@ impl ServiceFields {
                 ("healthCheck", self.health_check.is_some()),
             ];
             if let Some((field, _)) = useless.into_iter().find(|(_, is_there)| *is_there) {
-                let allowed = "left out; the route's own cluster has the endpoints, and Envoy their health";
+                let allowed =
+                    "left out: the route's own cluster has the endpoints, and Envoy knows their health";
                 return Err(Problem::new("has no effect with pin ENDPOINT", allowed).within(field));
             }
         } else if self.backends.is_none() {
-            let allowed = "a list of clusters, each a name or an object of cluster and weight";
+            let allowed = "a list of clusters, each a name or an object of cluster, weight and backup";
             return Err(Problem::missing(allowed).within("backends"));
         }
         let routes = self.routes.map(|routes| routes.into_iter().map(Text::into_string).collect());
@@ -237,7 +238,7 @@ impl ServiceFields {
 
 fn check_routes(routes: &[Text<RouteName>]) -> Result<(), Problem> {
     if routes.is_empty() {
-        let allowed = "at least one route, or no routes at all for every other route";
+        let allowed = "at least one route, or leave routes out to serve every other route";
         return Err(Problem::new("empty", allowed));
     }
     match duplicate(&routes.iter().map(Text::as_str).collect::<Vec<_>>()) {
@@ -295,11 +296,11 @@ fn check_endpoint_pin(affinity: &Affinity, has_keys: bool) -> Result<(), Problem
     if !affinity.makes_tokens() {
         return Err(without_token(
             affinity,
-            "CLUSTER; for endpoints, the hash policies of Envoy's own routes",
+            "CLUSTER (to hash over endpoints, use hash_policy of Envoy's routes)",
         ));
     }
     if !has_keys {
-        return Err(Problem::new("needs keys: the token holds an address", "CLUSTER, or this with keys"));
+        return Err(Problem::new("needs keys: the token holds an address", "CLUSTER, or add keys"));
     }
     Ok(())
 }
