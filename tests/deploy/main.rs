@@ -10,9 +10,11 @@
 
 mod dns;
 mod envoy_gateway;
+mod helm;
 mod istio;
 mod kubernetes;
 mod manifests;
+mod monitors;
 mod references;
 mod safety;
 mod schemas;

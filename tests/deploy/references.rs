@@ -127,18 +127,23 @@ fn the_key_comes_from_a_secret_that_no_manifest_holds() {
             assert!(!text.contains("\"secret\":") && !text.contains("key_values"), "{file}");
         }
     }
-    for file in ["kubernetes/envoy.yaml", "kubernetes/envoy-init-container.yaml", "istio/gateway.yaml"] {
+    for (file, variable) in [
+        ("kubernetes/envoy.yaml", "SESSION_AFFINITY_KEY_k1"),
+        ("kubernetes/envoy-init-container.yaml", "SESSION_AFFINITY_KEY_k1"),
+        ("istio/gateway.yaml", "SESSION_AFFINITY_KEY"),
+    ] {
         let container = &pod(file)["spec"]["containers"][0];
-        assert_eq!(container["env"], key(), "{file}");
+        assert_eq!(container["env"], key(variable), "{file}");
     }
     let objects = load("envoy-gateway/gateway.yaml");
     let envoy = &only(&objects, "EnvoyProxy")["spec"]["provider"]["kubernetes"]["envoyDeployment"];
-    assert_eq!(envoy["container"]["env"], key());
+    assert_eq!(envoy["container"]["env"], key("SESSION_AFFINITY_KEY"));
 }
 
-fn key() -> Value {
+/// The only variable of a container: the entry `key` of the Secret.
+fn key(variable: &str) -> Value {
     let reference = json!({ "secretKeyRef": { "name": "session-affinity-key", "key": "key" } });
-    json!([{ "name": "SESSION_AFFINITY_KEY", "valueFrom": reference }])
+    json!([{ "name": variable, "valueFrom": reference }])
 }
 
 #[test]
