@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::convert::options::From;
+
 /// The command-line tool beside the session-affinity filter for Envoy.
 #[derive(Debug, Parser)]
 #[command(name = "session-affinity", version, arg_required_else_help = true)]
@@ -19,6 +21,9 @@ pub enum Command {
     /// Checks Envoy configurations that have the filter, and says what to write.
     #[command(long_about = CHECK_ABOUT, after_long_help = CHECK_EXAMPLES)]
     Check(Check),
+    /// Turns the configuration of another balancer into a running one.
+    #[command(subcommand)]
+    Convert(From),
     /// Prints the JSON Schema (2020-12) of the plugin configuration, for editors.
     #[command(long_about = SCHEMA_ABOUT)]
     Schema,

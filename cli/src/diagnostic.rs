@@ -55,10 +55,10 @@ impl Diagnostic {
         let Place { source, span, field } = &self.place;
         let label = (!field.is_empty()).then_some(field.as_str());
         // A marker over several lines hides what it marks.
-        let text = source.text.get(span.clone()).unwrap_or_default();
-        let first_line = text.lines().next().unwrap_or_default().len();
-        let marker = AnnotationKind::Primary.span(span.start..span.start + first_line).label(label);
-        let snippet = Snippet::source(&source.text).path(&source.name).annotation(marker);
+        let marked = source.text.get(span.clone()).unwrap_or_default();
+        let first_line = marked.lines().next().unwrap_or_default().len();
+        let annotation = AnnotationKind::Primary.span(span.start..span.start + first_line).label(label);
+        let snippet = Snippet::source(&source.text).path(&source.name).annotation(annotation);
         let mut group = title.primary_title(&self.message).element(snippet);
         if let Some(help) = &self.help {
             group = group.element(Title::HELP.message(help));

@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod command_line;
+pub mod convert;
 pub mod diagnostic;
 pub mod schema;
 pub mod source;

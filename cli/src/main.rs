@@ -1,14 +1,15 @@
 //! The command `session-affinity`.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use annotate_snippets::Renderer;
 use anyhow::Context as _;
 use clap::Parser as _;
 use cli::command_line::{Check, Command, CommandLine, Format};
+use cli::convert::options::From;
 use cli::diagnostic::Level;
-use cli::{check, schema};
+use cli::{check, convert, schema};
 
 /// Wrong usage, or a file that cannot be read.
 const USAGE: u8 = 2;
@@ -16,6 +17,7 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::Check(arguments) => run_check(&arguments),
+        Command::Convert(From::Gke(options)) => convert::run(&options),
         Command::Schema => print(&schema::text()).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
@@ -26,8 +28,7 @@ fn main() -> ExitCode {
 
 fn run_check(arguments: &Check) -> anyhow::Result<ExitCode> {
     let findings = check::run(&arguments.files)?;
-    let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
+    let renderer = Renderer::styled();
     let mut text = String::new();
     for diagnostic in &findings.diagnostics {
         text += &match arguments.format {
@@ -57,9 +58,9 @@ fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Prints to standard output. A reader that has gone is no error.
+/// Prints to standard output, with colours where it is a terminal that wants them. A reader that has gone is no error.
 fn print(text: &str) -> anyhow::Result<()> {
-    match io::stdout().write_all(text.as_bytes()) {
+    match anstream::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("standard output"),
     }

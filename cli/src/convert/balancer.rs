@@ -1,0 +1,308 @@
+//! What is written: a balancer with a table of hosts and paths, and behind it one service of the filter for each port of
+//! a Service.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use super::backends::Backend;
+use super::configuration::{Cluster, FilterService, Log, VirtualHost};
+use super::manifests::backend_config::AffinityType;
+use super::manifests::{Manifests, Service};
+use super::options::{Host, Options, To};
+use super::pods::{Pod, Target, headless_name, shortened};
+use super::remarks::{Remarks, argument};
+
+/// The variable of the key where one is needed and none was named.
+const KEY_ENV: &str = "SESSION_AFFINITY_KEY";
+/// Where the module is in the pods that `--to kubernetes` writes.
+const MODULE_IN_POD: &str = "/etc/session-affinity/plugin.wasm";
+const MODULE: &str = "/etc/envoy/session_affinity.wasm";
+
+/// The kinds of objects that `--to kubernetes` writes.
+const OBJECTS: [&str; 4] = ["Service", "PodDisruptionBudget", "Deployment", "ConfigMap"];
+
+/// A balancer.
+#[derive(Debug)]
+pub struct Balancer<'a> {
+    /// The kind of the object that it comes from.
+    pub kind: &'static str,
+    pub name: &'a str,
+    pub namespace: Option<&'a str>,
+    /// Whether clients outside of the network do not reach it.
+    pub is_internal: bool,
+    /// In the order in which they are named, the default first.
+    pub backends: Vec<Backend<'a>>,
+    /// The last one is for every other host.
+    pub hosts: Vec<VirtualHost>,
+    pub options: &'a Options,
+}
+
+/// What `envoy.yaml.jinja` is filled with.
+#[derive(Debug, Serialize)]
+pub struct Configuration<'a> {
+    title: String,
+    /// Hosts and paths, then the services that they lead to.
+    tables: [Vec<String>; 2],
+    is_kubernetes: bool,
+    key_env: Option<&'a str>,
+    has_cookies: bool,
+    pins_endpoints: bool,
+    eds: Option<String>,
+    module: &'a str,
+    listen: Address,
+    admin: Address,
+    logs: Vec<Log>,
+    hosts: &'a [VirtualHost],
+    services: Vec<FilterService>,
+    clusters: Vec<Cluster>,
+    connect_timeout: &'static str,
+}
+
+/// Envoy's `SocketAddress`.
+#[derive(Debug, Serialize)]
+#[allow(clippy::struct_field_names, reason = "the fields are called as Envoy calls them")]
+struct Address {
+    address: String,
+    port_value: u16,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    ipv4_compat: bool,
+}
+
+/// A file of endpoints.
+#[derive(Debug, Serialize)]
+pub struct EndpointFile<'a> {
+    pub service: &'a str,
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// An endpoint in such a file.
+#[derive(Debug, Serialize)]
+pub struct Endpoint {
+    address: String,
+    port: u16,
+    health_port: Option<u16>,
+}
+
+/// What `kubernetes.yaml.jinja` is filled with.
+#[derive(Debug, Serialize)]
+pub struct Objects<'a> {
+    title: String,
+    name: String,
+    namespace: Option<&'a str>,
+    is_internal: bool,
+    key_env: Option<&'a str>,
+    image: String,
+    installer: Option<&'a str>,
+    headless: Vec<Headless<'a>>,
+    envoy: String,
+}
+
+/// A Service whose name stands for the addresses of the pods of another one.
+#[derive(Debug, Serialize)]
+struct Headless<'a> {
+    name: String,
+    of: &'a str,
+    namespace: Option<&'a str>,
+    selector: &'a BTreeMap<String, String>,
+    port: u16,
+}
+
+impl<'a> Balancer<'a> {
+    /// The Envoy configuration. Where there are mistakes, it means nothing.
+    pub fn configuration(&'a self, remarks: &mut Remarks) -> Configuration<'a> {
+        let is_kubernetes = self.options.to == To::Kubernetes;
+        let envoy = &self.options.envoy;
+        let default = |port, ip: [u8; 4]| SocketAddr::from((ip, port));
+        let module = if is_kubernetes { MODULE_IN_POD } else { envoy.module.as_deref().unwrap_or(MODULE) };
+        Configuration {
+            title: self.title("an Envoy configuration"),
+            tables: self.tables(),
+            is_kubernetes,
+            key_env: self.key_env(),
+            has_cookies: self.backends.iter().any(|backend| backend.cookie.is_some()),
+            pins_endpoints: self.backends.iter().any(Backend::pins_endpoints),
+            eds: envoy.eds.as_ref().map(|directory| directory.display().to_string()),
+            module,
+            listen: Address::of(envoy.listen.unwrap_or(default(10000, [0, 0, 0, 0]))),
+            admin: Address::of(envoy.admin.unwrap_or(default(9901, [127, 0, 0, 1]))),
+            logs: self.backends.iter().filter_map(Log::of).collect(),
+            hosts: &self.hosts,
+            services: self.backends.iter().map(FilterService::of).collect(),
+            clusters: self.clusters(remarks),
+            // A pod that swallows packets is found before a response takes too long.
+            connect_timeout: if self.shortest_timeout().is_some_and(|timeout| timeout <= 1.0) {
+                "0.25s"
+            } else {
+                "1s"
+            },
+        }
+    }
+
+    /// The manifests of Envoy and what it needs. `envoy` is its configuration.
+    pub fn objects(&'a self, manifests: &'a Manifests, envoy: String, remarks: &mut Remarks) -> Objects<'a> {
+        let is_taken = |name: &str| {
+            let is_one = |(kind, other): &(String, String)| OBJECTS.contains(&&**kind) && other == name;
+            manifests.names.iter().any(is_one)
+        };
+        // What the objects of the application are called is theirs.
+        let plain = shortened(&self.name.replace('.', "-"), "");
+        let name = if is_taken(&plain) { shortened(&plain, "-envoy") } else { plain };
+        let headless = self.headless(manifests, remarks);
+        let kubernetes = &self.options.kubernetes;
+        let image = concat!("registry.example.com/session-affinity:", env!("CARGO_PKG_VERSION"));
+        if kubernetes.image.is_none() && kubernetes.installer.is_none() {
+            let text = format!("the filter's module comes from {image}: push it there, or give --image");
+            remarks.note(argument("--image", image), text);
+        }
+        Objects {
+            title: self.title("Kubernetes manifests"),
+            name,
+            namespace: self.namespace,
+            is_internal: self.is_internal,
+            key_env: self.key_env(),
+            image: kubernetes.image.clone().unwrap_or_else(|| image.to_owned()),
+            installer: kubernetes.installer.as_deref(),
+            headless,
+            envoy,
+        }
+    }
+
+    /// A headless Service beside each Service that has none.
+    fn headless(&self, manifests: &'a Manifests, remarks: &mut Remarks) -> Vec<Headless<'a>> {
+        let mut all: Vec<Headless<'_>> = Vec::new();
+        for backend in &self.backends {
+            let service = backend.service;
+            let name = headless_name(service, manifests);
+            let here = |one: &&Service| one.name() == name && one.namespace() == service.namespace();
+            let (Target::Dns(_, port), Some(selector)) = (&backend.target, &service.spec.selector) else {
+                continue;
+            };
+            match manifests.services.iter().find(here) {
+                Some(one) if one.spec.is_headless() => {}
+                Some(other) => {
+                    let message =
+                        format!("a Service of this name would be written for the pods of {}", service.name());
+                    remarks.error(other.place(), message, "give this Service another name");
+                }
+                None if all.iter().any(|one| one.name == name) => {}
+                None => {
+                    let (of, namespace) = (service.name(), service.written_namespace());
+                    all.push(Headless { name, of, namespace, selector: &selector.value, port: *port });
+                }
+            }
+        }
+        all
+    }
+
+    /// The files of endpoints that the configuration refers to, each with its path.
+    pub fn files(&self, remarks: &mut Remarks) -> Vec<(&std::path::Path, EndpointFile<'_>)> {
+        let mut files = Vec::new();
+        for backend in &self.backends {
+            let Target::File(path, pods) = &backend.target else { continue };
+            let endpoints = pods.iter().map(|pod| endpoint(pod, backend, remarks)).collect();
+            files.push((&**path, EndpointFile { service: &backend.name, endpoints }));
+        }
+        files
+    }
+
+    /// The variable that holds the key, where there is one.
+    fn key_env(&self) -> Option<&str> {
+        let needed = self.backends.iter().any(Backend::pins_endpoints).then_some(KEY_ENV);
+        self.options.key_env.as_deref().or(needed)
+    }
+
+    fn shortest_timeout(&self) -> Option<f64> {
+        let timeouts = self.backends.iter().filter_map(|backend| backend.policy.timeout_sec);
+        timeouts.min().map(f64::from)
+    }
+
+    fn title(&self, what: &str) -> String {
+        let files: Vec<String> = self.options.files.iter().map(|file| file.display().to_string()).collect();
+        let (kind, name) = (self.kind, self.name);
+        format!("The GKE {kind} {name} as {what}, made by session-affinity from {}.", files.join(", "))
+    }
+
+    /// Clusters of pods that several Services have are there once.
+    fn clusters(&self, remarks: &mut Remarks) -> Vec<Cluster> {
+        let mut clusters: Vec<Cluster> = Vec::new();
+        for (backend, new) in
+            self.backends.iter().flat_map(|one| Cluster::of(one).into_iter().map(move |new| (one, new)))
+        {
+            let place = || backend.service.at(backend.port);
+            match clusters.iter().find(|other| other.name == new.name || other.is_at_the_address_of(&new)) {
+                Some(other) if *other == new => {}
+                Some(other) if other.name == new.name => {
+                    let message = format!(
+                        "cluster {} would have to be two things at once: the Services that lead to it differ in \
+                         protocol, health check or address",
+                        new.name
+                    );
+                    remarks.error(place(), message, "let the Services agree");
+                }
+                Some(other) => {
+                    let message =
+                        format!("{} and {} would be at one address, {}", other.name, new.name, new.address());
+                    let help = "give addresses without ports, where a Service's ports lead to different ones";
+                    remarks.error(place(), message, help);
+                }
+                None => clusters.push(new),
+            }
+        }
+        clusters
+    }
+
+    /// For the heading: hosts and paths, and the services that they lead to; what ties requests to the pods of each.
+    fn tables(&self) -> [Vec<String>; 2] {
+        let mut rows: Vec<(String, String)> = Vec::new();
+        for host in &self.hosts {
+            for route in &host.routes {
+                let domain = host.domains.join(", ");
+                let domain = if domain == "*" { "any other host ".to_owned() } else { domain };
+                rows.push((format!("{domain}{}", route.matches), route.name.clone()));
+            }
+        }
+        let services = self.backends.iter().map(|backend| (backend.name.clone(), summary(backend)));
+        [aligned(&rows), aligned(&services.collect::<Vec<_>>())]
+    }
+}
+
+/// A service's affinity, and where its pods are.
+fn summary(backend: &Backend<'_>) -> String {
+    let life = match backend.policy.cookie_ttl_sec {
+        Some(seconds) if seconds > 0 => format!("{seconds} seconds"),
+        _ => "until the browser closes".to_owned(),
+    };
+    let affinity = match (backend.policy.affinity_type, &backend.cookie) {
+        (_, Some(cookie)) => format!("cookie {cookie}, {life}"),
+        (AffinityType::ClientIp, None) => "CLIENT_IP".to_owned(),
+        _ => "NONE".to_owned(),
+    };
+    let target = match &backend.target {
+        Target::Pods(pods) => pods.iter().map(|pod| &*pod.cluster).collect::<Vec<_>>().join(", "),
+        Target::File(path, _) => path.display().to_string(),
+        Target::Dns(host, port) => format!("{host}:{port}"),
+    };
+    format!("{affinity}   {target}")
+}
+
+fn aligned(rows: &[(String, String)]) -> Vec<String> {
+    let width = rows.iter().map(|(what, _)| what.chars().count()).max().unwrap_or_default();
+    rows.iter().map(|(what, service)| format!("{what:width$}   {service}")).collect()
+}
+
+fn endpoint(pod: &Pod, backend: &Backend<'_>, remarks: &mut Remarks) -> Endpoint {
+    if let Host::Name(name) = &pod.host {
+        let message = format!("{name} is no IP: EDS knows no names");
+        remarks.error(argument("--endpoints", name), message, "write an IP");
+    }
+    Endpoint { address: pod.host.to_string(), port: pod.port, health_port: backend.health.port }
+}
+
+impl Address {
+    fn of(address: SocketAddr) -> Self {
+        let ipv4_compat = address.ip() == std::net::Ipv6Addr::UNSPECIFIED;
+        Self { address: address.ip().to_string(), port_value: address.port(), ipv4_compat }
+    }
+}

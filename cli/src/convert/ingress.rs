@@ -1,0 +1,281 @@
+//! An Ingress as GKE reads it.
+
+use serde_saphyr::Spanned;
+
+use super::backends::{Backends, Reference};
+use super::balancer::Balancer;
+use super::configuration::{Match, Route, VirtualHost};
+use super::manifests::ingress::{HttpPath, IngressBackend, PathType};
+use super::manifests::{Ingress, Manifests};
+use super::options::Options;
+use super::pods::Pods;
+use super::remarks::{Remarks, argument};
+use super::url_map::{self, Path, PathRule, Rule};
+
+const CLASS: &str = "kubernetes.io/ingress.class";
+const INTERNAL: &str = "gce-internal";
+const CLASSES: [&str; 4] = ["", "gce", INTERNAL, "gce-regional-external"];
+
+const TLS: &str = "the listener written speaks plain HTTP: give it a certificate (`transport_socket`), \
+                   or end TLS before Envoy";
+const ADDRESS: &str = "Envoy's address is that of its own machine or Service";
+
+/// Annotations of a GKE Ingress that Envoy has no equal for.
+const NOT_SUPPORTED: [(&str, &str); 7] = [
+    ("kubernetes.io/ingress.global-static-ip-name", ADDRESS),
+    ("kubernetes.io/ingress.regional-static-ip-name", ADDRESS),
+    ("ingress.gcp.kubernetes.io/pre-shared-cert", TLS),
+    ("networking.gke.io/managed-certificates", TLS),
+    ("networking.gke.io/pre-shared-certs", TLS),
+    ("networking.gke.io/v1beta1.FrontendConfig", "its redirects and TLS policies belong to Envoy's listener"),
+    ("networking.gke.io/internal-load-balancer-allow-global-access", ADDRESS),
+];
+
+/// The balancer of one Ingress. Where there are mistakes, it means nothing.
+pub fn balancer<'a>(
+    manifests: &'a Manifests,
+    options: &'a Options,
+    remarks: &mut Remarks,
+) -> Option<Balancer<'a>> {
+    let ingress = chosen(&manifests.ingresses, options.ingress.as_deref(), remarks)?;
+    check_class(ingress, remarks);
+    report_unsupported(ingress, remarks);
+    let namespace = ingress.namespace();
+    let mut backends = Backends::new(manifests, Pods { manifests, options, namespace }, namespace);
+    let (default, rules) = references(ingress, remarks);
+    let default = default.and_then(|default| backends.add(&default, remarks));
+    let hosts = url_map::hosts(rules, remarks);
+    let mut virtual_hosts = Vec::new();
+    let mut others = Vec::new();
+    for host in hosts {
+        let mut paths: Vec<Path<String>> = host
+            .paths
+            .into_iter()
+            .filter_map(|Path { text, is_prefix, target }| {
+                Some(Path { text, is_prefix, target: backends.add(&target, remarks)? })
+            })
+            .collect();
+        url_map::sort(&mut paths);
+        if host.name == "*" {
+            others = paths;
+        } else {
+            virtual_hosts.push((host.name.clone(), host.name, paths));
+        }
+    }
+    if backends.all.is_empty() && remarks.errors() == 0 {
+        remarks.error(ingress.place(), "no request is sent anywhere", "write a default backend or paths");
+    }
+    backends.finish(remarks);
+    virtual_hosts.push(("any-other-host".to_owned(), "*".to_owned(), others));
+    let default = default.as_deref();
+    let hosts = virtual_hosts
+        .into_iter()
+        .map(|(name, domain, paths)| {
+            let routes = routes(&paths, default, &backends);
+            VirtualHost { name, domains: vec![domain], routes }
+        })
+        .collect();
+    Some(Balancer {
+        kind: "Ingress",
+        name: ingress.name(),
+        namespace: ingress.written_namespace(),
+        is_internal: ingress.annotation(CLASS).is_some_and(|class| class.value == INTERNAL),
+        backends: backends.all,
+        hosts,
+        options,
+    })
+}
+
+fn chosen<'a>(ingresses: &'a [Ingress], name: Option<&str>, remarks: &mut Remarks) -> Option<&'a Ingress> {
+    let full = |ingress: &Ingress| format!("{}/{}", ingress.namespace(), ingress.name());
+    let is_named =
+        |ingress: &&Ingress| name.is_none_or(|name| ingress.name() == name || full(ingress) == name);
+    let candidates: Vec<&Ingress> = ingresses.iter().filter(is_named).collect();
+    let names = || ingresses.iter().map(full).collect::<Vec<_>>().join(", ");
+    match (&*candidates, name) {
+        ([ingress], _) => return Some(ingress),
+        ([], None) => remarks.error(argument("FILE", ""), "no Ingress among the manifests", "add one"),
+        ([], Some(name)) => {
+            let message = format!("there is no Ingress {name}");
+            remarks.error(argument("--ingress", name), message, format!("write one of {}", names()));
+        }
+        (several, _) => {
+            for ingress in several.iter().skip(1) {
+                let message = "a second Ingress, which has a balancer of its own in GKE";
+                let help = format!("choose one with --ingress: {}", names());
+                remarks.error(ingress.place(), message, help);
+            }
+        }
+    }
+    None
+}
+
+/// GKE leaves other Ingresses alone, and so would not send a request by this one's rules.
+fn check_class(ingress: &Ingress, remarks: &mut Remarks) {
+    let annotation = ingress.annotation(CLASS);
+    if let Some(class) = annotation.filter(|class| !CLASSES.contains(&&*class.value)) {
+        let message = format!("not an Ingress of GKE: its class is {:?}", class.value);
+        let help = "write gce, gce-internal or gce-regional-external, or leave the annotation out";
+        remarks.error(ingress.at(class), message, help);
+    }
+    if let Some(class) = ingress.spec.ingress_class_name.as_ref().filter(|_| annotation.is_none()) {
+        let message = format!("not an Ingress of GKE, which has no class {:?}", class.value);
+        remarks.error(ingress.at(class), message, format!("write the annotation {CLASS}"));
+    }
+}
+
+fn report_unsupported(ingress: &Ingress, remarks: &mut Remarks) {
+    for (name, why) in NOT_SUPPORTED {
+        if let Some(annotation) = ingress.annotation(name).filter(|annotation| !annotation.value.is_empty()) {
+            remarks.not_carried_over(ingress.at(annotation), why);
+        }
+    }
+    let allow_http = ingress.annotation("kubernetes.io/ingress.allow-http");
+    if let Some(annotation) = allow_http.filter(|annotation| annotation.value == "false") {
+        remarks.not_carried_over(ingress.at(annotation), TLS);
+    }
+    for tls in ingress.spec.tls.iter().flatten() {
+        remarks.not_carried_over(ingress.at(tls), TLS);
+    }
+}
+
+/// Where an Ingress sends requests: its default, and its rules.
+fn references(ingress: &Ingress, remarks: &mut Remarks) -> (Option<Reference>, Vec<Rule<Reference>>) {
+    let spec = &ingress.spec;
+    let is_v1 = ingress.version == "networking.k8s.io/v1";
+    let (default, other, name) = if is_v1 {
+        (&spec.default_backend, &spec.backend, "defaultBackend")
+    } else {
+        (&spec.backend, &spec.default_backend, "backend")
+    };
+    if let Some(other) = other {
+        let message = format!("unknown field in {}", ingress.version);
+        remarks.error(ingress.at(other), message, format!("write `{name}`"));
+    } else if default.is_none() && spec.rules.iter().all(Vec::is_empty) {
+        let message = "neither a default backend nor rules";
+        remarks.error(ingress.place(), message, format!("write `{name}`, `rules`, or both"));
+    }
+    let default = default.as_ref().and_then(|backend| reference(ingress, backend, remarks));
+    let mut rules = Vec::new();
+    for rule in spec.rules.iter().flatten() {
+        let Some(http) = &rule.value.http else {
+            let text =
+                "a rule without paths: as in GKE it counts for nothing, and its host is like any other";
+            remarks.note(ingress.at(rule), text);
+            continue;
+        };
+        let host = rule.value.host.as_ref().map(|host| host.0.clone()).filter(|host| !host.is_empty());
+        let paths = http.paths.iter().filter_map(|path| path_rule(ingress, path, remarks)).collect();
+        rules.push(Rule { host: host.unwrap_or_else(|| "*".to_owned()), paths, place: ingress.at(rule) });
+    }
+    (default, rules)
+}
+
+fn path_rule(
+    ingress: &Ingress,
+    written: &Spanned<HttpPath>,
+    remarks: &mut Remarks,
+) -> Option<PathRule<Reference>> {
+    let HttpPath { path, path_type, backend } = &written.value;
+    if path_type.is_none() && ingress.version == "networking.k8s.io/v1" {
+        let help = "add Exact, Prefix or ImplementationSpecific";
+        remarks.error(ingress.at(written), "missing field `pathType`", help);
+        return None;
+    }
+    let target = reference(ingress, backend, remarks)?;
+    let path_type = path_type.unwrap_or(PathType::ImplementationSpecific);
+    let place = path.as_ref().map_or_else(|| ingress.at(written), |path| ingress.at(path));
+    let path = path.as_ref().map_or_else(String::new, |path| path.value.clone());
+    let (is_right, allowed) = is_path(&path, path_type);
+    if !is_right {
+        remarks.error(place, format!("not a path of this type: {path:?}"), format!("write {allowed}"));
+        return None;
+    }
+    Some(PathRule { path, path_type, place, target })
+}
+
+/// What Kubernetes and GKE say about a path of this type.
+fn is_path(path: &str, path_type: PathType) -> (bool, &'static str) {
+    let is_exact = |path: &str| {
+        path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"*?#".contains(&byte))
+    };
+    if path_type == PathType::ImplementationSpecific {
+        let base = path.strip_suffix('*').filter(|base| base.ends_with('/')).unwrap_or(path);
+        let allowed = "nothing, or `/` and what follows it, visible ASCII without `?` and `#`; `*` only after a `/` \
+                       at its end";
+        return (path.is_empty() || is_exact(base), allowed);
+    }
+    let has_odd_parts = path.split('/').any(|part| part == "." || part == "..")
+        || path.contains("//")
+        || path.to_ascii_lowercase().contains("%2f");
+    let allowed = "`/` and what follows it, visible ASCII without `*`, `?`, `#`, `//`, `/./`, `/../`, `%2f`";
+    (is_exact(path) && !has_odd_parts, allowed)
+}
+
+fn reference(
+    ingress: &Ingress,
+    backend: &Spanned<IngressBackend>,
+    remarks: &mut Remarks,
+) -> Option<Reference> {
+    let is_v1 = ingress.version == "networking.k8s.io/v1";
+    let IngressBackend { service, resource, service_name, service_port } = &backend.value;
+    if let Some(resource) = resource {
+        let message = "a GKE Ingress sends requests to Services alone";
+        remarks.error(ingress.at(resource), message, "write a Service");
+        return None;
+    }
+    match (service, service_name, service_port) {
+        (Some(service), None, None) if is_v1 => {
+            let port = service.port.value.reference();
+            if port.is_none() {
+                let message = "a port has either a name or a number";
+                remarks.error(ingress.at(&service.port), message, "write {name: …} or {number: …}");
+            }
+            let (place, port_place) = (ingress.at(&service.name), ingress.at(&service.port));
+            Some(Reference { service: service.name.value.clone(), port: port?, place, port_place })
+        }
+        (None, Some(name), Some(port)) if !is_v1 => {
+            let (place, port_place) = (ingress.at(name), ingress.at(port));
+            Some(Reference { service: name.value.clone(), port: port.value.clone(), place, port_place })
+        }
+        _ => {
+            let message = format!("not a backend of {}", ingress.version);
+            let v1 = "write {service: {name: …, port: {number: …}}}";
+            let help = if is_v1 { v1 } else { "write {serviceName: …, servicePort: …}" };
+            remarks.error(ingress.at(backend), message, help);
+            None
+        }
+    }
+}
+
+/// The routes of a host. A path and all below it, where both lead to one service, is one route. It stands where the
+/// path alone would: what begins with it and is longer comes before.
+fn routes(paths: &[Path<String>], default: Option<&str>, backends: &Backends<'_>) -> Vec<Route> {
+    let is_below = |path: &Path<String>, below: &Path<String>| {
+        below.is_prefix && below.text.strip_suffix('/') == Some(&*path.text) && path.target == below.target
+    };
+    let mut matches = Vec::new();
+    for path in paths {
+        if paths.iter().any(|alone| !alone.is_prefix && is_below(alone, path)) {
+            continue;
+        }
+        let has_below = !path.is_prefix && paths.iter().any(|below| is_below(path, below));
+        let text = Some(path.text.clone());
+        let shape = match (path.is_prefix, has_below) {
+            (true, _) => Match { prefix: text, ..Match::default() },
+            (false, true) => Match { path_separated_prefix: text, ..Match::default() },
+            (false, false) => Match { path: text, ..Match::default() },
+        };
+        matches.push((shape, Some(&*path.target)));
+    }
+    let everything = Match { prefix: Some("/".to_owned()), ..Match::default() };
+    if !matches.iter().any(|(shape, _)| *shape == everything) {
+        matches.push((everything, default));
+    }
+    let find = |name: &str| backends.all.iter().find(|backend| backend.name == name);
+    let route = |(shape, name): (Match, Option<&str>)| match name.and_then(find) {
+        Some(backend) => Route::to(shape, backend),
+        None => Route::not_found(shape),
+    };
+    matches.into_iter().map(route).collect()
+}

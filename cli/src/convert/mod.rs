@@ -1,0 +1,126 @@
+//! `convert`: the manifests of a GKE Ingress in, a running balancer out.
+//!
+//! A Deployment, a BackendConfig, a Service and an Ingress describe a balancer: a table of hosts and paths, and behind it
+//! services with an affinity each. [`manifests`] are what is written, [`ingress`] reads them as GKE's controller does and
+//! makes a [`balancer`] of them, and templates write it: `envoy.yaml.jinja`, and around it `kubernetes.yaml.jinja`.
+
+mod annotations;
+mod backends;
+mod balancer;
+mod configuration;
+mod files;
+mod headers;
+mod health;
+mod ingress;
+#[allow(missing_docs, reason = "the fields are Kubernetes' and GKE's own, and documented there")]
+mod manifests;
+pub mod options;
+mod pods;
+pub mod remarks;
+mod template;
+mod url_map;
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use annotate_snippets::Renderer;
+use anyhow::{Context as _, Result};
+
+use self::manifests::Manifests;
+use self::options::{Options, To};
+use self::remarks::Remarks;
+use crate::source::Source;
+
+/// What is written.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    /// For standard output.
+    pub text: String,
+    /// Files of endpoints that it refers to.
+    pub files: Vec<EndpointFile>,
+}
+
+/// A file of endpoints.
+#[derive(Clone, Debug)]
+pub struct EndpointFile {
+    path: PathBuf,
+    contents: String,
+    /// Whether it takes the place of one that is there: where its endpoints were given.
+    replaces: bool,
+}
+
+/// Runs `convert gke`.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn run(options: &Options) -> Result<ExitCode> {
+    if let Some(option) = options.misplaced() {
+        let (to, other) =
+            if options.to == To::Envoy { ("envoy", "kubernetes") } else { ("kubernetes", "envoy") };
+        anstream::eprintln!("error: {option} means nothing with --to {to}: it is for --to {other}");
+        return Ok(ExitCode::from(2));
+    }
+    let sources = options.files.iter().map(|file| Source::read(file)).collect::<Result<Vec<_>>>()?;
+    let mut remarks = Remarks::default();
+    let output = convert(&sources, options, &mut remarks)?;
+    remarks.print(&Renderer::styled());
+    let Some(output) = output else {
+        let errors = remarks.errors();
+        let mistakes = if errors == 1 { "mistake" } else { "mistakes" };
+        anstream::eprintln!("error: {errors} {mistakes}, nothing is written");
+        return Ok(ExitCode::FAILURE);
+    };
+    for file in &output.files {
+        place(file).with_context(|| file.path.display().to_string())?;
+    }
+    io::stdout().write_all(output.text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads manifests and writes what the options ask for. Where there are mistakes, nothing is written.
+///
+/// # Errors
+/// Where a template cannot be filled.
+pub fn convert(sources: &[Arc<Source>], options: &Options, remarks: &mut Remarks) -> Result<Option<Output>> {
+    let manifests = Manifests::read(sources, remarks);
+    // What a mistaken manifest seems to lack would only be another mistake of the same.
+    if remarks.errors() > 0 {
+        return Ok(None);
+    }
+    let Some(balancer) = ingress::balancer(&manifests, options, remarks).filter(|_| remarks.errors() == 0)
+    else {
+        return Ok(None);
+    };
+    let mut text = template::fill("envoy", balancer.configuration(remarks))?;
+    if options.to == To::Kubernetes {
+        text = template::fill("kubernetes", balancer.objects(&manifests, text, remarks))?;
+    }
+    let mut files = Vec::new();
+    for (path, file) in balancer.files(remarks) {
+        let (path, replaces) = (path.to_owned(), !file.endpoints.is_empty());
+        files.push(EndpointFile { path, contents: template::fill("endpoints", file)?, replaces });
+    }
+    Ok((remarks.errors() == 0).then_some(Output { text, files }))
+}
+
+/// Envoy may be reading the directory: a file appears there whole.
+fn place(file: &EndpointFile) -> io::Result<()> {
+    let shown = file.path.display();
+    if file.path.exists() && !file.replaces {
+        eprintln!("note: {shown} is left as it is; give --endpoints to write it anew");
+        return Ok(());
+    }
+    let directory = file.path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(directory)?;
+    let readable = fs::Permissions::from_mode(0o644);
+    let mut new = tempfile::Builder::new().permissions(readable).tempfile_in(directory)?;
+    new.write_all(file.contents.as_bytes())?;
+    new.persist(&file.path)?;
+    let what = if file.replaces { "" } else { " without an endpoint: list the pods' addresses in it" };
+    eprintln!("note: {shown} is written{what}");
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! The command line of `convert`.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Turns the configuration of another balancer into one with the session-affinity filter.
+#[derive(Clone, Debug, Subcommand)]
+pub enum From {
+    #[allow(missing_docs, reason = "the help is that of its options")]
+    Gke(Options),
+}
+
+/// Turns the manifests of a GKE Ingress into a running balancer: Envoy with the session-affinity filter.
+///
+/// Reads Deployments, StatefulSets, Services, BackendConfigs and one Ingress. Objects of other kinds are skipped, so a
+/// whole folder, or what `kubectl get all,ingress,backendconfig -o yaml` prints, will do. Writes the result to standard
+/// output. Standard error names what is not carried over, with file, line and field. Where there are mistakes, standard
+/// error names them too, nothing is written, and the exit code is 1; it is 2 where the command line is wrong.
+#[derive(Clone, Debug, Parser)]
+#[command(after_help = EXAMPLES)]
+pub struct Options {
+    /// Manifests: YAML or JSON, with one or several documents, or a List; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What is written
+    #[arg(long, value_enum, default_value_t = To::Kubernetes, value_name = "WHAT")]
+    pub to: To,
+    /// Which Ingress, where the files hold several: each has a balancer of its own in GKE
+    #[arg(long, value_name = "[NAMESPACE/]NAME")]
+    pub ingress: Option<String>,
+    /// The variable of Envoy's environment that holds the key of cookies (`openssl rand -base64 32`). Where sessions
+    /// are tied to endpoints there is always one, `SESSION_AFFINITY_KEY` unless said otherwise; elsewhere cookies are
+    /// not encrypted without it
+    #[arg(long, value_name = "NAME", value_parser = variable)]
+    pub key_env: Option<String>,
+    #[allow(missing_docs, reason = "documentation would be its help")]
+    #[command(flatten)]
+    pub kubernetes: Kubernetes,
+    #[allow(missing_docs, reason = "documentation would be its help")]
+    #[command(flatten)]
+    pub envoy: Envoy,
+}
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum To {
+    /// Manifests for `kubectl apply -f -`: Envoy and what it needs, beside the Services and Deployments that were read
+    Kubernetes,
+    /// A complete Envoy configuration
+    Envoy,
+}
+
+/// Options of `--to kubernetes`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "With --to kubernetes")]
+pub struct Kubernetes {
+    /// The image that holds the filter's module, mounted as an image volume: on by default from Kubernetes 1.35
+    /// [default: registry.example.com/session-affinity:VERSION]
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
+    /// For older Kubernetes, in place of --image: an image whose /plugin.wasm an init container copies
+    #[arg(long, value_name = "IMAGE", conflicts_with = "image")]
+    pub installer: Option<String>,
+}
+
+/// Options of `--to envoy`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "With --to envoy")]
+pub struct Envoy {
+    /// Where pods are, one cluster each. NAME is a Deployment, a StatefulSet or a Service; an ADDRESS is an IP or a
+    /// host, with a port where it is not the target port: `web=10.0.0.1,10.0.0.2:8080,[fd00::1]:80`. The order is that
+    /// of the replicas. A StatefulSet's pods are found without it, by their names: `web-0.web-svc`
+    #[arg(long, value_name = "NAME=ADDRESS,…")]
+    pub endpoints: Vec<Endpoints>,
+    /// A name in DNS that stands for the addresses of all pods of a Service, as a headless Service does. Sessions are
+    /// tied to them as they come and go. A Service that is headless itself needs none
+    #[arg(long, value_name = "SERVICE=HOST[:PORT]")]
+    pub dns: Vec<Endpoints>,
+    /// Ties sessions to the endpoints of one cluster per Service, which Envoy reads from DIR/SERVICE.yaml and follows
+    /// as they come and go. Writes those files where they are missing, and with --endpoints. DIR must be where Envoy
+    /// finds it too
+    #[arg(long, value_name = "DIR", conflicts_with = "dns")]
+    pub eds: Option<PathBuf>,
+    /// The filter's module, as Envoy finds it [default: `/etc/envoy/session_affinity.wasm`]
+    #[arg(long, value_name = "PATH")]
+    pub module: Option<String>,
+    /// Where Envoy listens for requests [default: 0.0.0.0:10000]
+    #[arg(long, value_name = "IP:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Where Envoy's admin interface listens, which can stop it and show its configuration [default: 127.0.0.1:9901]
+    #[arg(long, value_name = "IP:PORT")]
+    pub admin: Option<SocketAddr>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  session-affinity convert gke manifests/*.yaml | kubectl apply -f -
+  kubectl get all,ingress,backendconfig -o yaml | session-affinity convert gke - > ingress.yaml
+  session-affinity convert gke --to envoy --endpoints neg-demo-app=10.0.0.1,10.0.0.2 *.yaml > envoy.yaml
+  session-affinity convert gke --to envoy --dns neg-demo-svc=pods.example.com *.yaml > envoy.yaml";
+
+/// Where the pods of one workload or Service are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// The name of a Deployment, a StatefulSet or a Service.
+    pub name: String,
+    /// At least one address.
+    pub addresses: Vec<Address>,
+}
+
+/// Where a pod is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Its IP or host name.
+    pub host: Host,
+    /// The port, where one is given.
+    pub port: Option<u16>,
+}
+
+/// An IP or a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// An IP.
+    Ip(IpAddr),
+    /// A name for DNS.
+    Name(String),
+}
+
+impl Options {
+    /// The first option that is given and means nothing for what is written.
+    #[must_use]
+    pub fn misplaced(&self) -> Option<&'static str> {
+        let Kubernetes { image, installer } = &self.kubernetes;
+        let Envoy { endpoints, dns, eds, module, listen, admin } = &self.envoy;
+        let kubernetes = [("--image", image.is_some()), ("--installer", installer.is_some())];
+        let envoy = [
+            ("--endpoints", !endpoints.is_empty()),
+            ("--dns", !dns.is_empty()),
+            ("--eds", eds.is_some()),
+            ("--module", module.is_some()),
+            ("--listen", listen.is_some()),
+            ("--admin", admin.is_some()),
+        ];
+        let others = if self.to == To::Envoy { &kubernetes[..] } else { &envoy[..] };
+        others.iter().find(|(_, is_given)| *is_given).map(|(name, _)| *name)
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(ip) => write!(f, "{ip}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+impl FromStr for Endpoints {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, addresses) = text.split_once('=').ok_or("there is no `=`; allowed: NAME=ADDRESS,…")?;
+        let addresses: Vec<Address> = addresses.split(',').map(str::parse).collect::<Result<_, _>>()?;
+        let is_earlier =
+            |(index, address): &(usize, &Address)| addresses.iter().take(*index).any(|one| one == *address);
+        match addresses.iter().enumerate().find(is_earlier) {
+            Some((_, twice)) => Err(format!("{} is there twice; allowed: each address once", twice.host)),
+            None => Ok(Self { name: name.to_owned(), addresses }),
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(ip) = text.trim_matches(['[', ']']).parse() {
+            return Ok(Self { host: Host::Ip(ip), port: None });
+        }
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(Self { host: Host::Ip(address.ip()), port: Some(address.port()) });
+        }
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) => (host, Some(port.parse().map_err(|_| wrong(text))?)),
+            None => (text, None),
+        };
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if host.is_empty() || !host.bytes().all(is_name) {
+            return Err(wrong(text));
+        }
+        Ok(Self { host: Host::Name(host.to_owned()), port })
+    }
+}
+
+fn wrong(address: &str) -> String {
+    format!("{address:?} is no address; allowed: an IP or a host, with a port from 1 to 65535 or without")
+}
+
+fn variable(text: &str) -> Result<String, String> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if text.is_empty() || !text.bytes().all(legal) {
+        return Err("allowed: letters, digits and `_`".to_owned());
+    }
+    Ok(text.to_owned())
+}

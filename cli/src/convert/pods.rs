@@ -1,0 +1,316 @@
+//! Where the pods behind a Service are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde_saphyr::Spanned;
+
+use super::manifests::fields::PortRef;
+use super::manifests::service::ServicePort;
+use super::manifests::{Manifests, Service, Workload};
+use super::options::{Address, Endpoints, Host, Options, To};
+use super::remarks::{Remarks, argument};
+
+/// Where requests to a Service go.
+#[derive(Debug)]
+pub enum Target {
+    /// To pods that are known, one cluster each: the filter picks the pod.
+    Pods(Vec<Pod>),
+    /// To the endpoints in a file that Envoy follows. Envoy picks the pod.
+    File(PathBuf, Vec<Pod>),
+    /// To all addresses of a name. Envoy picks the pod.
+    Dns(String, u16),
+}
+
+/// A pod: a backend of the filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// The name of its cluster.
+    pub cluster: String,
+    pub host: Host,
+    pub port: u16,
+}
+
+/// What there is to know about pods.
+#[derive(Debug)]
+pub struct Pods<'a> {
+    pub manifests: &'a Manifests,
+    pub options: &'a Options,
+    /// The namespace of Envoy.
+    pub namespace: &'a str,
+}
+
+impl<'a> Pods<'a> {
+    /// The workloads whose pods a Service sends requests to.
+    pub fn selected(&self, service: &Service) -> Vec<&'a Workload> {
+        self.manifests.workloads.iter().filter(|workload| selects(service, workload)).collect()
+    }
+
+    /// Where requests to a Service's port go. `name` is the cluster's, where the Service has one cluster.
+    pub fn target(
+        &self,
+        name: &str,
+        service: &Service,
+        port: &Spanned<ServicePort>,
+        remarks: &mut Remarks,
+    ) -> Target {
+        let named = self.options.envoy.dns.iter().find(|dns| dns.name == service.name());
+        let is_headless = service.spec.is_headless();
+        match (&self.options.envoy.eds, named) {
+            _ if self.options.to == To::Kubernetes => self.headless(service, port, remarks),
+            (Some(directory), _) => {
+                Target::File(directory.join(format!("{name}.yaml")), self.given_pods(service, port, remarks))
+            }
+            (None, Some(Endpoints { addresses, .. })) => {
+                if let [Address { host: Host::Name(host), port: given }] = &**addresses {
+                    let number = given.or_else(|| self.number(service, port, remarks));
+                    return Target::Dns(host.clone(), number.unwrap_or_default());
+                }
+                let message = format!("--dns {}= takes one name, and no IP", service.name());
+                let help = "write one host, or use --endpoints";
+                remarks.error(argument("--dns", service.name()), message, help);
+                Target::Pods(Vec::new())
+            }
+            (None, None) if is_headless && !self.is_given(service) => self.headless(service, port, remarks),
+            (None, None) => Target::Pods(self.pods(service, port, remarks)),
+        }
+    }
+
+    /// The number of the port at which all pods of a Service take requests.
+    pub fn number(
+        &self,
+        service: &Service,
+        port: &Spanned<ServicePort>,
+        remarks: &mut Remarks,
+    ) -> Option<u16> {
+        let target = port.value.target();
+        let number = match &target {
+            PortRef::Number(number) => Some(*number),
+            PortRef::Name(_) => {
+                self.selected(service).iter().find_map(|workload| workload.spec.port(&target))
+            }
+        };
+        if number.is_none() {
+            no_such_port(service, port, remarks);
+        }
+        number
+    }
+
+    /// Says of addresses that they are for nobody.
+    pub fn refuse_unknown(&self, remarks: &mut Remarks) {
+        let services = &self.manifests.services;
+        let workloads = self.manifests.workloads.iter().map(Workload::name);
+        let one_or_none =
+            services.iter().filter(|service| self.selected(service).len() < 2).map(Service::name);
+        let with_pods: BTreeSet<&str> = workloads.chain(one_or_none).collect();
+        let all: BTreeSet<&str> = services.iter().map(Service::name).collect();
+        let envoy = &self.options.envoy;
+        for (option, given, names) in
+            [("--endpoints", &envoy.endpoints, with_pods), ("--dns", &envoy.dns, all)]
+        {
+            let mut seen = BTreeSet::new();
+            for Endpoints { name, .. } in given {
+                if !names.contains(&**name) {
+                    let known = names.iter().copied().collect::<Vec<_>>().join(", ");
+                    let message = format!("nothing of the name {name} has pods");
+                    remarks.error(argument(option, name), message, format!("write one of {known}"));
+                }
+                if !seen.insert(name) {
+                    let message = format!("{name} is given twice");
+                    remarks.error(argument(option, name), message, "give all addresses of a name at once");
+                }
+            }
+        }
+    }
+
+    /// The name that stands for the addresses of all pods: that of a Service without a cluster IP.
+    fn headless(&self, service: &Service, port: &Spanned<ServicePort>, remarks: &mut Remarks) -> Target {
+        let number = self.number(service, port, remarks).unwrap_or_default();
+        let name = headless_name(service, self.manifests);
+        if service.spec.selector.is_none() && !service.spec.is_headless() {
+            let help = "write a selector, or use --to envoy with --endpoints";
+            remarks.error(service.place(), "a Service without a selector has no pods in DNS", help);
+        }
+        let namespace = service
+            .written_namespace()
+            .filter(|namespace| *namespace != self.namespace || self.options.to == To::Envoy);
+        let domain = namespace.map_or(name.clone(), |namespace| format!("{name}.{namespace}"));
+        Target::Dns(domain, number)
+    }
+
+    fn given(&self, name: &str) -> Option<&'a [Address]> {
+        let endpoints = &self.options.envoy.endpoints;
+        endpoints.iter().find(|given| given.name == name).map(|given| &*given.addresses)
+    }
+
+    fn is_given(&self, service: &Service) -> bool {
+        let workloads = self.selected(service);
+        let mut names = workloads.iter().map(|workload| workload.name()).chain([service.name()]);
+        names.any(|name| self.given(name).is_some())
+    }
+
+    /// The pods with the addresses that were given for them.
+    fn given_pods(&self, service: &Service, port: &Spanned<ServicePort>, remarks: &mut Remarks) -> Vec<Pod> {
+        if self.is_given(service) { self.pods(service, port, remarks) } else { Vec::new() }
+    }
+
+    /// The pods behind a Service's port.
+    fn pods(&self, service: &Service, port: &Spanned<ServicePort>, remarks: &mut Remarks) -> Vec<Pod> {
+        let workloads = self.selected(service);
+        let of_service = self.given(service.name()).filter(|_| workloads.len() < 2);
+        if workloads.is_empty() {
+            return of_nobody(service, port, of_service, remarks);
+        }
+        let mut pods = Vec::new();
+        for workload in workloads {
+            let given = self.given(workload.name()).or(of_service);
+            let replicas = workload.spec.replicas();
+            let place =
+                workload.spec.replicas.as_ref().map_or_else(|| workload.place(), |it| workload.at(it));
+            if let Some(addresses) = given {
+                if u32::try_from(addresses.len()) != Ok(replicas) {
+                    let count = addresses.len();
+                    remarks.note(
+                        place,
+                        format!("{count} addresses were given for it, and so many backends are written"),
+                    );
+                }
+                pods.extend(named(service, workload, addresses, port, remarks));
+            } else if replicas == 0 {
+                let help = format!("write at least 1, or give --endpoints {}=ADDRESS,…", workload.name());
+                remarks.error(place, "there is no pod to send requests to", help);
+            } else if workload.kind == "Deployment" {
+                let message = "nothing says where the pods of this Deployment are: they have no names in DNS";
+                remarks.error(workload.place(), message, three_ways(workload.name(), service.name()));
+            } else {
+                // Services share the clusters of their pods, so there is one name for a pod.
+                let first = self.manifests.services.iter().find(|service| selects(service, workload));
+                let addresses = dns_names(first.unwrap_or(service), workload);
+                pods.extend(named(service, workload, &addresses, port, remarks));
+            }
+        }
+        pods
+    }
+}
+
+/// Of a Service whose workload is not among the manifests, or that has no selector.
+fn of_nobody(
+    service: &Service,
+    port: &Spanned<ServicePort>,
+    given: Option<&[Address]>,
+    remarks: &mut Remarks,
+) -> Vec<Pod> {
+    let Some(addresses) = given else {
+        let selector = service.spec.selector.as_ref();
+        let place = selector.map_or_else(|| service.place(), |selector| service.at(selector));
+        let labels = selector.iter().flat_map(|labels| &labels.value);
+        let labels: Vec<String> = labels.map(|(key, value)| format!("{key}: {value}")).collect();
+        let message = format!("no manifest has the pods of this Service: {{{}}}", labels.join(", "));
+        let help = format!("add the Deployment, or {}", three_ways(service.name(), service.name()));
+        remarks.error(place, message, help);
+        return Vec::new();
+    };
+    let number = match port.value.target() {
+        PortRef::Number(number) => Some(number),
+        PortRef::Name(_) => None,
+    };
+    let suffix =
+        if is_first(service, &port.value) { String::new() } else { format!("-{}", port.value.port.number()) };
+    let addresses = addresses.iter().enumerate();
+    let pods = addresses.filter_map(|(index, address)| {
+        let cluster = format!("{}-{index}{suffix}", service.name());
+        pod(cluster, address, number, || no_such_port(service, port, remarks))
+    });
+    pods.collect()
+}
+
+/// Whether it is the Service's first port, which needs no number in names.
+pub fn is_first(service: &Service, port: &ServicePort) -> bool {
+    service.spec.ports().next().is_some_and(|first| first.value.port == port.port)
+}
+
+/// The Service whose name stands for the pods of this one: itself, another headless one with the same pods, or one
+/// that `--to kubernetes` adds.
+pub fn headless_name(service: &Service, manifests: &Manifests) -> String {
+    let is_same = |other: &&Service| {
+        let selectors =
+            [service, other].map(|one| one.spec.selector.as_ref().map(|selector| &selector.value));
+        other.spec.is_headless()
+            && other.namespace() == service.namespace()
+            && selectors[0].is_some()
+            && selectors[0] == selectors[1]
+    };
+    if service.spec.is_headless() {
+        return service.name().to_owned();
+    }
+    match manifests.services.iter().find(is_same) {
+        Some(other) => other.name().to_owned(),
+        None => shortened(service.name(), "-headless"),
+    }
+}
+
+/// A name with an ending, within the 63 bytes that Kubernetes allows.
+pub fn shortened(name: &str, ending: &str) -> String {
+    name.chars().take(63 - ending.len()).chain(ending.chars()).collect()
+}
+
+fn selects(service: &Service, workload: &Workload) -> bool {
+    let none = BTreeMap::new();
+    let selector = service.spec.selector.as_ref().map_or(&none, |selector| &selector.value);
+    workload.namespace() == service.namespace() && workload.spec.is_selected_by(selector)
+}
+
+fn three_ways(workload: &str, service: &str) -> String {
+    format!(
+        "give --endpoints {workload}=ADDRESS,…, --dns {service}=HOST of a headless Service, or --eds DIR; \
+         --to kubernetes needs none of them"
+    )
+}
+
+/// Names that a StatefulSet's pods have in DNS.
+fn dns_names(service: &Service, workload: &Workload) -> Vec<Address> {
+    let governing = workload.spec.service_name.as_deref().unwrap_or(service.name());
+    let namespace = service.written_namespace();
+    let domain =
+        namespace.map_or_else(|| governing.to_owned(), |namespace| format!("{governing}.{namespace}"));
+    let first = workload.spec.first_ordinal();
+    let ordinals = first..first.saturating_add(workload.spec.replicas());
+    let host = |ordinal| Host::Name(format!("{}-{ordinal}.{domain}", workload.name()));
+    ordinals.map(|ordinal| Address { host: host(ordinal), port: None }).collect()
+}
+
+/// One pod for each address. Clusters are called as the pods of a StatefulSet are: an order of addresses is an order
+/// of replicas. Where it is not the port that the pods name first, it is part of the name.
+fn named(
+    service: &Service,
+    workload: &Workload,
+    addresses: &[Address],
+    port: &Spanned<ServicePort>,
+    remarks: &mut Remarks,
+) -> Vec<Pod> {
+    let number = workload.spec.port(&port.value.target());
+    let first = workload.spec.ports().next().map(|first| first.number.number());
+    let suffix = match number {
+        Some(number) if first != Some(number) => format!("-{number}"),
+        _ => String::new(),
+    };
+    let named = (workload.spec.first_ordinal()..).zip(addresses).filter_map(|(ordinal, address)| {
+        let cluster = format!("{}-{ordinal}{suffix}", workload.name());
+        pod(cluster, address, number, || no_such_port(service, port, remarks))
+    });
+    named.collect()
+}
+
+fn pod(cluster: String, address: &Address, target: Option<u16>, missing: impl FnOnce()) -> Option<Pod> {
+    let port = address.port.or(target);
+    if port.is_none() {
+        missing();
+    }
+    Some(Pod { cluster, host: address.host.clone(), port: port? })
+}
+
+fn no_such_port(service: &Service, port: &Spanned<ServicePort>, remarks: &mut Remarks) {
+    let message = format!("its pods have no such port: targetPort {}", port.value.target());
+    let help = "write the name of one of its pods' ports, a number, or addresses with ports in --endpoints";
+    remarks.error(service.at(port), message, help);
+}

@@ -1,0 +1,132 @@
+//! The command line itself.
+
+use std::process::{Command, Output};
+
+use crate::manifests::configured;
+use crate::support::{SECRET, convert_with, example_directory};
+
+fn converter(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_session-affinity"))
+        .args(["convert", "gke"])
+        .args(arguments)
+        .current_dir(example_directory())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn help_names_every_option_and_an_example() {
+    let output = converter(&["--help"]);
+    assert!(output.status.success());
+    for part in [
+        "--to",
+        "--image",
+        "--installer",
+        "--dns",
+        "--ingress",
+        "--endpoints",
+        "--eds",
+        "--key-env",
+        "--module",
+        "--listen",
+        "--admin",
+        "/etc/envoy/session_affinity.wasm",
+        "session-affinity convert gke manifests/*.yaml | kubectl apply -f -",
+    ] {
+        assert!(text(&output.stdout).contains(part), "{part}");
+    }
+}
+
+#[test]
+fn without_files_there_is_nothing_to_do() {
+    let output = converter(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("<FILE>..."));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let output = converter(&["deployment.yaml", "missing.yaml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    assert!(text(&output.stderr).starts_with("error: missing.yaml: "), "{}", text(&output.stderr));
+}
+
+#[test]
+fn mistakes_end_with_code_1_and_nothing_on_standard_output() {
+    let output = converter(&["deployment.yaml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    assert!(
+        text(&output.stderr).ends_with("error: 1 mistake, nothing is written\n"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn ports_and_the_module_are_as_said_or_those_of_the_shipped_files() {
+    let files = ["deployment.yaml", "backendconfig.yaml", "service.yaml", "ingress.yaml"];
+    let to_envoy = ["--to", "envoy", "--endpoints", "neg-demo-app=10.0.0.1,10.0.0.2"];
+    let files = [&files[..], &to_envoy].concat();
+    let output = converter(&files);
+    for part in [
+        "{address: 0.0.0.0, port_value: 10000}",
+        "{address: 127.0.0.1, port_value: 9901}",
+        "filename: /etc/envoy/session_affinity.wasm",
+    ] {
+        assert!(text(&output.stdout).contains(part), "{part}");
+    }
+    let said = ["--listen", "[::]:80", "--admin", "127.0.0.1:1", "--module", "here/module.wasm"];
+    let output = converter(&[&*files, &said].concat());
+    for part in [
+        "{address: \"::\", port_value: 80, ipv4_compat: true}",
+        "{address: 127.0.0.1, port_value: 1}",
+        "filename: here/module.wasm",
+        "http://localhost:80/",
+    ] {
+        assert!(text(&output.stdout).contains(part), "{part}: {}", text(&output.stdout));
+    }
+}
+
+#[test]
+fn options_of_what_is_not_written_are_refused() {
+    for (arguments, option) in [
+        (&["--endpoints", "neg-demo-app=10.0.0.1"][..], "--endpoints"),
+        (&["--to", "kubernetes", "--listen", "127.0.0.1:80"], "--listen"),
+        (&["--to", "envoy", "--image", "registry.example/image"], "--image"),
+    ] {
+        let output = converter(&[&["deployment.yaml"], arguments].concat());
+        assert_eq!(output.status.code(), Some(2));
+        assert!(output.stdout.is_empty());
+        let said = text(&output.stderr);
+        assert!(said.starts_with(&format!("error: {option} means nothing with --to ")), "{said}");
+    }
+}
+
+#[test]
+fn a_secret_has_no_place_on_the_command_line() {
+    let cookie = configured("{sessionAffinity: {affinityType: GENERATED_COOKIE}}");
+    let conversion = convert_with(&cookie, &["--key-env", SECRET]);
+    assert!(!conversion.succeeded);
+    assert!(conversion.said.contains("allowed: letters, digits and `_`"), "{}", conversion.said);
+}
+
+#[tokio::test]
+async fn what_is_written_is_for_people() {
+    let spec = "{sessionAffinity: {affinityType: GENERATED_COOKIE, affinityCookieTtlSec: 50}}";
+    let written = convert_with(&configured(spec), &[]).written().await;
+    let heading =
+        "# The GKE Ingress main as an Envoy configuration, made by session-affinity from all.yaml.\n";
+    assert!(written.text.starts_with(heading), "{}", written.text);
+    assert!(written.text.contains("#   app   cookie GCLB, 50 seconds   app-0, app-1\n"), "{}", written.text);
+    assert!(written.text.contains("Without keys nothing authenticates the cookies"));
+    for line in written.text.lines() {
+        let is_long_by_itself = line.contains("@type") || line.contains("healthCheck");
+        assert!(line.len() <= 120 || is_long_by_itself, "{line}");
+    }
+}

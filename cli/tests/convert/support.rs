@@ -1,0 +1,218 @@
+//! Runs the converter, and looks at what it says and writes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use harness::envoy::{Envoy, Options};
+use harness::{module_path, shipped};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A secret for keys.
+pub const SECRET: &str = "c2Vzc2lvbi1hZmZpbml0eS1lbmQtdG8tZW5kLXRlc3Q=";
+/// The variable that holds it.
+pub const KEY_ENV: &str = "SESSION_AFFINITY_KEY";
+
+/// The manifests of the example, in the order in which the README names them.
+pub const EXAMPLE: [&str; 4] = ["deployment.yaml", "backendconfig.yaml", "service.yaml", "ingress.yaml"];
+
+/// Where the example is.
+pub fn example_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/neg-demo")
+}
+
+/// What the converter did.
+pub struct Conversion {
+    /// Whether it ended well.
+    pub succeeded: bool,
+    /// Its standard output.
+    pub output: String,
+    /// Its standard error.
+    pub said: String,
+    /// Where it ran.
+    pub directory: TempDir,
+}
+
+/// What the converter wrote.
+pub struct Written {
+    /// The configuration.
+    pub value: Value,
+    /// Its text.
+    pub text: String,
+    /// What was said beside it.
+    pub said: String,
+    /// Where the converter ran, and where Envoy is to run.
+    pub directory: TempDir,
+}
+
+/// Converts one file, `all.yaml`.
+pub fn convert(manifests: &str) -> Conversion {
+    convert_with(manifests, &[])
+}
+
+/// Converts one file, `all.yaml`, with these arguments.
+pub fn convert_with(manifests: &str, arguments: &[&str]) -> Conversion {
+    convert_files(&[("all.yaml", manifests)], arguments)
+}
+
+/// Converts several files.
+pub fn convert_files(files: &[(&str, &str)], arguments: &[&str]) -> Conversion {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(directory.path().join(name), text).unwrap();
+    }
+    let names: Vec<&str> = files.iter().map(|(name, _)| *name).chain(arguments.iter().copied()).collect();
+    run(directory, &names, Stdio::null())
+}
+
+/// Runs the converter in a directory, with the built module as the filter's and ports that the system chooses.
+pub fn run(directory: TempDir, arguments: &[&str], input: Stdio) -> Conversion {
+    let module = module_path().unwrap();
+    let to_envoy = ["--to", "envoy", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--module"];
+    let arguments = [arguments, &to_envoy, &[module.to_str().unwrap()]].concat();
+    run_as_is(directory, &arguments, input)
+}
+
+/// Runs `convert gke` in a directory, with these arguments alone.
+pub fn run_as_is(directory: TempDir, arguments: &[&str], input: Stdio) -> Conversion {
+    let output = Command::new(env!("CARGO_BIN_EXE_session-affinity"))
+        .args(["convert", "gke"])
+        .args(arguments)
+        .current_dir(&directory)
+        .stdin(input)
+        .output()
+        .unwrap();
+    Conversion {
+        succeeded: output.status.success(),
+        output: String::from_utf8(output.stdout).unwrap(),
+        said: String::from_utf8(output.stderr).unwrap(),
+        directory,
+    }
+}
+
+impl Conversion {
+    /// What was written, which Envoy accepts.
+    pub async fn written(self) -> Written {
+        assert!(self.succeeded, "{}", self.said);
+        let path = self.directory.path().join("envoy.yaml");
+        fs::write(&path, &self.output).unwrap();
+        let written = Written {
+            value: shipped::read(&path).unwrap(),
+            text: self.output,
+            said: self.said,
+            directory: self.directory,
+        };
+        assert_eq!(written.options().validate_file(&path).await, Ok(()), "{}", written.text);
+        written
+    }
+
+    /// The lines about what is wrong. Nothing was written.
+    pub fn mistakes(self) -> Vec<String> {
+        assert!(!self.succeeded, "accepted:\n{}", self.output);
+        assert_eq!(self.output, "");
+        let mistakes: Vec<String> = remarks_with(&self.said, ": error: ");
+        let (last, plural) = (self.said.lines().last().unwrap(), if mistakes.len() == 1 { "" } else { "s" });
+        assert_eq!(last, format!("error: {} mistake{plural}, nothing is written", mistakes.len()));
+        mistakes
+    }
+}
+
+impl Written {
+    /// How Envoy is started with it: where the converter ran, with a key.
+    pub fn options(&self) -> Options {
+        Envoy::options().env(KEY_ENV, SECRET).working_directory(self.directory.path())
+    }
+
+    /// Starts Envoy with it.
+    pub async fn start(&self) -> Envoy {
+        self.options().start(&self.value).await.unwrap()
+    }
+
+    /// The services of the filter.
+    pub fn services(&self) -> &Vec<Value> {
+        self.filter_configuration()["services"].as_array().unwrap()
+    }
+
+    /// The one service of the filter.
+    pub fn service(&self) -> &Value {
+        let [service] = &**self.services() else { panic!("one service: {}", self.text) };
+        service
+    }
+
+    /// The filter's configuration.
+    pub fn filter_configuration(&self) -> &Value {
+        let filters = self.manager()["http_filters"].as_array().unwrap();
+        let ours = filters.iter().find(|filter| filter["name"] == "session_affinity").unwrap();
+        &ours["typed_config"]["config"]["configuration"]["value"]
+    }
+
+    /// The connection manager.
+    pub fn manager(&self) -> &Value {
+        self.value.pointer("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config").unwrap()
+    }
+
+    /// All routes, of all hosts.
+    pub fn routes(&self) -> Vec<&Value> {
+        let hosts = self.manager()["route_config"]["virtual_hosts"].as_array().unwrap();
+        hosts.iter().flat_map(|host| host["routes"].as_array().unwrap()).collect()
+    }
+
+    /// All clusters.
+    pub fn clusters(&self) -> &Vec<Value> {
+        self.value["static_resources"]["clusters"].as_array().unwrap()
+    }
+
+    /// Where clusters of pods lead: their names and `host:port`.
+    pub fn pods(&self) -> Vec<(String, String)> {
+        let address = |cluster: &Value| {
+            let path = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
+            let address = cluster.pointer(path).unwrap();
+            let host = address["address"].as_str().unwrap();
+            (cluster["name"].as_str().unwrap().to_owned(), format!("{host}:{}", address["port_value"]))
+        };
+        self.clusters().iter().map(address).collect()
+    }
+
+    /// What has no equal.
+    pub fn not_carried_over(&self) -> Vec<String> {
+        remarks_with(&self.said, ": not carried over: ")
+    }
+
+    /// What there is to know.
+    pub fn notes(&self) -> Vec<String> {
+        remarks_with(&self.said, ": note: ")
+    }
+}
+
+fn remarks_with(text: &str, part: &str) -> Vec<String> {
+    remarks(text).into_iter().filter(|remark| remark.contains(part)).collect()
+}
+
+/// All remarks, each in one line: `all.yaml:6: spec.replicas: error: what is wrong; what to write`.
+pub fn remarks(text: &str) -> Vec<String> {
+    let mut remarks = Vec::new();
+    for block in text.split("\n\n") {
+        let mut lines = block.lines();
+        let Some(title) = lines.next() else { continue };
+        // A title that is longer than a line goes on at a depth.
+        let mut title = title.to_owned();
+        let place = loop {
+            match lines.next() {
+                Some(line) if line.trim_start().starts_with("--> ") => break line,
+                Some(line) => title = format!("{title} {}", line.trim()),
+                None => break "",
+            }
+        };
+        let Some(place) = place.trim_start().strip_prefix("--> ") else { continue };
+        let (place, column) = place.rsplit_once(':').unwrap();
+        assert!(column.parse::<usize>().is_ok_and(|column| column > 0), "{block}");
+        let marker = lines.clone().find(|line| line.contains('^')).unwrap_or_default();
+        let field = marker.trim_start_matches([' ', '|', '^']).trim();
+        let field = if field.is_empty() { String::new() } else { format!(": {field}") };
+        let help = lines.find_map(|line| line.trim_start().strip_prefix("= help: "));
+        let help = help.map_or_else(String::new, |help| format!("; {help}"));
+        remarks.push(format!("{place}{field}: {}{help}", title.trim_start_matches("warning: ")));
+    }
+    remarks
+}
