@@ -53,14 +53,17 @@ pub enum Format {
 const CHECK_ABOUT: &str = "\
 Checks Envoy configurations that have the filter, and says what to write.
 
-Reads YAML and JSON: the bootstrap of an Envoy, and resources of LDS, RDS, CDS and ECDS. Files that the given files \
-name (`path_config_source`) are read too, from the working directory or from the directory of the file that names them. \
-In Kubernetes manifests, `check` reads the Envoy configurations in a ConfigMap, WasmPlugin, EnvoyFilter, \
-EnvoyExtensionPolicy and EnvoyPatchPolicy.
+Reads YAML and JSON: the bootstrap of an Envoy, and resources of LDS, RDS, CDS and ECDS. Files that the
+given files name (`path_config_source`) are read too, from the working directory or from the directory of
+the file that names them. Of Kubernetes manifests, `check` reads the Envoy configurations in a ConfigMap,
+and WasmPlugin, EnvoyFilter, EnvoyExtensionPolicy and EnvoyPatchPolicy.
 
-An error is something that does not work, a warning something that works otherwise than you may think. What only a \
-server knows (clusters or routes that Envoy gets over gRPC or REST) is not checked. `check` says nothing about Envoy's \
-own fields: `envoy --mode validate` does.";
+An error is something that does not work, a warning something that works otherwise than you may think.
+What only a server knows (clusters or routes that Envoy gets over gRPC or REST) is not checked. What only
+Envoy knows is not checked either: use `envoy --mode validate` as well.
+
+A warning that you have read and want to keep as it is: write the comment `# check: accepted` and your
+reason on the line that is marked, or above. `check` then leaves the warning out.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -78,15 +81,15 @@ Exit codes:
 const SCHEMA_ABOUT: &str = "\
 Prints the JSON Schema (2020-12) of the plugin configuration, for editors.
 
-An editor that knows the schema completes names, shows what they mean, and marks what is wrong by itself. These rules \
-need more than one field or more than JSON, and the schema does not have them; `session-affinity check` and the filter \
-itself do:
+An editor that knows the schema completes names, shows what they mean, and marks what is wrong by itself.
+Some rules need more than one field, or more than JSON. The schema does not have these rules;
+`session-affinity check` and the filter itself have them:
 
-- names that must differ: of services, routes, clusters, keys, headers, and of the cookies of two services
-- at most one service without `routes`
+- names that must differ: of services, routes, clusters, keys and headers, and of the cookies of two services
+- at most one service without `routes`, and no field of a single service beside `services`
+- which fields an `affinityType`, `pin` or `onUnavailable` needs, and which fields have no effect with it
 - at least one backend with a weight above 0
-- what goes with which `affinityType`, `pin` and `onUnavailable`, and that `pin: ENDPOINT` needs `keys`
-- what browsers ask of a cookie: `secure: ALWAYS` with `sameSite: NONE`, `partitioned`, `__Host-` and `__Secure-`
+- a key with either `env` or `secret`, and what the variable in `env` holds
+- what browsers ask of cookies: `secure: ALWAYS` with `sameSite: NONE`, `partitioned`, `__Host-` and `__Secure-`
 - `timeoutSec` at most `checkIntervalSec`
-- that the secret of a key is base64 of at least 32 bytes, and that its variable is set
-- that no field stands twice";
+- no field twice";

@@ -44,10 +44,14 @@ pub struct ServiceConfig {
 }
 
 impl ServiceConfig {
-    /// Seconds that a session lives from its start; 0 = no end, or no sessions.
+    /// Seconds that a session, or a cookie of `HTTP_COOKIE` that the filter made, lives from its start; 0 = no end, or
+    /// no sessions.
     #[must_use]
     pub fn ttl_sec(&self) -> u32 {
-        self.affinity.lifetime().map_or(0, |lifetime| lifetime.ttl_sec)
+        match &self.affinity {
+            Affinity::HttpCookie { ttl_sec, .. } => *ttl_sec,
+            other => other.lifetime().map_or(0, |lifetime| lifetime.ttl_sec),
+        }
     }
 
     /// Seconds after which an unused session ends; 0 = never, or no sessions.

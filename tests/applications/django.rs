@@ -42,7 +42,7 @@ async fn start() -> (Application, TempDir) {
         Instance::start(command, tempfile::tempdir().unwrap(), "Serving on http://127.0.0.1:")
     });
     let instances = join_all(instances).await;
-    (Application { cookie: "sessionid", deletes: Deletes::AtLogOut, instances }, shared)
+    (Application { recipe: "Django", cookie: "sessionid", deletes: Deletes::AtLogOut, instances }, shared)
 }
 
 /// The hidden field against forged requests, which each form of Django's has.

@@ -1,9 +1,11 @@
 //! Envoy in front of three instances: with each pin, and without the filter.
 
+use std::fs;
 use std::net::SocketAddr;
 
 use harness::config::{self, Bootstrap};
 use harness::envoy::Envoy;
+use harness::workspace_root;
 use serde_json::{Value, json};
 
 /// A way to pin sessions.
@@ -17,12 +19,25 @@ pub enum Pin {
     ClusterAndEndpoint,
 }
 
-/// An Envoy with two workers in front of these instances. `affinity` is the filter's `sessionAffinity`.
-pub async fn with_filter(pin: Pin, affinity: &Value, instances: &[SocketAddr]) -> Envoy {
-    let mut plugin = json!({
-        "sessionAffinity": affinity,
-        "keys": [{ "id": "k1", "secret": "c2Vzc2lvbi1hZmZpbml0eS1lbmQtdG8tZW5kLXRlc3Q=" }],
+/// The plugin configuration that docs/works-with.md has under this heading.
+pub fn recipe(heading: &str) -> Value {
+    let page = fs::read_to_string(workspace_root().join("docs/works-with.md")).unwrap();
+    let snippet = page.split_once(&format!("\n### {heading}\n")).and_then(|(_, section)| {
+        let (_, rest) = section.split_once("```yaml\n")?;
+        Some(rest.split_once("```")?.0.to_owned())
     });
+    let snippet =
+        snippet.unwrap_or_else(|| panic!("docs/works-with.md has no configuration under {heading}"));
+    serde_saphyr::from_str(&snippet).unwrap_or_else(|error| panic!("{heading}: {error}"))
+}
+
+/// An Envoy with two workers in front of these instances. `recipe` is the plugin configuration, with `pin` in place of
+/// its own pin.
+pub async fn with_filter(pin: Pin, recipe: &Value, instances: &[SocketAddr]) -> Envoy {
+    let mut plugin = recipe.clone();
+    for field in ["pin", "backends"] {
+        plugin.as_object_mut().unwrap().remove(field);
+    }
     let by_filter = route(&json!({ "cluster_header": "x-affinity-cluster" }));
     let mut bootstrap = Bootstrap::new();
     match pin {
@@ -48,7 +63,10 @@ pub async fn with_filter(pin: Pin, affinity: &Value, instances: &[SocketAddr]) -
             bootstrap = bootstrap.route(by_filter).http_filter(stateful_session());
         }
     }
-    Envoy::start(&bootstrap.filter(&plugin).build()).await.unwrap()
+    let bootstrap = bootstrap.filter_struct(&plugin).host_env_keys(&["SESSION_AFFINITY_KEY"]);
+    let options =
+        Envoy::options().env("SESSION_AFFINITY_KEY", "c2Vzc2lvbi1hZmZpbml0eS1lbmQtdG8tZW5kLXRlc3Q=");
+    options.start(&bootstrap.build()).await.unwrap()
 }
 
 /// An Envoy with two workers that knows nothing of sessions.
@@ -85,10 +103,20 @@ fn route_to(cluster: &str) -> Value {
     route(&json!({ "cluster": cluster }))
 }
 
-/// A route for all paths. A page that has to be compiled on a busy machine may take long.
+/// A route for all paths, which asks another instance if one refuses connections. A page that has to be compiled on a
+/// busy machine may take long.
 fn route(action: &Value) -> Value {
     let mut action = action.clone();
     action["timeout"] = json!("60s");
+    action["retry_policy"] = json!({
+        "retry_on": "connect-failure,refused-stream",
+        "num_retries": 2,
+        "retry_host_predicate": [{
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": { "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate" },
+        }],
+        "host_selection_retry_max_attempts": 5,
+    });
     json!({ "name": "app", "match": { "prefix": "/" }, "route": action })
 }
 

@@ -20,24 +20,35 @@ async fn start() -> Application {
         Instance::start(command, tempfile::tempdir().unwrap(), "listening on ")
     });
     let instances = join_all(instances).await;
-    Application { cookie: "connect.sid", deletes: Deletes::AtLogOut, instances }
+    Application { recipe: "Express", cookie: "connect.sid", deletes: Deletes::AtLogOut, instances }
+}
+
+async fn log_in(visitor: &Visitor) -> Result<()> {
+    let form = format!("user={}&pass=any", visitor.name);
+    expect(&visitor.submit("/login", &form).await?, &format!("hello, {}!", visitor.name))
 }
 
 async fn visit(visitor: &Visitor) -> Result<()> {
     for _ in 0..ANONYMOUS_PAGES {
         expect(&visitor.open("/").await?, "<form action=\"/login\"")?;
     }
-    let form = format!("user={}&pass=any", visitor.name);
-    let hello = format!("hello, {}!", visitor.name);
-    expect(&visitor.submit("/login", &form).await?, &hello)?;
+    log_in(visitor).await?;
     for count in 1..=6 {
         expect(&visitor.open("/foo").await?, &format!("you viewed this page {count} times"))?;
     }
-    expect(&visitor.open("/").await?, &hello)?;
+    expect(&visitor.open("/").await?, &format!("hello, {}!", visitor.name))?;
     expect(&visitor.open("/logout").await?, "<form action=\"/login\"")
 }
 
 #[tokio::test]
 async fn nobody_loses_an_express_session_and_without_the_filter_nearly_all_do() {
     start().await.test(visit).await;
+}
+
+#[tokio::test]
+async fn when_an_express_instance_ends_its_users_log_in_again_and_the_others_notice_nothing() {
+    start()
+        .await
+        .test_the_end_of_an_instance(log_in, "/", "hello, visitor-", "<form action=\"/login\"")
+        .await;
 }

@@ -70,6 +70,6 @@ fn log(directory: &Path) -> PathBuf {
 /// The port number in the text, if it is whole: something follows it.
 fn number_after(text: &str, before: &str) -> Option<u16> {
     let (_, rest) = text.split_once(before)?;
-    let end = rest.find(|letter: char| !letter.is_ascii_digit())?;
-    rest[..end].parse().ok()
+    let (number, _) = rest.split_once(|letter: char| !letter.is_ascii_digit())?;
+    number.parse().ok()
 }

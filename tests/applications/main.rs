@@ -18,3 +18,4 @@ mod instance;
 mod server_sessions;
 mod tap;
 mod tomcat;
+mod tus;

@@ -6,9 +6,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 use futures_util::future::join_all;
-use serde_json::json;
 
-use crate::browsing::Visitor;
+use crate::browsing::{Visitor, expect};
 use crate::envoy::{self, Pin};
 use crate::instance::Instance;
 use crate::tap::Tap;
@@ -21,6 +20,8 @@ pub const ANONYMOUS_PAGES: usize = 3;
 
 /// Three instances of an application.
 pub struct Application {
+    /// The heading in docs/works-with.md under which its configuration stands.
+    pub recipe: &'static str,
     /// The application's session cookie.
     pub cookie: &'static str,
     /// Whether the application deletes that cookie.
@@ -46,10 +47,10 @@ impl Application {
             taps.push(Tap::start(instance.address()).await);
         }
         let addresses: Vec<SocketAddr> = taps.iter().map(Tap::address).collect();
-        let affinity = json!({ "affinityType": "COOKIE_ENVELOPE", "cookie": { "name": self.cookie } });
+        let recipe = envoy::recipe(self.recipe);
         for pin in [Pin::Cluster, Pin::Endpoint, Pin::ClusterAndEndpoint] {
             let started = Instant::now();
-            let envoy = envoy::with_filter(pin, &affinity, &addresses).await;
+            let envoy = envoy::with_filter(pin, &recipe, &addresses).await;
             taps.iter().for_each(Tap::clear);
             let visitors = visitors(&envoy.url());
             let visits = join_all(visitors.iter().map(async |visitor| visit(visitor).await)).await;
@@ -70,6 +71,46 @@ impl Application {
         eprintln!("{}: without the filter {forgotten} of {VISITORS} visitors are forgotten", self.cookie);
         // Each visit needs its own instance at least five times, and meets that instance once in three times.
         assert!(forgotten >= 45, "without the filter only {forgotten} of {VISITORS} visitors are forgotten");
+    }
+
+    /// Has 50 visitors log in, and ends one instance. Its visitors get `logged_out` instead of `logged_in` from the page
+    /// at `path`, and no error; everybody else notices nothing. Those who log in again stay logged in.
+    pub async fn test_the_end_of_an_instance(
+        mut self,
+        log_in: impl AsyncFn(&Visitor) -> Result<()>,
+        path: &str,
+        logged_in: &str,
+        logged_out: &str,
+    ) {
+        let mut taps = Vec::new();
+        for instance in &self.instances {
+            taps.push(Tap::start(instance.address()).await);
+        }
+        let addresses: Vec<SocketAddr> = taps.iter().map(Tap::address).collect();
+        let envoy = envoy::with_filter(Pin::Endpoint, &envoy::recipe(self.recipe), &addresses).await;
+        let visitors = visitors(&envoy.url());
+        for visit in join_all(visitors.iter().map(async |visitor| log_in(visitor).await)).await {
+            visit.unwrap();
+        }
+        let cookies = taps[0].requests("cookie");
+        let on_it: BTreeSet<&str> = cookies.iter().filter_map(|line| self.value_among(line)).collect();
+        drop(self.instances.remove(0));
+        taps[0].close().await;
+        let mut moved = 0;
+        for visitor in &visitors {
+            let page = visitor.open(path).await.unwrap();
+            if page.contains(logged_out) {
+                moved += 1;
+                log_in(visitor).await.unwrap();
+            } else {
+                expect(&page, logged_in).unwrap();
+            }
+        }
+        assert_eq!(moved, on_it.len(), "visitors who have to log in again");
+        assert!(moved > 0 && moved < VISITORS, "{moved} visitors have to log in again");
+        for visitor in &visitors {
+            expect(&visitor.open(path).await.unwrap(), logged_in).unwrap();
+        }
     }
 
     /// Each instance got every session that it had begun, as it had written it, and no other instance's.
@@ -136,7 +177,8 @@ impl Application {
             .map(|line| self.value_and_rest(line).map_or_else(|| line.clone(), |(_, rest)| rest.to_owned()))
             .collect();
         let mut deletions: Vec<String> = deletions.into_iter().cloned().collect();
-        (deletions.sort(), rests.sort());
+        deletions.sort();
+        rests.sort();
         (deletions, rests)
     }
 }

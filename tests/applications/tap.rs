@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
 /// A TCP proxy in front of an instance that passes on all bytes and keeps them.
 pub struct Tap {
     address: SocketAddr,
+    accepting: JoinHandle<()>,
     requests: Streams,
     responses: Streams,
 }
@@ -24,7 +26,7 @@ impl Tap {
         let address = listener.local_addr().unwrap();
         let (requests, responses) = (Streams::default(), Streams::default());
         let kept = (requests.clone(), responses.clone());
-        tokio::spawn(async move {
+        let accepting = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let Ok(far) = TcpStream::connect(instance).await else { continue };
                 let (near_read, near_write) = near.into_split();
@@ -33,7 +35,7 @@ impl Tap {
                 tokio::spawn(kept.1.clone().pass_on(far_read, near_write));
             }
         });
-        Self { address, requests, responses }
+        Self { address, accepting, requests, responses }
     }
 
     /// Where Envoy reaches the instance.
@@ -49,6 +51,13 @@ impl Tap {
     /// The values of this header in all responses that the instance gave.
     pub fn responses(&self, header: &str) -> Vec<String> {
         self.responses.headers(header)
+    }
+
+    /// Refuses connections from now on, as the address of a process that has died does.
+    pub async fn close(&mut self) {
+        self.accepting.abort();
+        // Always an error: the task is cancelled.
+        let _ = (&mut self.accepting).await;
     }
 
     /// Forgets the requests and responses so far.

@@ -48,7 +48,12 @@ async fn start() -> Application {
         command.env("CATALINA_OPTS", "-Xmx192m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC");
         Instance::start(command, base, "Starting ProtocolHandler [\"http-nio-127.0.0.1-auto-1-")
     });
-    Application { cookie: "JSESSIONID", deletes: Deletes::Never, instances: join_all(instances).await }
+    Application {
+        recipe: "Tomcat",
+        cookie: "JSESSIONID",
+        deletes: Deletes::Never,
+        instances: join_all(instances).await,
+    }
 }
 
 async fn visit(visitor: &Visitor) -> Result<()> {

@@ -4,8 +4,10 @@ use session_affinity::config::{Config, ConfigError};
 
 use super::plugin::Plugin;
 use super::report::Report;
+use super::secrets::is_variable;
 use super::suggest::nearest;
 use crate::diagnostic::Level;
+use crate::yaml::Value;
 
 /// Reports the error that the filter has with its configuration, or its warnings.
 pub fn check(plugin: &Plugin<'_>, report: &mut Report) {
@@ -109,10 +111,7 @@ fn help(plugin: &Plugin<'_>, error: &ConfigError) -> String {
         _ if wrong.starts_with("not JSON") => {
             "write JSON text, or use google.protobuf.Struct and write plain YAML under `value`".to_owned()
         }
-        _ if allowed == "left out"
-            || allowed.starts_with("left out;")
-            || allowed.starts_with("only with") =>
-        {
+        _ if allowed.starts_with("left out") || allowed.starts_with("only with") => {
             format!("leave `{field}` out ({allowed})")
         }
         _ => format!("write {allowed}"),
@@ -121,11 +120,8 @@ fn help(plugin: &Plugin<'_>, error: &ConfigError) -> String {
 
 /// The name of the variable that is not there, unless it may be a secret that stands in the wrong place.
 fn variable(plugin: &Plugin<'_>, error: &ConfigError) -> Option<String> {
-    const LONGEST: usize = 40;
-    let node = plugin.node(error.path())?;
-    let crate::yaml::Value::Text(name) = &node.value else {
-        return None;
-    };
-    let is_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    (name.len() <= LONGEST && name.bytes().all(is_name)).then(|| name.clone())
+    match &plugin.node(error.path())?.value {
+        Value::Text(name) if is_variable(name) => Some(name.clone()),
+        _ => None,
+    }
 }

@@ -11,8 +11,10 @@ use crate::diagnostic::Level;
 /// The files, and which of them name which.
 #[derive(Debug, Default)]
 pub struct Files {
-    files: Vec<Entry>,
+    entries: Vec<Entry>,
     config_maps: usize,
+    /// The names of files that are not YAML.
+    illegible: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -37,7 +39,7 @@ impl Files {
             files.add(path, report)?;
         }
         let mut next = 0;
-        while next < files.files.len() {
+        while next < files.entries.len() {
             files.follow(next, report)?;
             next += 1;
         }
@@ -48,27 +50,28 @@ impl Files {
     fn add(&mut self, path: &Path, report: &mut Report) -> anyhow::Result<Option<usize>> {
         let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let is_it = |entry: &Entry| entry.path.as_ref() == Some(&canonical);
-        if let Some(known) = self.files.iter().position(is_it) {
+        if let Some(known) = self.entries.iter().position(is_it) {
             return Ok(Some(known));
         }
         let file = match File::read(path)? {
             Ok(file) => file,
             Err(diagnostic) => {
+                self.illegible.push(diagnostic.place.source.name.clone());
                 report.push(*diagnostic);
                 return Ok(None);
             }
         };
         let embedded = manifests::embedded_files(&file, &mut self.config_maps);
-        let place = self.files.len();
+        let place = self.entries.len();
         let entry = |file, path| Entry { file, path, names: Vec::new(), has_other_clusters: false };
-        self.files.push(entry(file, Some(canonical)));
-        self.files.extend(embedded.into_iter().map(|file| entry(file, None)));
+        self.entries.push(entry(file, Some(canonical)));
+        self.entries.extend(embedded.into_iter().map(|file| entry(file, None)));
         Ok(Some(place))
     }
 
     /// Reads the files that a file names.
     fn follow(&mut self, index: usize, report: &mut Report) -> anyhow::Result<()> {
-        let Some(entry) = self.files.get(index) else { return Ok(()) };
+        let Some(entry) = self.entries.get(index) else { return Ok(()) };
         let mut wanted = Vec::new();
         let mut has_other_clusters = false;
         for document in entry.file.documents().filter(|document| !manifests::is_manifest(*document)) {
@@ -99,7 +102,7 @@ impl Files {
             has_other_clusters |= is_clusters && found.is_none();
             names.extend(found);
         }
-        if let Some(entry) = self.files.get_mut(index) {
+        if let Some(entry) = self.entries.get_mut(index) {
             entry.names = names;
             entry.has_other_clusters = has_other_clusters;
         }
@@ -109,12 +112,12 @@ impl Files {
     /// The file at a path that a file names: in its `ConfigMap`, from the working directory, or from the file's own
     /// directory. Of an absolute path of another machine, the longest end that leads to a file counts.
     fn find(&self, index: usize, path: &str) -> Option<Found> {
-        let entry = self.files.get(index)?;
+        let entry = self.entries.get(index)?;
         let path = Path::new(path);
         let base_name = path.file_name()?.to_string_lossy();
         if let Some((_, config_map)) = &entry.file.embedded {
             let is_sibling = |other: &Entry| matches!(&other.file.embedded, Some((key, other)) if *key == base_name && other == config_map);
-            if let Some(found) = self.files.iter().position(is_sibling) {
+            if let Some(found) = self.entries.iter().position(is_sibling) {
                 return Some(Found::Known(found));
             }
         }
@@ -142,7 +145,7 @@ impl Files {
             .collect();
         let of = |bootstrap: usize| {
             let mut indices = self.reachable(bootstrap);
-            let partly = self.files.get(bootstrap).is_some_and(|entry| entry.has_other_clusters);
+            let partly = self.entries.get(bootstrap).is_some_and(|entry| entry.has_other_clusters);
             indices.extend(free.iter().copied());
             (self.documents(&indices), if partly { Known::ButFromServer } else { Known::All })
         };
@@ -150,13 +153,13 @@ impl Files {
     }
 
     fn indices(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<usize> {
-        self.files.iter().enumerate().filter(|(_, entry)| wanted(entry)).map(|(index, _)| index).collect()
+        self.entries.iter().enumerate().filter(|(_, entry)| wanted(entry)).map(|(index, _)| index).collect()
     }
 
     fn reachable(&self, from: usize) -> Vec<usize> {
         let mut found = vec![from];
         let mut next = 0;
-        while let Some(entry) = found.get(next).and_then(|index| self.files.get(*index)) {
+        while let Some(entry) = found.get(next).and_then(|index| self.entries.get(*index)) {
             for name in &entry.names {
                 if !found.contains(name) {
                     found.push(*name);
@@ -168,7 +171,7 @@ impl Files {
     }
 
     fn documents(&self, indices: &[usize]) -> Vec<At<'_>> {
-        let files = indices.iter().filter_map(|index| self.files.get(*index));
+        let files = indices.iter().filter_map(|index| self.entries.get(*index));
         files
             .flat_map(|entry| entry.file.documents())
             .filter(|document| !manifests::is_manifest(*document))
@@ -177,7 +180,7 @@ impl Files {
 
     /// The Kubernetes manifests of all files.
     pub fn manifests(&self) -> Vec<At<'_>> {
-        let documents = self.files.iter().flat_map(|entry| entry.file.documents());
+        let documents = self.entries.iter().flat_map(|entry| entry.file.documents());
         documents
             .filter(|document| manifests::is_manifest(*document))
             .flat_map(manifests::manifests)
@@ -186,8 +189,9 @@ impl Files {
 
     /// The names of the files.
     pub fn names(&self) -> Vec<&str> {
-        let on_disk = self.files.iter().filter(|entry| entry.path.is_some());
-        on_disk.map(|entry| entry.file.source.name.as_str()).collect()
+        let on_disk = self.entries.iter().filter(|entry| entry.path.is_some());
+        let legible = on_disk.map(|entry| entry.file.source.name.as_str());
+        legible.chain(self.illegible.iter().map(String::as_str)).collect()
     }
 }
 

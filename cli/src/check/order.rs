@@ -51,8 +51,8 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
         for filter in after.iter().filter(|filter| ANSWERS.contains(&filter.kind())) {
             let kind = filter.kind();
             let message = format!(
-                "`{kind}` stands after the filter: the filter begins sessions and chooses backends for requests that \
-                 `{kind}` then refuses"
+                "`{kind}` stands after the filter: the filter chooses a backend, and counts an outcome, for requests \
+                 that `{kind}` then refuses"
             );
             let help = format!("move `{}` behind `{}`, directly before the router", ours.name, filter.name);
             report.warning(filter.at.get("name").unwrap_or(filter.at), message, help);

@@ -94,8 +94,15 @@ impl<'a> Plugin<'a> {
         self.written = Some(object);
         // A Struct without fields is no bytes at all.
         if object.fields().next().is_some() {
+            // What Envoy reads from YAML has no numbers with a fraction: they become text.
+            let is_yaml = !object.file.source.text.trim_start().starts_with('{');
+            let as_text = self.kind == Kind::Envoy && is_yaml;
+            let float = |node: &Node, number: f64| match object.file.source.text.get(node.span.clone()) {
+                Some(text) if as_text => serde_json::Value::from(text),
+                _ => serde_json::Value::from(number),
+            };
             let mut json = String::new();
-            write_json(object.node, &mut json);
+            write_json(object.node, &float, &mut json);
             self.bytes = Cow::Owned(json.into_bytes());
         }
     }
@@ -214,20 +221,20 @@ fn step<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
     }
 }
 
-/// Writes the value as JSON, field by field in their order.
-fn write_json(node: &Node, json: &mut String) {
+/// Writes the value as JSON, field by field in their order. `float` makes the value of a number with a fraction.
+fn write_json(node: &Node, float: &dyn Fn(&Node, f64) -> serde_json::Value, json: &mut String) {
     let quote = |text: &str| serde_json::Value::from(text).to_string();
     match &node.value {
         Value::Null => json.push_str("null"),
         Value::Bool(value) => json.push_str(&value.to_string()),
         Value::Integer(number) => json.push_str(&number.to_string()),
-        Value::Float(number) => json.push_str(&serde_json::Value::from(*number).to_string()),
+        Value::Float(number) => json.push_str(&float(node, *number).to_string()),
         Value::Text(text) => json.push_str(&quote(text)),
         Value::List(items) => {
             json.push('[');
             for (index, item) in items.iter().enumerate() {
                 json.push_str(if index > 0 { "," } else { "" });
-                write_json(item, json);
+                write_json(item, float, json);
             }
             json.push(']');
         }
@@ -237,7 +244,7 @@ fn write_json(node: &Node, json: &mut String) {
                 json.push_str(if index > 0 { "," } else { "" });
                 json.push_str(&quote(&key.name));
                 json.push(':');
-                write_json(value, json);
+                write_json(value, float, json);
             }
             json.push('}');
         }

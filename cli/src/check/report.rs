@@ -4,6 +4,9 @@ use super::file::At;
 use crate::diagnostic::{Diagnostic, Level};
 use crate::source::Place;
 
+/// The comment with which an author says that a warning is known, on the line of the warning or directly above.
+const ACCEPTED: &str = "# check: accepted";
+
 /// Diagnostics, each once.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -11,7 +14,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Adds a diagnostic that is not there yet.
+    /// Adds a diagnostic that is not there yet. Leaves out a warning that the author of the file has accepted.
     pub fn add(&mut self, level: Level, place: Place, message: impl Into<String>, help: impl Into<String>) {
         let (message, help) = (message.into(), Some(help.into()));
         let is_known = |known: &Diagnostic| {
@@ -19,7 +22,8 @@ impl Report {
                 && known.place.span == place.span
                 && known.place.source.name == place.source.name
         };
-        if !self.diagnostics.iter().any(is_known) {
+        let is_accepted = level == Level::Warning && is_accepted(&place);
+        if !is_accepted && !self.diagnostics.iter().any(is_known) {
             self.diagnostics.push(Diagnostic { level, place, message, help });
         }
     }
@@ -49,4 +53,14 @@ impl Report {
         diagnostics.sort_by_key(|diagnostic| rank(&diagnostic.place));
         diagnostics
     }
+}
+
+/// Whether the line of the place, or a comment directly above, says that a warning is accepted.
+fn is_accepted(place: &Place) -> bool {
+    let text = &place.source.text;
+    let start = text.get(..place.span.start).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
+    let (before, rest) = text.split_at(start);
+    let line = rest.lines().next().unwrap_or_default();
+    let mut above = before.lines().rev().take_while(|line| line.trim_start().starts_with('#'));
+    line.contains(ACCEPTED) || above.any(|line| line.contains(ACCEPTED))
 }

@@ -77,19 +77,34 @@ fn in_node(node: &Node, text: &str, found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Hides all values but the names of variables and of keys.
+/// Hides all values but the ids of keys and the names of variables.
 fn hide(node: &Node, found: &mut Vec<Range<usize>>) {
-    const LONGEST_NAME: usize = 24;
+    const LONGEST_ID: usize = 8;
     match &node.value {
         Value::List(items) => items.iter().for_each(|item| hide(item, found)),
         Value::Map(fields) => {
             for (key, value) in fields {
-                let names = matches!(key.name.as_str(), "id" | "env");
-                if !(names && value.span.len() <= LONGEST_NAME) {
+                let shown = match (key.name.as_str(), &value.value) {
+                    ("id", Value::Text(id)) => id.len() <= LONGEST_ID,
+                    ("env", Value::Text(name)) => is_variable(name),
+                    _ => false,
+                };
+                if !shown {
                     hide(value, found);
                 }
             }
         }
         _ => found.push(node.span.clone()),
     }
+}
+
+/// Whether a text is surely the name of an environment variable, and no secret that stands in the wrong place.
+pub fn is_variable(text: &str) -> bool {
+    // The 32 bytes of a secret are 43 characters of base64.
+    const LONGEST: usize = 40;
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    text.len() <= LONGEST
+        && text.bytes().all(legal)
+        && text.contains('_')
+        && text.starts_with(|first: char| first.is_ascii_uppercase())
 }

@@ -3,20 +3,19 @@
 use serde_saphyr::Spanned;
 
 use super::annotations;
-use super::headers::{self, HeaderOption};
 use super::health::Health;
-use super::manifests::backend_config::{AffinityType, BackendConfigSpec};
+use super::manifests::backend_config::AffinityType;
 use super::manifests::fields::PortRef;
+use super::manifests::gateway::PolicySpec;
 use super::manifests::service::{AppProtocol, ServicePort};
-use super::manifests::{BackendConfig, Manifests, Service};
+use super::manifests::{BackendConfig, Manifest, Manifests, Service};
 use super::pods::{Pods, Target, is_first};
+use super::policies::{self, Policy};
 use super::remarks::Remarks;
 use crate::source::Place;
 
 /// The cookie of the first service that makes one.
 pub const COOKIE: &str = "GCLB";
-/// GKE's own limit for `affinityCookieTtlSec`.
-const DAY: u32 = 86_400;
 const SERVICE_TYPES: [&str; 3] = ["ClusterIP", "NodePort", "LoadBalancer"];
 
 /// Annotations of a Service that Envoy has no equal for.
@@ -32,70 +31,107 @@ const NOT_SUPPORTED: [(&str, &str); 3] = [
 /// A Service's port, and how requests are sent there.
 #[derive(Debug)]
 pub struct Backend<'a> {
-    /// The filter's name for it, and that of its routes.
+    /// The name of its cluster, and of the filter's service and its routes.
     pub name: String,
     pub service: &'a Service,
     pub port: &'a Spanned<ServicePort>,
     pub target: Target,
     pub policy: Policy,
-    /// The cookie's name, where it makes one.
-    pub cookie: Option<String>,
     pub protocol: AppProtocol,
-    pub health: Health,
-    config: Option<&'a BackendConfig>,
-}
-
-/// What is written about how requests are sent to a Service.
-#[derive(Debug, Default)]
-pub struct Policy {
-    pub affinity_type: AffinityType,
-    pub cookie_ttl_sec: Option<u32>,
-    /// How long a response may take, where it is written. (GKE's own 30 s would end streams that nobody wants ended.)
-    pub timeout_sec: Option<u32>,
-    pub request_headers: Vec<HeaderOption>,
-    pub response_headers: Vec<HeaderOption>,
-    /// The share of requests that is logged, where logging is on.
-    pub sample_rate: Option<f64>,
+    /// None where pods are not checked.
+    pub health: Option<Health>,
 }
 
 /// Where a manifest sends requests.
 #[derive(Clone, Debug)]
 pub struct Reference {
+    pub namespace: String,
     pub service: String,
     pub port: PortRef,
     pub place: Place,
     pub port_place: Place,
 }
 
+/// A service of the filter: the requests of some routes, and the backends that they go to by weight.
+#[derive(Debug)]
+pub struct FilterService {
+    /// Its name, and that of its routes.
+    pub name: String,
+    /// The numbers of backends, and their weights.
+    pub backends: Vec<(usize, u32)>,
+    /// The cookie's name, where it makes one.
+    pub cookie: Option<String>,
+}
+
 /// All Services that requests are sent to, each port once.
 #[derive(Debug)]
 pub struct Backends<'a> {
     pub all: Vec<Backend<'a>>,
+    /// In the order in which they are named.
+    pub services: Vec<FilterService>,
     manifests: &'a Manifests,
     pods: Pods<'a>,
-    namespace: &'a str,
+    /// Whether policies of a Gateway count, and no BackendConfigs.
+    is_gateway: bool,
+    /// The places of BackendConfigs and policies that count.
+    used: Vec<Place>,
 }
 
 impl<'a> Backends<'a> {
     /// None yet.
-    pub fn new(manifests: &'a Manifests, pods: Pods<'a>, namespace: &'a str) -> Self {
-        Self { all: Vec::new(), manifests, pods, namespace }
+    pub fn new(manifests: &'a Manifests, pods: Pods<'a>, is_gateway: bool) -> Self {
+        Self { all: Vec::new(), services: Vec::new(), manifests, pods, is_gateway, used: Vec::new() }
     }
 
-    /// Adds what a manifest refers to, and returns its name.
-    pub fn add(&mut self, reference: &Reference, remarks: &mut Remarks) -> Option<String> {
-        let (service, port) = self.find(reference, remarks)?;
-        if let Some(known) = self.all.iter().find(|backend| std::ptr::eq(backend.port, port)) {
-            return Some(known.name.clone());
+    /// A service of the filter for requests to one Service. Returns its number.
+    pub fn add(&mut self, reference: &Reference, remarks: &mut Remarks) -> Option<usize> {
+        let backend = self.backend(reference, remarks)?;
+        let name = self.all.get(backend)?.name.clone();
+        Some(self.service(name, vec![(backend, 1)], reference.place.clone(), remarks))
+    }
+
+    /// A service of the filter for requests to these backends. Returns its number.
+    pub fn service(
+        &mut self,
+        name: String,
+        backends: Vec<(usize, u32)>,
+        place: Place,
+        remarks: &mut Remarks,
+    ) -> usize {
+        if let Some(known) = self.services.iter().position(|one| one.name == name && one.backends == backends)
+        {
+            return known;
         }
-        let new = self.backend(service, port, remarks);
-        let name = new.name.clone();
-        if self.all.iter().any(|other| other.name == name) {
+        let makes_cookie = |(index, _): &(usize, u32)| {
+            self.all.get(*index).is_some_and(|one| one.policy.affinity_type == AffinityType::GeneratedCookie)
+        };
+        let place = match backends.as_slice() {
+            [(index, _)] => self.all.get(*index).map_or(place, |one| one.service.at(one.port)),
+            _ => place,
+        };
+        if self.services.iter().any(|one| one.name == name) {
             let message = format!("a second service would be called {name}");
-            remarks.error(service.at(port), message, "give the Service another name");
+            remarks.error(place.clone(), message, "give one of the two another name");
         }
-        self.all.push(new);
-        Some(name)
+        let cookie = backends.iter().any(makes_cookie).then(|| self.cookie(&name, place, remarks));
+        self.services.push(FilterService { name, backends, cookie });
+        self.services.len() - 1
+    }
+
+    /// The number of the backend that a manifest refers to.
+    pub fn backend(&mut self, reference: &Reference, remarks: &mut Remarks) -> Option<usize> {
+        let (service, port) = self.find(reference, remarks)?;
+        let known = self.all.iter().position(|backend| std::ptr::eq(backend.port, port));
+        if known.is_some() {
+            return known;
+        }
+        check(service, remarks);
+        let name = name(service, &port.value);
+        let protocol = annotations::protocol(service, &port.value, remarks);
+        let (policy, health) = self.policy(service, &port.value, protocol, remarks);
+        let target = self.pods.target(&name, service, port, remarks);
+        self.all.push(Backend { name, service, port, target, policy, protocol, health });
+        Some(self.all.len() - 1)
     }
 
     /// Says of manifests that nothing leads to them: they may have been forgotten in another one.
@@ -103,32 +139,28 @@ impl<'a> Backends<'a> {
         self.pods.refuse_unknown(remarks);
         let used = || self.all.iter().map(|backend| backend.service);
         for service in &self.manifests.services {
-            let is_pods_name = || {
-                self.all
-                    .iter()
-                    .any(|one| matches!(&one.target, Target::Dns(name, _) if name == service.name()))
-            };
-            if !used().any(|used| std::ptr::eq(used, service)) && !is_pods_name() {
+            let names_pods =
+                |target: &Target| matches!(target, Target::Dns(name, _) if name == service.name());
+            let is_used = used().any(|used| std::ptr::eq(used, service));
+            if !is_used && !self.all.iter().any(|one| names_pods(&one.target)) {
                 remarks.note(service.place(), "not used: no request is sent to this Service");
             }
         }
         for workload in &self.manifests.workloads {
-            let is_used =
-                |service| self.pods.selected(service).iter().any(|used| std::ptr::eq(*used, workload));
-            if !used().any(is_used) {
-                let text = format!(
-                    "not used: no Service that requests are sent to has the pods of this {}",
-                    workload.kind
-                );
-                remarks.note(workload.place(), text);
+            let selects =
+                |service| self.pods.selected(service).iter().any(|one| std::ptr::eq(*one, workload));
+            if !used().any(selects) {
+                let why = "no Service that requests are sent to has the pods of this";
+                remarks.note(workload.place(), format!("not used: {why} {}", workload.kind));
             }
         }
-        for config in &self.manifests.backend_configs {
-            if !self.all.iter().any(|backend| backend.config.is_some_and(|used| std::ptr::eq(used, config))) {
-                remarks.note(
-                    config.place(),
-                    "not used: no Service that requests are sent to names this BackendConfig",
-                );
+        let Manifests { backend_configs, backend_policies, health_policies, .. } = self.manifests;
+        let places = backend_configs.iter().map(|one| (one.place(), one.kind));
+        let places = places.chain(backend_policies.iter().map(|one| (one.place(), one.kind)));
+        for (place, kind) in places.chain(health_policies.iter().map(|one| (one.place(), one.kind))) {
+            if !self.used.contains(&place) {
+                let why = "no Service that requests are sent to has this";
+                remarks.note(place, format!("not used: {why} {kind}"));
             }
         }
     }
@@ -138,56 +170,55 @@ impl<'a> Backends<'a> {
         reference: &Reference,
         remarks: &mut Remarks,
     ) -> Option<(&'a Service, &'a Spanned<ServicePort>)> {
-        let mut here = self.manifests.services.iter().filter(|service| service.namespace() == self.namespace);
-        let Some(service) = here.clone().find(|service| service.name() == reference.service) else {
-            let names = here.by_ref().map(Service::name).collect::<Vec<_>>().join(", ");
-            let message = format!("no Service {:?} in namespace {}", reference.service, self.namespace);
-            remarks.error(
-                reference.place.clone(),
-                message,
-                one_of(&names, "add the Service to the manifests"),
-            );
+        let Reference { namespace, service: name, port, place, port_place } = reference;
+        let here = self.manifests.services.iter().filter(|service| service.namespace() == namespace);
+        let Some(service) = here.clone().find(|service| service.name() == name) else {
+            let names = here.map(Service::name).collect::<Vec<_>>().join(", ");
+            let help = one_of(&names, "add the Service to the manifests");
+            remarks.error(place.clone(), format!("no Service {name:?} in namespace {namespace}"), help);
             return None;
         };
-        let port = service.spec.port(&reference.port);
-        if port.is_none() {
+        let found = service.spec.port(port);
+        if found.is_none() {
             let numbers = service.spec.ports().map(|port| port.value.port.number().to_string());
             let names = service.spec.ports().filter_map(|port| port.value.name.clone());
-            let known = numbers.chain(names).collect::<Vec<_>>().join(", ");
-            let message = format!("Service {} has no port {}", reference.service, reference.port);
-            remarks.error(
-                reference.port_place.clone(),
-                message,
-                one_of(&known, "add the port to the Service"),
-            );
+            let help = one_of(&numbers.chain(names).collect::<Vec<_>>().join(", "), "add it to the Service");
+            remarks.error(port_place.clone(), format!("Service {name} has no port {port}"), help);
         }
-        Some((service, port?))
+        Some((service, found?))
     }
 
-    fn backend(
-        &self,
-        service: &'a Service,
-        port: &'a Spanned<ServicePort>,
+    /// How requests are sent to a port, and how its pods are checked.
+    fn policy(
+        &mut self,
+        service: &Service,
+        port: &ServicePort,
+        protocol: AppProtocol,
         remarks: &mut Remarks,
-    ) -> Backend<'a> {
-        check(service, remarks);
-        let name = name(service, &port.value);
-        let config = self.config(service, &port.value, remarks);
-        let policy = config.map_or_else(Policy::default, |config| policy(config, remarks));
-        let protocol = annotations::protocol(service, &port.value, remarks);
-        let target = port.value.target();
+    ) -> (Policy, Option<Health>) {
+        let target = port.target();
         let workloads = self.pods.selected(service);
-        let mut health = Health::of_pods(&workloads, &target, protocol, remarks);
-        if let Some((config, check)) =
-            config.and_then(|config| Some((config, config.spec.health_check.as_ref()?)))
-        {
-            let number = workloads.iter().find_map(|workload| workload.spec.port(&target));
-            health = health.with(config, check, number, protocol, remarks);
+        let number = workloads.iter().find_map(|workload| workload.spec.port(&target));
+        if self.is_gateway {
+            let policy = targeting(&self.manifests.backend_policies, service);
+            let checks = targeting(&self.manifests.health_policies, service);
+            self.used.extend(policy.map(Manifest::place));
+            self.used.extend(checks.map(Manifest::place));
+            let health = checks.map(|checks| policies::health_of(checks, number, protocol, remarks));
+            let policy = policy.map(|policy| Policy::of_gateway(policy, remarks));
+            return (policy.unwrap_or_default(), health.unwrap_or_else(|| Some(Health::default())));
         }
-        let cookie = (policy.affinity_type == AffinityType::GeneratedCookie)
-            .then(|| self.cookie(&name, service.at(port), remarks));
-        let target = self.pods.target(&name, service, port, remarks);
-        Backend { name, service, port, target, policy, cookie, protocol, health, config }
+        let health = Health::of_pods(&workloads, &target, protocol, remarks);
+        let Some(config) = self.config(service, port, remarks) else {
+            return (Policy::default(), Some(health));
+        };
+        self.used.push(config.place());
+        let policy = Policy::of_backend_config(config, remarks);
+        let health = match &config.spec.health_check {
+            Some(check) => health.with(config, check, number, protocol, remarks),
+            None => health,
+        };
+        (policy, Some(health))
     }
 
     fn config(
@@ -198,10 +229,10 @@ impl<'a> Backends<'a> {
     ) -> Option<&'a BackendConfig> {
         let (name, annotation) = annotations::backend_config(service, port, remarks)?;
         let all = self.manifests.backend_configs.iter();
-        let mut here = all.filter(|config| config.namespace() == service.namespace());
+        let here = all.filter(|config| config.namespace() == service.namespace());
         let found = here.clone().find(|config| config.name() == name);
         if let (None, Some(text)) = (found, service.annotation(annotation)) {
-            let names = here.by_ref().map(BackendConfig::name).collect::<Vec<_>>().join(", ");
+            let names = here.map(BackendConfig::name).collect::<Vec<_>>().join(", ");
             let message = format!("no BackendConfig {name:?} in namespace {}", service.namespace());
             remarks.error(
                 service.at(text),
@@ -214,26 +245,33 @@ impl<'a> Backends<'a> {
 
     /// In one browser, two cookies of one name would overwrite each other.
     fn cookie(&self, name: &str, place: Place, remarks: &mut Remarks) -> String {
-        let Some(owner) = self.all.iter().find(|backend| backend.cookie.is_some()) else {
+        let Some(owner) = self.services.iter().find(|service| service.cookie.is_some()) else {
             return COOKIE.to_owned();
         };
-        let cookie = format!("{COOKIE}-{name}");
-        let owner = &owner.name;
-        remarks.note(
-            place,
-            format!(
-                "its cookie is {cookie}: {COOKIE} is that of {owner}, and services have cookies of their own"
-            ),
-        );
+        let (cookie, owner) = (format!("{COOKIE}-{name}"), &owner.name);
+        let why = format!("{COOKIE} is that of {owner}, and services have cookies of their own");
+        remarks.note(place, format!("its cookie is {cookie}: {why}"));
         cookie
     }
 }
 
 impl Backend<'_> {
-    /// Whether Envoy picks the pod, and the filter keeps sessions on it.
-    pub fn pins_endpoints(&self) -> bool {
-        !matches!(self.target, Target::Pods(_)) && self.cookie.is_some()
+    /// Whether Envoy picks the pod. Otherwise the filter does.
+    pub fn is_one_cluster(&self) -> bool {
+        !matches!(self.target, Target::Pods(_))
     }
+}
+
+/// The policy for a Service.
+fn targeting<'a, T>(
+    policies: &'a [Manifest<PolicySpec<T>>],
+    service: &Service,
+) -> Option<&'a Manifest<PolicySpec<T>>> {
+    policies.iter().find(|policy| {
+        let target = &policy.spec.target_ref;
+        let namespace = target.namespace.as_ref().map_or(policy.namespace(), |namespace| namespace.get());
+        (&*target.kind, target.name.get(), namespace) == ("Service", service.name(), service.namespace())
+    })
 }
 
 /// The Service's name; with the number of the port where it is not the Service's first. It does not depend on what
@@ -270,52 +308,13 @@ fn check(service: &Service, remarks: &mut Remarks) {
     if let Some(written) =
         service.spec.session_affinity.as_ref().filter(|written| written.value == "ClientIP")
     {
-        let text = "a GKE balancer does not heed this; write `sessionAffinity` into a BackendConfig";
+        let text = "a GKE balancer does not heed this; write `sessionAffinity` into a BackendConfig or GCPBackendPolicy";
         remarks.note(service.at(written), text);
     }
     for (name, why) in NOT_SUPPORTED {
         if let Some(annotation) = service.annotation(name) {
             remarks.not_carried_over(service.at(annotation), why);
         }
-    }
-}
-
-/// What a BackendConfig says, and what of it has no equal.
-fn policy(config: &BackendConfig, remarks: &mut Remarks) -> Policy {
-    let BackendConfigSpec { iap, cdn, security_policy, connection_draining, .. } = &config.spec;
-    for (switch, why) in [
-        (iap, "Envoy does not ask Google who a user is: without it, everybody gets through"),
-        (cdn, "nothing is cached: Envoy has no equal of Cloud CDN"),
-    ] {
-        if let Some(switch) = switch.as_ref().filter(|switch| switch.enabled.value.0) {
-            remarks.not_carried_over(config.at(&switch.enabled), why);
-        }
-    }
-    if let Some(policy) = security_policy.as_ref().filter(|policy| !policy.name.value.is_empty()) {
-        let why = "Envoy does not know Cloud Armor's rules: without them, everybody gets through";
-        remarks.not_carried_over(config.at(&policy.name), why);
-    }
-    let draining = connection_draining.as_ref().and_then(|draining| draining.draining_timeout_sec.as_ref());
-    if let Some(seconds) = draining.filter(|seconds| seconds.value.0 > 0) {
-        let why = "Envoy sets no limit: requests under way to a pod that is taken out go on to their end";
-        remarks.not_carried_over(config.at(seconds), why);
-    }
-    let affinity = config.spec.session_affinity.as_ref();
-    let ttl = affinity.and_then(|affinity| affinity.affinity_cookie_ttl_sec.as_ref());
-    if let Some(ttl) = ttl.filter(|ttl| ttl.value.0 > DAY) {
-        remarks.note(
-            config.at(ttl),
-            format!("GKE itself takes at most {DAY}: here the session lives as long as written"),
-        );
-    }
-    let logging = config.spec.logging.as_ref().filter(|logging| logging.enable.unwrap_or_default().0);
-    Policy {
-        affinity_type: affinity.and_then(|affinity| affinity.affinity_type).unwrap_or_default(),
-        cookie_ttl_sec: ttl.map(|ttl| ttl.value.0),
-        timeout_sec: config.spec.timeout_sec.map(|timeout| timeout.0),
-        request_headers: headers::translated(config, config.spec.custom_request_headers.as_ref(), remarks),
-        response_headers: headers::translated(config, config.spec.custom_response_headers.as_ref(), remarks),
-        sample_rate: logging.map(|logging| logging.sample_rate.map_or(1.0, |rate| rate.0)),
     }
 }
 

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use minijinja::Value;
 use serde::Serialize;
 
-use super::backends::Backend;
-use super::configuration::{Cluster, FilterService, Log, VirtualHost};
+use super::backends::{Backend, Backends, FilterService};
+use super::configuration::{Cluster, VirtualHost};
 use super::manifests::backend_config::AffinityType;
 use super::manifests::{Manifests, Service};
 use super::options::{Host, Options, To};
@@ -32,10 +33,11 @@ pub struct Balancer<'a> {
     pub namespace: Option<&'a str>,
     /// Whether clients outside of the network do not reach it.
     pub is_internal: bool,
-    /// In the order in which they are named, the default first.
-    pub backends: Vec<Backend<'a>>,
+    pub backends: Backends<'a>,
     /// The last one is for every other host.
     pub hosts: Vec<VirtualHost>,
+    /// The shortest time that a response may take.
+    pub shortest_timeout_ms: u64,
     pub options: &'a Options,
 }
 
@@ -55,9 +57,16 @@ pub struct Configuration<'a> {
     admin: Address,
     logs: Vec<Log>,
     hosts: &'a [VirtualHost],
-    services: Vec<FilterService>,
+    services: Vec<Value>,
     clusters: Vec<Cluster>,
     connect_timeout: &'static str,
+}
+
+/// The access log of the requests on a service's routes.
+#[derive(Debug, Serialize)]
+struct Log {
+    route: String,
+    millionths: u32,
 }
 
 /// Envoy's `SocketAddress`.
@@ -121,22 +130,18 @@ impl<'a> Balancer<'a> {
             tables: self.tables(),
             is_kubernetes,
             key_env: self.key_env(),
-            has_cookies: self.backends.iter().any(|backend| backend.cookie.is_some()),
-            pins_endpoints: self.backends.iter().any(Backend::pins_endpoints),
+            has_cookies: self.backends.services.iter().any(|service| service.cookie.is_some()),
+            pins_endpoints: self.pins_endpoints(),
             eds: envoy.eds.as_ref().map(|directory| directory.display().to_string()),
             module,
             listen: Address::of(envoy.listen.unwrap_or(default(10000, [0, 0, 0, 0]))),
             admin: Address::of(envoy.admin.unwrap_or(default(9901, [127, 0, 0, 1]))),
-            logs: self.backends.iter().filter_map(Log::of).collect(),
+            logs: self.backends.services.iter().filter_map(|service| self.log(service)).collect(),
             hosts: &self.hosts,
-            services: self.backends.iter().map(FilterService::of).collect(),
+            services: self.backends.services.iter().map(|one| one.to_value(&self.backends)).collect(),
             clusters: self.clusters(remarks),
             // A pod that swallows packets is found before a response takes too long.
-            connect_timeout: if self.shortest_timeout().is_some_and(|timeout| timeout <= 1.0) {
-                "0.25s"
-            } else {
-                "1s"
-            },
+            connect_timeout: if self.shortest_timeout_ms <= 1000 { "0.25s" } else { "1s" },
         }
     }
 
@@ -172,7 +177,7 @@ impl<'a> Balancer<'a> {
     /// A headless Service beside each Service that has none.
     fn headless(&self, manifests: &'a Manifests, remarks: &mut Remarks) -> Vec<Headless<'a>> {
         let mut all: Vec<Headless<'_>> = Vec::new();
-        for backend in &self.backends {
+        for backend in &self.backends.all {
             let service = backend.service;
             let name = headless_name(service, manifests);
             let here = |one: &&Service| one.name() == name && one.namespace() == service.namespace();
@@ -199,7 +204,7 @@ impl<'a> Balancer<'a> {
     /// The files of endpoints that the configuration refers to, each with its path.
     pub fn files(&self, remarks: &mut Remarks) -> Vec<(&std::path::Path, EndpointFile<'_>)> {
         let mut files = Vec::new();
-        for backend in &self.backends {
+        for backend in &self.backends.all {
             let Target::File(path, pods) = &backend.target else { continue };
             let endpoints = pods.iter().map(|pod| endpoint(pod, backend, remarks)).collect();
             files.push((&**path, EndpointFile { service: &backend.name, endpoints }));
@@ -209,13 +214,19 @@ impl<'a> Balancer<'a> {
 
     /// The variable that holds the key, where there is one.
     fn key_env(&self) -> Option<&str> {
-        let needed = self.backends.iter().any(Backend::pins_endpoints).then_some(KEY_ENV);
+        let needed = self.pins_endpoints().then_some(KEY_ENV);
         self.options.key_env.as_deref().or(needed)
     }
 
-    fn shortest_timeout(&self) -> Option<f64> {
-        let timeouts = self.backends.iter().filter_map(|backend| backend.policy.timeout_sec);
-        timeouts.min().map(f64::from)
+    fn pins_endpoints(&self) -> bool {
+        self.backends.services.iter().any(|service| service.pin(&self.backends).is_some())
+    }
+
+    /// The access log of a service, where logging is on for one of its backends.
+    fn log(&self, service: &FilterService) -> Option<Log> {
+        let mut own = service.backends.iter().filter_map(|(index, _)| self.backends.all.get(*index));
+        let millionths = own.find_map(|backend| backend.policy.logged_millionths)?;
+        Some(Log { route: service.name.clone(), millionths })
     }
 
     fn title(&self, what: &str) -> String {
@@ -227,27 +238,29 @@ impl<'a> Balancer<'a> {
     /// Clusters of pods that several Services have are there once.
     fn clusters(&self, remarks: &mut Remarks) -> Vec<Cluster> {
         let mut clusters: Vec<Cluster> = Vec::new();
-        for (backend, new) in
-            self.backends.iter().flat_map(|one| Cluster::of(one).into_iter().map(move |new| (one, new)))
-        {
-            let place = || backend.service.at(backend.port);
-            match clusters.iter().find(|other| other.name == new.name || other.is_at_the_address_of(&new)) {
-                Some(other) if *other == new => {}
-                Some(other) if other.name == new.name => {
-                    let message = format!(
-                        "cluster {} would have to be two things at once: the Services that lead to it differ in \
-                         protocol, health check or address",
-                        new.name
-                    );
-                    remarks.error(place(), message, "let the Services agree");
+        for backend in &self.backends.all {
+            for new in Cluster::of(backend) {
+                let place = backend.service.at(backend.port);
+                let is_there =
+                    |other: &&Cluster| other.name == new.name || other.common_address(&new).is_some();
+                match clusters.iter().find(is_there) {
+                    Some(other) if *other == new => {}
+                    Some(other) if other.name == new.name => {
+                        let why = "the Services that lead to it differ in protocol, health check or address";
+                        let message =
+                            format!("cluster {} would have to be two things at once: {why}", new.name);
+                        remarks.error(place, message, "let the Services agree");
+                    }
+                    Some(other) => {
+                        let address = other.common_address(&new).unwrap_or_default();
+                        let message =
+                            format!("{} and {} would be at one address, {address}", other.name, new.name);
+                        let help =
+                            "give addresses without ports, where a Service's ports lead to different ones";
+                        remarks.error(place, message, help);
+                    }
+                    None => clusters.push(new),
                 }
-                Some(other) => {
-                    let message =
-                        format!("{} and {} would be at one address, {}", other.name, new.name, new.address());
-                    let help = "give addresses without ports, where a Service's ports lead to different ones";
-                    remarks.error(place(), message, help);
-                }
-                None => clusters.push(new),
             }
         }
         clusters
@@ -260,31 +273,43 @@ impl<'a> Balancer<'a> {
             for route in &host.routes {
                 let domain = host.domains.join(", ");
                 let domain = if domain == "*" { "any other host ".to_owned() } else { domain };
-                rows.push((format!("{domain}{}", route.matches), route.name.clone()));
+                rows.push((format!("{domain}{}", route.shown), route.name.clone()));
             }
         }
-        let services = self.backends.iter().map(|backend| (backend.name.clone(), summary(backend)));
+        let services = &self.backends.services;
+        let services = services.iter().map(|service| (service.name.clone(), self.summary(service)));
         [aligned(&rows), aligned(&services.collect::<Vec<_>>())]
     }
-}
 
-/// A service's affinity, and where its pods are.
-fn summary(backend: &Backend<'_>) -> String {
-    let life = match backend.policy.cookie_ttl_sec {
-        Some(seconds) if seconds > 0 => format!("{seconds} seconds"),
-        _ => "until the browser closes".to_owned(),
-    };
-    let affinity = match (backend.policy.affinity_type, &backend.cookie) {
-        (_, Some(cookie)) => format!("cookie {cookie}, {life}"),
-        (AffinityType::ClientIp, None) => "CLIENT_IP".to_owned(),
-        _ => "NONE".to_owned(),
-    };
-    let target = match &backend.target {
-        Target::Pods(pods) => pods.iter().map(|pod| &*pod.cluster).collect::<Vec<_>>().join(", "),
-        Target::File(path, _) => path.display().to_string(),
-        Target::Dns(host, port) => format!("{host}:{port}"),
-    };
-    format!("{affinity}   {target}")
+    /// A service's affinity, and where its pods are.
+    fn summary(&self, service: &FilterService) -> String {
+        let own = service
+            .backends
+            .iter()
+            .filter_map(|(index, weight)| Some((self.backends.all.get(*index)?, *weight)));
+        let life = match own.clone().find_map(|(backend, _)| backend.policy.cookie_ttl_sec) {
+            Some(seconds) if seconds > 0 => format!("{seconds} seconds"),
+            _ => "until the browser closes".to_owned(),
+        };
+        let is_by_address =
+            |(backend, _): (&Backend<'_>, u32)| backend.policy.affinity_type == AffinityType::ClientIp;
+        let affinity = match &service.cookie {
+            Some(cookie) => format!("cookie {cookie}, {life}"),
+            None if own.clone().any(is_by_address) => "CLIENT_IP".to_owned(),
+            None => "NONE".to_owned(),
+        };
+        let targets: Vec<String> = own
+            .map(|(backend, weight)| {
+                let target = match &backend.target {
+                    Target::Pods(pods) => pods.iter().map(|pod| &*pod.cluster).collect::<Vec<_>>().join(", "),
+                    Target::File(path, _) => path.display().to_string(),
+                    Target::Dns(host, port) => format!("{host}:{port}"),
+                };
+                if service.backends.len() > 1 { format!("{weight} × {target}") } else { target }
+            })
+            .collect();
+        format!("{affinity}   {}", targets.join(", "))
+    }
 }
 
 fn aligned(rows: &[(String, String)]) -> Vec<String> {
@@ -297,7 +322,11 @@ fn endpoint(pod: &Pod, backend: &Backend<'_>, remarks: &mut Remarks) -> Endpoint
         let message = format!("{name} is no IP: EDS knows no names");
         remarks.error(argument("--endpoints", name), message, "write an IP");
     }
-    Endpoint { address: pod.host.to_string(), port: pod.port, health_port: backend.health.port }
+    Endpoint {
+        address: pod.host.to_string(),
+        port: pod.port,
+        health_port: backend.health.as_ref().and_then(|health| health.port),
+    }
 }
 
 impl Address {

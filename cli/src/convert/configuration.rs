@@ -1,21 +1,21 @@
-//! Parts of an Envoy configuration, named as Envoy names them.
+//! Parts of an Envoy configuration, named as Envoy names them. [`context!`] makes a mapping; what has no value is left
+//! out where it is written.
 
 use std::fmt;
 
+use minijinja::{Value, context};
 use serde::Serialize;
 
-use super::backends::{Backend, COOKIE};
+use super::backends::{Backend, Backends, COOKIE, FilterService};
 use super::headers::HeaderOption;
-use super::health::Health;
 use super::manifests::backend_config::AffinityType;
-use super::manifests::service::AppProtocol;
 use super::options::Host;
 use super::pods::Target;
 
 /// The header in which the filter names a cluster.
 const CLUSTER_HEADER: &str = "x-affinity-cluster";
 /// How long a stream may be silent, unless a route says otherwise.
-const SILENCE_SEC: u32 = 300;
+const SILENCE_MS: u64 = 300_000;
 
 #[derive(Debug, Serialize)]
 pub struct VirtualHost {
@@ -24,107 +24,188 @@ pub struct VirtualHost {
     pub routes: Vec<Route>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Route {
     pub name: String,
+    /// As it is shown in the heading.
+    pub shown: String,
     #[serde(rename = "match")]
-    pub matches: Match,
-    pub action: Action,
+    pub matches: Value,
+    /// What becomes of a request: the name of the field, and its value.
+    pub action: (&'static str, Value),
     /// Whether Envoy tries another endpoint of the cluster.
     pub retries: bool,
+    pub headers: Headers,
+}
+
+/// What is changed in headers.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Headers {
     pub request_headers_to_add: Vec<HeaderOption>,
     pub response_headers_to_add: Vec<HeaderOption>,
+    pub request_headers_to_remove: Vec<String>,
+    pub response_headers_to_remove: Vec<String>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(default)]
+/// Which requests a route is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prefix: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path_separated_prefix: Option<String>,
+    /// How the path is compared: `path`, `prefix`, `path_separated_prefix`, or `safe_regex`.
+    pub field: &'static str,
+    pub path: String,
+    pub headers: Vec<Value>,
+    pub query_parameters: Vec<Value>,
 }
 
-/// What becomes of a request: the name of the field, and its value.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    Route(RouteAction),
-    DirectResponse(DirectResponse),
+/// What is changed on the way to a Service.
+#[derive(Debug, Default)]
+pub struct Changes {
+    pub headers: Headers,
+    /// How long a response may take in milliseconds, where the route says so.
+    pub timeout_ms: Option<u64>,
+    /// Fields of Envoy's `RouteAction`, such as `host_rewrite_literal`.
+    pub rewrite: Value,
 }
 
-#[derive(Debug, Default, Serialize)]
-pub struct RouteAction {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cluster_header: Option<&'static str>,
-    pub timeout: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub idle_timeout: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hash_policy: Option<Vec<HashPolicy>>,
+impl Match {
+    /// A comparison of the path alone.
+    pub fn path(field: &'static str, path: impl Into<String>) -> Self {
+        Self { field, path: path.into(), headers: Vec::new(), query_parameters: Vec::new() }
+    }
+
+    fn to_value(&self) -> Value {
+        let path = Value::from(&*self.path);
+        let path = if self.field == "safe_regex" {
+            context! { regex => path }
+        } else {
+            path
+        };
+        let fields = [
+            (self.field, path),
+            ("headers", Value::from(self.headers.clone())),
+            ("query_parameters", Value::from(self.query_parameters.clone())),
+        ];
+        fields.into_iter().collect()
+    }
 }
 
-#[derive(Debug, Serialize)]
-pub struct HashPolicy {
-    connection_properties: ConnectionProperties,
+impl fmt::Display for Match {
+    /// As in the heading: `/path`, or `/path*` with all that begins so.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ending = match self.field {
+            "prefix" => "*",
+            "path_separated_prefix" => " and below",
+            _ => "",
+        };
+        let also = if self.headers.is_empty() && self.query_parameters.is_empty() { "" } else { " (some)" };
+        write!(f, "{}{ending}{also}", self.path)
+    }
 }
 
-#[derive(Debug, Serialize)]
-struct ConnectionProperties {
-    source_ip: bool,
+impl Route {
+    /// A route to a service of the filter.
+    pub fn to(matches: &Match, service: &FilterService, backends: &Backends<'_>, changes: Changes) -> Self {
+        let Some(backend) = service.backends.first().and_then(|(index, _)| backends.all.get(*index)) else {
+            return Self::not_found(matches);
+        };
+        let Changes { mut headers, timeout_ms, rewrite } = changes;
+        let is_cluster = service.pin(backends) == Some("ENDPOINT");
+        let timeout = timeout_ms.unwrap_or(u64::from(backend.policy.timeout_sec.unwrap_or(0)) * 1000);
+        let is_by_address =
+            backend.is_one_cluster() && backend.policy.affinity_type == AffinityType::ClientIp;
+        let source = context! { connection_properties => context! { source_ip => true } };
+        headers.request_headers_to_add.extend(backend.policy.request_headers.iter().cloned());
+        headers.response_headers_to_add.extend(backend.policy.response_headers.iter().cloned());
+        let action = context! {
+            cluster => is_cluster.then_some(&backend.name),
+            cluster_header => (!is_cluster).then_some(CLUSTER_HEADER),
+            timeout => seconds(timeout),
+            // An open WebSocket counts as silent only after as long as GKE would let it live.
+            idle_timeout => (timeout > SILENCE_MS).then(|| seconds(timeout)),
+            hash_policy => is_by_address.then_some([source]),
+            ..rewrite
+        };
+        Self {
+            name: service.name.clone(),
+            shown: matches.to_string(),
+            matches: matches.to_value(),
+            action: ("route", action),
+            retries: backend.is_one_cluster(),
+            headers,
+        }
+    }
+
+    /// A route that leads to no service.
+    pub fn without_service(name: &str, matches: &Match, field: &'static str, action: Value) -> Self {
+        let (name, shown) = (name.to_owned(), matches.to_string());
+        let action = (field, action);
+        Self { name, shown, matches: matches.to_value(), action, retries: false, headers: Headers::default() }
+    }
+
+    /// A route that leads nowhere: what GKE's default backend says.
+    pub fn not_found(matches: &Match) -> Self {
+        let action =
+            context! { status => 404, body => context! { inline_string => "default backend - 404" } };
+        Self::without_service("default_backend_404", matches, "direct_response", action)
+    }
 }
 
-#[derive(Debug, Serialize)]
-pub struct DirectResponse {
-    status: u16,
-    body: Body,
+/// A duration as Envoy reads it.
+fn seconds(milliseconds: u64) -> String {
+    match milliseconds % 1000 {
+        0 => format!("{}s", milliseconds / 1000),
+        rest => format!("{}.{rest:03}s", milliseconds / 1000),
+    }
 }
 
-#[derive(Debug, Serialize)]
-struct Body {
-    inline_string: &'static str,
-}
+impl FilterService {
+    /// What sessions are tied to, where it is not a cluster.
+    pub fn pin(&self, backends: &Backends<'_>) -> Option<&'static str> {
+        let mut own = self.backends.iter().filter_map(|(index, _)| backends.all.get(*index));
+        let is_pinned = self.cookie.is_some() && own.all(Backend::is_one_cluster);
+        is_pinned.then_some(if self.backends.len() > 1 { "CLUSTER_AND_ENDPOINT" } else { "ENDPOINT" })
+    }
 
-/// A service of the filter.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FilterService {
-    name: String,
-    routes: Vec<String>,
-    session_affinity: SessionAffinity,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pin: Option<&'static str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    backends: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outlier_detection: Option<OutlierDetection>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    health_check: Option<Health>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SessionAffinity {
-    affinity_type: AffinityType,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    affinity_cookie_ttl_sec: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cookie: Option<Cookie>,
-}
-
-#[derive(Debug, Serialize)]
-struct Cookie {
-    name: String,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OutlierDetection {
-    consecutive_local_origin_failure: u32,
+    /// As in the filter's configuration.
+    pub fn to_value(&self, backends: &Backends<'_>) -> Value {
+        let own =
+            || self.backends.iter().filter_map(|(index, weight)| Some((backends.all.get(*index)?, *weight)));
+        let mut policies = own().map(|(backend, _)| &backend.policy);
+        let affine = policies.clone().find(|policy| policy.affinity_type != AffinityType::None);
+        let policy = affine.or_else(|| policies.next());
+        let pin = self.pin(backends);
+        let clusters = own().flat_map(|(backend, weight)| match &backend.target {
+            Target::Pods(pods) => pods.iter().map(|pod| (pod.cluster.clone(), weight)).collect(),
+            _ => vec![(backend.name.clone(), weight)],
+        });
+        let is_split = self.backends.len() > 1;
+        let named = |(cluster, weight): (String, u32)| {
+            if is_split {
+                context! { cluster, weight }
+            } else {
+                Value::from(cluster)
+            }
+        };
+        let first = own().next().map(|(backend, _)| backend);
+        let is_one_cluster = first.is_some_and(Backend::is_one_cluster);
+        let health = first.and_then(|backend| backend.health.as_ref()).filter(|health| !health.is_special());
+        let cookie = self.cookie.as_ref().filter(|name| *name != COOKIE);
+        context! {
+            name => self.name,
+            routes => [&self.name],
+            sessionAffinity => context! {
+                affinityType => policy.map(|policy| policy.affinity_type),
+                affinityCookieTtlSec => policy.and_then(|policy| policy.cookie_ttl_sec),
+                cookie => cookie.map(|name| context! { name }),
+            },
+            pin => pin,
+            backends => (pin != Some("ENDPOINT")).then(|| clusters.map(named).collect::<Vec<_>>()),
+            // One cluster: Envoy itself picks an endpoint of it, and knows which of them are well.
+            outlierDetection => (is_one_cluster && pin.is_none() && !is_split)
+                .then(|| context! { consecutiveLocalOriginFailure => 0 }),
+            healthCheck => health.filter(|_| !is_one_cluster && !is_split),
+        }
+    }
 }
 
 /// A cluster: a pod, or all pods of a Service.
@@ -136,114 +217,11 @@ pub struct Cluster {
     /// The file of its endpoints.
     path: Option<String>,
     directory: Option<String>,
-    address: Option<SocketAddress>,
+    address: Option<(String, u16)>,
     /// Only where Envoy picks the pod.
     lb_policy: Option<&'static str>,
-    protocol: AppProtocol,
-    /// Envoy's own health check, where the filter does not check.
-    health: Option<Health>,
-    health_host: Option<String>,
-    health_port: Option<u16>,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct SocketAddress {
-    address: String,
-    port_value: u16,
-}
-
-/// The access log of a service.
-#[derive(Debug, Serialize)]
-pub struct Log {
-    service: String,
-    /// The millionths of requests that are logged; none for all.
-    millionths: Option<u32>,
-}
-
-impl Route {
-    /// A route to a Service.
-    pub fn to(matches: Match, backend: &Backend<'_>) -> Self {
-        let is_cluster = backend.pins_endpoints();
-        let timeout = backend.policy.timeout_sec.unwrap_or(0);
-        let retries = !matches!(backend.target, Target::Pods(_));
-        let is_by_address = retries && backend.policy.affinity_type == AffinityType::ClientIp;
-        let hash_policy = HashPolicy { connection_properties: ConnectionProperties { source_ip: true } };
-        let action = RouteAction {
-            cluster: is_cluster.then(|| backend.name.clone()),
-            cluster_header: (!is_cluster).then_some(CLUSTER_HEADER),
-            timeout: format!("{timeout}s"),
-            // An open WebSocket counts as silent only after as long as GKE would let it live.
-            idle_timeout: (timeout > SILENCE_SEC).then(|| format!("{timeout}s")),
-            hash_policy: is_by_address.then(|| vec![hash_policy]),
-        };
-        Self {
-            name: backend.name.clone(),
-            matches,
-            action: Action::Route(action),
-            retries,
-            request_headers_to_add: backend.policy.request_headers.clone(),
-            response_headers_to_add: backend.policy.response_headers.clone(),
-        }
-    }
-
-    /// A route that leads nowhere: what GKE's default backend says.
-    pub fn not_found(matches: Match) -> Self {
-        let body = Body { inline_string: "default backend - 404" };
-        Self {
-            name: "default_backend_404".to_owned(),
-            matches,
-            action: Action::DirectResponse(DirectResponse { status: 404, body }),
-            retries: false,
-            request_headers_to_add: Vec::new(),
-            response_headers_to_add: Vec::new(),
-        }
-    }
-}
-
-impl fmt::Display for Match {
-    /// As in the heading: `/path`, or `/path*` with all that begins so.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (path, ending) in
-            [(&self.path, ""), (&self.prefix, "*"), (&self.path_separated_prefix, " and below")]
-        {
-            if let Some(path) = path {
-                write!(f, "{path}{ending}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl FilterService {
-    /// The service for the requests to a Service.
-    pub fn of(backend: &Backend<'_>) -> Self {
-        let pins_endpoints = backend.pins_endpoints();
-        let (backends, outlier_detection, health_check) = match &backend.target {
-            Target::Pods(pods) => {
-                let own = (!backend.health.is_special()).then(|| backend.health.clone());
-                (pods.iter().map(|pod| pod.cluster.clone()).collect(), None, own)
-            }
-            _ if pins_endpoints => (Vec::new(), None, None),
-            // One cluster: Envoy itself picks an endpoint of it, and knows which of them are well.
-            _ => {
-                let off = OutlierDetection { consecutive_local_origin_failure: 0 };
-                (vec![backend.name.clone()], Some(off), None)
-            }
-        };
-        Self {
-            name: backend.name.clone(),
-            routes: vec![backend.name.clone()],
-            session_affinity: SessionAffinity {
-                affinity_type: backend.policy.affinity_type,
-                affinity_cookie_ttl_sec: backend.policy.cookie_ttl_sec,
-                cookie: backend.cookie.clone().filter(|name| name != COOKIE).map(|name| Cookie { name }),
-            },
-            pin: pins_endpoints.then_some("ENDPOINT"),
-            backends,
-            outlier_detection,
-            health_check,
-        }
-    }
+    /// What is written of TLS, HTTP/2 and health checks.
+    common: Value,
 }
 
 impl Cluster {
@@ -254,61 +232,39 @@ impl Cluster {
             AffinityType::ClientIp => "MAGLEV",
             AffinityType::GeneratedCookie => "LEAST_REQUEST",
         };
-        let is_special = backend.health.is_special();
-        let new = |name: &str, kind| Self {
-            name: name.to_owned(),
-            kind,
-            path: None,
-            directory: None,
-            address: None,
-            lb_policy: None,
-            protocol: backend.protocol,
-            health: is_special.then(|| backend.health.clone()),
-            health_host: backend.health.host.clone(),
-            health_port: backend.health.port,
+        // The filter checks single pods itself, where Envoy need not do it.
+        let health = backend.health.as_ref().filter(|health| backend.is_one_cluster() || health.is_special());
+        let common = context! {
+            protocol => backend.protocol,
+            health => health,
+            health_host => health.and_then(|health| health.host.as_ref()),
+            health_port => health.and_then(|health| health.port),
         };
-        let one = |kind| {
-            let health = Some(backend.health.clone());
-            Self { lb_policy: Some(lb_policy), health, ..new(&backend.name, kind) }
+        let new = |name: &str, kind, address| {
+            let (path, directory, lb_policy) = (None, None, None);
+            Self { name: name.to_owned(), kind, path, directory, address, lb_policy, common: common.clone() }
         };
+        let one = |kind, address| Self { lb_policy: Some(lb_policy), ..new(&backend.name, kind, address) };
         match &backend.target {
             Target::Pods(pods) => pods
                 .iter()
                 .map(|pod| {
                     let kind = if matches!(pod.host, Host::Ip(_)) { "STATIC" } else { "STRICT_DNS" };
-                    let address = SocketAddress { address: pod.host.to_string(), port_value: pod.port };
-                    Self { address: Some(address), ..new(&pod.cluster, kind) }
+                    new(&pod.cluster, kind, Some((pod.host.to_string(), pod.port)))
                 })
                 .collect(),
             Target::File(path, _) => {
                 let directory = path.parent().map(|directory| directory.display().to_string());
-                vec![Self { path: Some(path.display().to_string()), directory, ..one("EDS") }]
+                vec![Self { path: Some(path.display().to_string()), directory, ..one("EDS", None) }]
             }
-            Target::Dns(host, port) => {
-                let address = SocketAddress { address: host.clone(), port_value: *port };
-                vec![Self { address: Some(address), ..one("STRICT_DNS") }]
-            }
+            Target::Dns(host, port) => vec![one("STRICT_DNS", Some((host.clone(), *port)))],
         }
     }
 
-    /// Whether two clusters of single pods are the same pod.
-    pub fn is_at_the_address_of(&self, other: &Self) -> bool {
-        self.lb_policy.is_none() && other.lb_policy.is_none() && self.address == other.address
-    }
-
-    /// Its address, as it is written.
-    pub fn address(&self) -> String {
-        self.address.as_ref().map_or_else(String::new, |one| format!("{}:{}", one.address, one.port_value))
-    }
-}
-
-impl Log {
-    /// The access log of a Service, where logging is on.
-    pub fn of(backend: &Backend<'_>) -> Option<Self> {
-        let rate = backend.policy.sample_rate?;
-        // From 0 to 1: the product fits, and its sign is right.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let millionths = (rate < 1.0).then(|| (rate * 1_000_000.0).round() as u32);
-        Some(Self { service: backend.name.clone(), millionths })
+    /// The address that two clusters of single pods have in common.
+    pub fn common_address(&self, other: &Self) -> Option<String> {
+        let are_pods = self.lb_policy.is_none() && other.lb_policy.is_none() && self.address == other.address;
+        let (host, port) = self.address.as_ref().filter(|_| are_pods)?;
+        Some(format!("{host}:{port}"))
     }
 }

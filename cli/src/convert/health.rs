@@ -7,7 +7,7 @@ use super::manifests::backend_config::HealthCheck;
 use super::manifests::fields::{Port, PortRef, RequestPath};
 use super::manifests::service::AppProtocol;
 use super::manifests::workload::{Container, HttpGet, Probe};
-use super::manifests::{BackendConfig, Workload};
+use super::manifests::{Manifest, Workload};
 use super::remarks::Remarks;
 
 /// How a pod is checked, in the words of the filter's `healthCheck`.
@@ -89,10 +89,10 @@ impl Health {
         Self { request_path: path, check_interval_sec, timeout_sec, host, ..Self::default() }
     }
 
-    /// The same check with what a BackendConfig says of it. `target` is the port of the requests.
-    pub fn with(
+    /// The same check with what a BackendConfig or a policy says of it. `target` is the port of the requests.
+    pub fn with<S>(
         mut self,
-        config: &BackendConfig,
+        config: &Manifest<S>,
         check: &HealthCheck,
         target: Option<u16>,
         protocol: AppProtocol,

@@ -4,12 +4,12 @@ use serde_saphyr::Spanned;
 
 use super::backends::{Backends, Reference};
 use super::balancer::Balancer;
-use super::configuration::{Match, Route, VirtualHost};
+use super::configuration::{Changes, Match, Route, VirtualHost};
 use super::manifests::ingress::{HttpPath, IngressBackend, PathType};
 use super::manifests::{Ingress, Manifests};
 use super::options::Options;
 use super::pods::Pods;
-use super::remarks::{Remarks, argument};
+use super::remarks::Remarks;
 use super::url_map::{self, Path, PathRule, Rule};
 
 const CLASS: &str = "kubernetes.io/ingress.class";
@@ -31,83 +31,56 @@ const NOT_SUPPORTED: [(&str, &str); 7] = [
     ("networking.gke.io/internal-load-balancer-allow-global-access", ADDRESS),
 ];
 
-/// The balancer of one Ingress. Where there are mistakes, it means nothing.
+/// The balancer of an Ingress. Where there are mistakes, it means nothing.
 pub fn balancer<'a>(
+    ingress: &'a Ingress,
     manifests: &'a Manifests,
     options: &'a Options,
     remarks: &mut Remarks,
-) -> Option<Balancer<'a>> {
-    let ingress = chosen(&manifests.ingresses, options.ingress.as_deref(), remarks)?;
+) -> Balancer<'a> {
     check_class(ingress, remarks);
     report_unsupported(ingress, remarks);
-    let namespace = ingress.namespace();
-    let mut backends = Backends::new(manifests, Pods { manifests, options, namespace }, namespace);
+    let pods = Pods { manifests, options, namespace: ingress.namespace() };
+    let mut backends = Backends::new(manifests, pods, false);
     let (default, rules) = references(ingress, remarks);
     let default = default.and_then(|default| backends.add(&default, remarks));
-    let hosts = url_map::hosts(rules, remarks);
-    let mut virtual_hosts = Vec::new();
+    let mut hosts = Vec::new();
     let mut others = Vec::new();
-    for host in hosts {
-        let mut paths: Vec<Path<String>> = host
-            .paths
-            .into_iter()
-            .filter_map(|Path { text, is_prefix, target }| {
-                Some(Path { text, is_prefix, target: backends.add(&target, remarks)? })
-            })
-            .collect();
+    for host in url_map::hosts(rules, remarks) {
+        let target = |path: Path<Reference>| {
+            let Path { text, is_prefix, target } = path;
+            Some(Path { text, is_prefix, target: backends.add(&target, remarks)? })
+        };
+        let mut paths: Vec<Path<usize>> = host.paths.into_iter().filter_map(target).collect();
         url_map::sort(&mut paths);
         if host.name == "*" {
             others = paths;
         } else {
-            virtual_hosts.push((host.name.clone(), host.name, paths));
+            hosts.push((host.name.clone(), host.name, paths));
         }
     }
     if backends.all.is_empty() && remarks.errors() == 0 {
         remarks.error(ingress.place(), "no request is sent anywhere", "write a default backend or paths");
     }
     backends.finish(remarks);
-    virtual_hosts.push(("any-other-host".to_owned(), "*".to_owned(), others));
-    let default = default.as_deref();
-    let hosts = virtual_hosts
-        .into_iter()
-        .map(|(name, domain, paths)| {
-            let routes = routes(&paths, default, &backends);
-            VirtualHost { name, domains: vec![domain], routes }
-        })
-        .collect();
-    Some(Balancer {
+    hosts.push(("any-other-host".to_owned(), "*".to_owned(), others));
+    let host = |(name, domain, paths): (String, String, Vec<Path<usize>>)| VirtualHost {
+        name,
+        domains: vec![domain],
+        routes: routes(&paths, default, &backends),
+    };
+    let hosts = hosts.into_iter().map(host).collect();
+    let timeouts = backends.all.iter().filter_map(|backend| backend.policy.timeout_sec);
+    Balancer {
         kind: "Ingress",
         name: ingress.name(),
         namespace: ingress.written_namespace(),
         is_internal: ingress.annotation(CLASS).is_some_and(|class| class.value == INTERNAL),
-        backends: backends.all,
+        shortest_timeout_ms: timeouts.min().map_or(u64::MAX, |seconds| u64::from(seconds) * 1000),
+        backends,
         hosts,
         options,
-    })
-}
-
-fn chosen<'a>(ingresses: &'a [Ingress], name: Option<&str>, remarks: &mut Remarks) -> Option<&'a Ingress> {
-    let full = |ingress: &Ingress| format!("{}/{}", ingress.namespace(), ingress.name());
-    let is_named =
-        |ingress: &&Ingress| name.is_none_or(|name| ingress.name() == name || full(ingress) == name);
-    let candidates: Vec<&Ingress> = ingresses.iter().filter(is_named).collect();
-    let names = || ingresses.iter().map(full).collect::<Vec<_>>().join(", ");
-    match (&*candidates, name) {
-        ([ingress], _) => return Some(ingress),
-        ([], None) => remarks.error(argument("FILE", ""), "no Ingress among the manifests", "add one"),
-        ([], Some(name)) => {
-            let message = format!("there is no Ingress {name}");
-            remarks.error(argument("--ingress", name), message, format!("write one of {}", names()));
-        }
-        (several, _) => {
-            for ingress in several.iter().skip(1) {
-                let message = "a second Ingress, which has a balancer of its own in GKE";
-                let help = format!("choose one with --ingress: {}", names());
-                remarks.error(ingress.place(), message, help);
-            }
-        }
     }
-    None
 }
 
 /// GKE leaves other Ingresses alone, and so would not send a request by this one's rules.
@@ -224,6 +197,7 @@ fn reference(
         remarks.error(ingress.at(resource), message, "write a Service");
         return None;
     }
+    let namespace = ingress.namespace().to_owned();
     match (service, service_name, service_port) {
         (Some(service), None, None) if is_v1 => {
             let port = service.port.value.reference();
@@ -232,11 +206,17 @@ fn reference(
                 remarks.error(ingress.at(&service.port), message, "write {name: …} or {number: …}");
             }
             let (place, port_place) = (ingress.at(&service.name), ingress.at(&service.port));
-            Some(Reference { service: service.name.value.clone(), port: port?, place, port_place })
+            Some(Reference { namespace, service: service.name.value.clone(), port: port?, place, port_place })
         }
         (None, Some(name), Some(port)) if !is_v1 => {
             let (place, port_place) = (ingress.at(name), ingress.at(port));
-            Some(Reference { service: name.value.clone(), port: port.value.clone(), place, port_place })
+            Some(Reference {
+                namespace,
+                service: name.value.clone(),
+                port: port.value.clone(),
+                place,
+                port_place,
+            })
         }
         _ => {
             let message = format!("not a backend of {}", ingress.version);
@@ -250,32 +230,32 @@ fn reference(
 
 /// The routes of a host. A path and all below it, where both lead to one service, is one route. It stands where the
 /// path alone would: what begins with it and is longer comes before.
-fn routes(paths: &[Path<String>], default: Option<&str>, backends: &Backends<'_>) -> Vec<Route> {
-    let is_below = |path: &Path<String>, below: &Path<String>| {
+fn routes(paths: &[Path<usize>], default: Option<usize>, backends: &Backends<'_>) -> Vec<Route> {
+    let is_below = |path: &Path<usize>, below: &Path<usize>| {
         below.is_prefix && below.text.strip_suffix('/') == Some(&*path.text) && path.target == below.target
     };
-    let mut matches = Vec::new();
+    let mut all = Vec::new();
     for path in paths {
         if paths.iter().any(|alone| !alone.is_prefix && is_below(alone, path)) {
             continue;
         }
         let has_below = !path.is_prefix && paths.iter().any(|below| is_below(path, below));
-        let text = Some(path.text.clone());
-        let shape = match (path.is_prefix, has_below) {
-            (true, _) => Match { prefix: text, ..Match::default() },
-            (false, true) => Match { path_separated_prefix: text, ..Match::default() },
-            (false, false) => Match { path: text, ..Match::default() },
+        let field = match (path.is_prefix, has_below) {
+            (true, _) => "prefix",
+            (false, true) => "path_separated_prefix",
+            (false, false) => "path",
         };
-        matches.push((shape, Some(&*path.target)));
+        all.push((Match::path(field, &*path.text), Some(path.target)));
     }
-    let everything = Match { prefix: Some("/".to_owned()), ..Match::default() };
-    if !matches.iter().any(|(shape, _)| *shape == everything) {
-        matches.push((everything, default));
+    let everything = Match::path("prefix", "/");
+    if !all.iter().any(|(shape, _)| *shape == everything) {
+        all.push((everything, default));
     }
-    let find = |name: &str| backends.all.iter().find(|backend| backend.name == name);
-    let route = |(shape, name): (Match, Option<&str>)| match name.and_then(find) {
-        Some(backend) => Route::to(shape, backend),
-        None => Route::not_found(shape),
+    let route = |(shape, target): (Match, Option<usize>)| match target
+        .and_then(|index| backends.services.get(index))
+    {
+        Some(service) => Route::to(&shape, service, backends, Changes::default()),
+        None => Route::not_found(&shape),
     };
-    matches.into_iter().map(route).collect()
+    all.into_iter().map(route).collect()
 }

@@ -1,14 +1,16 @@
-//! `convert`: the manifests of a GKE Ingress in, a running balancer out.
+//! `convert`: the manifests of a GKE Ingress or Gateway in, a running balancer out.
 //!
 //! A Deployment, a BackendConfig, a Service and an Ingress describe a balancer: a table of hosts and paths, and behind it
-//! services with an affinity each. [`manifests`] are what is written, [`ingress`] reads them as GKE's controller does and
-//! makes a [`balancer`] of them, and templates write it: `envoy.yaml.jinja`, and around it `kubernetes.yaml.jinja`.
+//! services with an affinity each. [`manifests`] are what is written. [`ingress`] and [`gateway`] read them as GKE's
+//! controllers do and make a [`balancer`] of them. Templates write it: `envoy.yaml.jinja`, and around it
+//! `kubernetes.yaml.jinja`.
 
 mod annotations;
 mod backends;
 mod balancer;
 mod configuration;
 mod files;
+mod gateway;
 mod headers;
 mod health;
 mod ingress;
@@ -16,6 +18,7 @@ mod ingress;
 mod manifests;
 pub mod options;
 mod pods;
+mod policies;
 pub mod remarks;
 mod template;
 mod url_map;
@@ -30,9 +33,10 @@ use std::sync::Arc;
 use annotate_snippets::Renderer;
 use anyhow::{Context as _, Result};
 
-use self::manifests::Manifests;
+use self::balancer::Balancer;
+use self::manifests::{Manifest, Manifests};
 use self::options::{Options, To};
-use self::remarks::Remarks;
+use self::remarks::{Remarks, argument};
 use crate::source::Source;
 
 /// What is written.
@@ -91,8 +95,7 @@ pub fn convert(sources: &[Arc<Source>], options: &Options, remarks: &mut Remarks
     if remarks.errors() > 0 {
         return Ok(None);
     }
-    let Some(balancer) = ingress::balancer(&manifests, options, remarks).filter(|_| remarks.errors() == 0)
-    else {
+    let Some(balancer) = balancer(&manifests, options, remarks).filter(|_| remarks.errors() == 0) else {
         return Ok(None);
     };
     let mut text = template::fill("envoy", balancer.configuration(remarks))?;
@@ -105,6 +108,59 @@ pub fn convert(sources: &[Arc<Source>], options: &Options, remarks: &mut Remarks
         files.push(EndpointFile { path, contents: template::fill("endpoints", file)?, replaces });
     }
     Ok((remarks.errors() == 0).then_some(Output { text, files }))
+}
+
+/// The balancer of the Ingress or Gateway that the options choose.
+fn balancer<'a>(
+    manifests: &'a Manifests,
+    options: &'a Options,
+    remarks: &mut Remarks,
+) -> Option<Balancer<'a>> {
+    let Manifests { ingresses, gateways, .. } = manifests;
+    let (wants_ingress, wants_gateway) = (options.ingress.is_some(), options.gateway.is_some());
+    if !wants_ingress && (wants_gateway || ingresses.is_empty() && !gateways.is_empty()) {
+        let gateway = chosen(gateways, options.gateway.as_deref(), "--gateway", "Gateway", remarks)?;
+        return Some(gateway::balancer(gateway, manifests, options, remarks));
+    }
+    if let Some(gateway) = gateways.first().filter(|_| !wants_ingress && !ingresses.is_empty()) {
+        let message = "a Gateway beside an Ingress: each has a balancer of its own in GKE";
+        remarks.error(gateway.place(), message, "choose one with --ingress or --gateway");
+        return None;
+    }
+    let ingress = chosen(ingresses, options.ingress.as_deref(), "--ingress", "Ingress", remarks)?;
+    Some(ingress::balancer(ingress, manifests, options, remarks))
+}
+
+/// The one manifest of a kind, or the one that an option names.
+fn chosen<'a, S>(
+    all: &'a [Manifest<S>],
+    name: Option<&str>,
+    option: &str,
+    kind: &str,
+    remarks: &mut Remarks,
+) -> Option<&'a Manifest<S>> {
+    let full = |one: &Manifest<S>| format!("{}/{}", one.namespace(), one.name());
+    let is_named = |one: &&Manifest<S>| name.is_none_or(|name| one.name() == name || full(one) == name);
+    let candidates: Vec<&Manifest<S>> = all.iter().filter(is_named).collect();
+    let names = || all.iter().map(full).collect::<Vec<_>>().join(", ");
+    match (&*candidates, name) {
+        ([one], _) => return Some(one),
+        ([], None) => {
+            let message = format!("no {kind} among the manifests");
+            remarks.error(argument("FILE", ""), message, "add an Ingress or a Gateway");
+        }
+        ([], Some(name)) => {
+            let message = format!("there is no {kind} {name}");
+            remarks.error(argument(option, name), message, format!("write one of {}", names()));
+        }
+        (several, _) => {
+            for one in several.iter().skip(1) {
+                let message = format!("a second {kind}, which has a balancer of its own in GKE");
+                remarks.error(one.place(), message, format!("choose one with {option}: {}", names()));
+            }
+        }
+    }
+    None
 }
 
 /// Envoy may be reading the directory: a file appears there whole.

@@ -14,9 +14,10 @@ pub enum From {
     Gke(Options),
 }
 
-/// Turns the manifests of a GKE Ingress into a running balancer: Envoy with the session-affinity filter.
+/// Turns the manifests of a GKE Ingress or Gateway into a running balancer: Envoy with the session-affinity filter.
 ///
-/// Reads Deployments, StatefulSets, Services, BackendConfigs and one Ingress. Objects of other kinds are skipped, so a
+/// Reads Deployments, StatefulSets and Services; an Ingress and BackendConfigs, or a Gateway, and its `HTTPRoute`,
+/// `GCPBackendPolicy` and `HealthCheckPolicy`. Objects of other kinds are skipped, so a
 /// whole folder, or what `kubectl get all,ingress,backendconfig -o yaml` prints, will do. Writes the result to standard
 /// output. Standard error names what is not carried over, with file, line and field. Where there are mistakes, standard
 /// error names them too, nothing is written, and the exit code is 1; it is 2 where the command line is wrong.
@@ -32,6 +33,9 @@ pub struct Options {
     /// Which Ingress, where the files hold several: each has a balancer of its own in GKE
     #[arg(long, value_name = "[NAMESPACE/]NAME")]
     pub ingress: Option<String>,
+    /// Which Gateway, where the files hold several, or an Ingress too
+    #[arg(long, value_name = "[NAMESPACE/]NAME", conflicts_with = "ingress")]
+    pub gateway: Option<String>,
     /// The variable of Envoy's environment that holds the key of cookies (`openssl rand -base64 32`). Where sessions
     /// are tied to endpoints there is always one, `SESSION_AFFINITY_KEY` unless said otherwise; elsewhere cookies are
     /// not encrypted without it

@@ -25,6 +25,7 @@ pub fn fill(name: &str, values: impl Serialize) -> Result<String, Error> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_formatter(write_yaml);
     environment.add_filter("comment", |text: &str| Value::from_safe_string(comment(text)));
+    environment.add_test("nothing", |value: Value| is_nothing(&value));
     environment.add_filter("block", |text: &str, indent: usize| Value::from_safe_string(block(text, indent)));
     for (name, source) in TEMPLATES {
         environment.add_template(name, source)?;
@@ -43,11 +44,16 @@ fn flow(value: &Value, out: &mut String) -> Result<(), Error> {
     match value.kind() {
         ValueKind::Map => {
             out.push('{');
-            for (index, key) in value.try_iter()?.enumerate() {
-                out.push_str(if index == 0 { "" } else { ", " });
+            let mut separator = "";
+            for key in value.try_iter()? {
+                let field = value.get_item(&key)?;
+                if is_nothing(&field) {
+                    continue;
+                }
+                out.push_str(std::mem::replace(&mut separator, ", "));
                 flow(&key, out)?;
                 out.push_str(": ");
-                flow(&value.get_item(&key)?, out)?;
+                flow(&field, out)?;
             }
             out.push('}');
         }
@@ -64,6 +70,11 @@ fn flow(value: &Value, out: &mut String) -> Result<(), Error> {
         _ => _ = write!(out, "{value}"),
     }
     Ok(())
+}
+
+/// Whether a field is left out.
+fn is_nothing(value: &Value) -> bool {
+    value.is_none() || value.is_undefined() || (value.kind() == ValueKind::Seq && value.len() == Some(0))
 }
 
 /// Text that YAML reads as this text: as it is, or quoted.

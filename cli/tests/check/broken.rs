@@ -659,11 +659,14 @@ const CASES: &[Case] = &[
         name: "a key whose variable the VM does not get, in a ConfigMap",
         file: "deploy/kubernetes/ingress.yaml",
         edited: "deploy/kubernetes/ingress.yaml",
-        edits: &[("host_env_keys: [SESSION_AFFINITY_KEY]", "host_env_keys: []")],
+        edits: &[(
+            "                        - SESSION_AFFINITY_KEY_k1\n",
+            "                        - AFFINITY_KEY\n",
+        )],
         level: "error",
-        line: "- {id: k1, env: SESSION_AFFINITY_KEY}",
+        line: "- {id: k1, env: SESSION_AFFINITY_KEY_k1}",
         message: "config error at keys[0].env: not set",
-        write: "host_env_keys: [SESSION_AFFINITY_KEY]",
+        write: "host_env_keys: [SESSION_AFFINITY_KEY_k1]",
     },
     Case {
         name: "retries with Envoy's limit, in a ConfigMap",

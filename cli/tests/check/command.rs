@@ -86,5 +86,5 @@ fn the_help_says_what_is_read_shows_examples_and_names_the_exit_codes() {
         assert!(check.contains(part), "{part}: {check}");
     }
     let schema = help(&["schema", "--help"]);
-    assert!(schema.contains("the schema does not have them"), "{schema}");
+    assert!(schema.contains("The schema does not have these rules"), "{schema}");
 }

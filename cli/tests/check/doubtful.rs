@@ -97,3 +97,22 @@ fn bootstraps_of_several_envoys_are_checked_each_for_itself() {
     assert_eq!((code, found.len()), (1, 1), "{found:#?}");
     assert!(found[0].message.contains("no cluster has the name `ws-0`"), "{found:#?}");
 }
+
+#[test]
+fn a_warning_that_its_author_accepts_in_a_comment_is_left_out() {
+    let copies = Copies::new();
+    let (found, code) = check(copies.path(), &["envoy/envoy.yaml"]);
+    assert!(code == 0 && found.is_empty(), "{found:#?}");
+    copies.edit("envoy/envoy.yaml", "# check: accepted. ", "# ");
+    let (found, code) = check(copies.path(), &["envoy/envoy.yaml"]);
+    assert_eq!((code, found.len()), (0, 1), "{found:#?}");
+    assert_eq!(found[0].field, "sessionAffinity.affinityCookieTtlSec");
+}
+
+#[test]
+fn no_comment_hides_an_error() {
+    let copies = Copies::new();
+    copies.edit("envoy/envoy.yaml", "affinityCookieTtlSec: 50}", "affinityCookieTtlSec: -1}");
+    let (found, code) = check(copies.path(), &["envoy/envoy.yaml"]);
+    assert_eq!((code, found.len()), (1, 1), "{found:#?}");
+}

@@ -10,7 +10,10 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
         let path = entry.path();
         if path.is_dir() {
-            found.extend(files(&path));
+            // The templates of a Helm chart are no YAML before Helm has rendered them.
+            if !path.with_file_name("Chart.yaml").is_file() {
+                found.extend(files(&path));
+            }
         } else if path.extension().is_some_and(|extension| extension == "yaml") {
             found.push(path);
         }

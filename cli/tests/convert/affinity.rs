@@ -17,7 +17,7 @@ async fn each_affinity_type_and_its_ttl_are_carried_over_as_they_are() {
     for affinity_type in ["NONE", "CLIENT_IP", "GENERATED_COOKIE"] {
         let spec = format!("{{sessionAffinity: {{affinityType: {affinity_type}}}}}");
         assert_eq!(affinity(configured(&spec)).await, json!({ "affinityType": affinity_type }));
-        for ttl in [0, 1_209_600] {
+        for ttl in [0, 86_400, 1_209_600] {
             let spec = format!(
                 "{{sessionAffinity: {{affinityType: {affinity_type}, affinityCookieTtlSec: {ttl}}}}}"
             );
@@ -25,6 +25,19 @@ async fn each_affinity_type_and_its_ttl_are_carried_over_as_they_are() {
             assert_eq!(affinity(configured(&spec)).await, wanted);
         }
     }
+}
+
+#[tokio::test]
+async fn a_ttl_that_gke_itself_would_not_take_is_noted() {
+    let told = async |ttl: u32| {
+        let spec =
+            format!("{{sessionAffinity: {{affinityType: GENERATED_COOKIE, affinityCookieTtlSec: {ttl}}}}}");
+        convert(&configured(&spec)).written().await.notes()
+    };
+    assert_eq!(told(86_400).await, [""; 0]);
+    let wanted = "all.yaml:36: spec.sessionAffinity.affinityCookieTtlSec: note: GKE itself takes at most 86400: here the \
+                  session lives as long as written";
+    assert_eq!(told(86_401).await, [wanted]);
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod dns;
 mod endpoints;
 mod example;
 mod files;
+mod gateway;
 mod kubernetes;
 mod manifests;
 mod mistakes;

@@ -144,7 +144,7 @@ fn a_kind_that_is_not_read_is_skipped_with_a_note() {
     let told: Vec<String> =
         remarks(&conversion.said).iter().map(|told| told.split_once(": ").unwrap().1.to_owned()).collect();
     let wanted = ["ConfigMap", "FrontendConfig", "Service"]
-        .map(|kind| format!("kind: note: skipped: a {kind} does not say where requests go"));
+        .map(|kind| format!("kind: note: skipped: nothing is read from objects of kind {kind}"));
     assert_eq!(told, wanted);
 }
 
@@ -156,11 +156,13 @@ fn an_unknown_version_or_no_kind_at_all_is_a_mistake() {
     );
     assert_eq!(
         mistake(&(configured("{}") + "---\nmetadata: {name: x}\n")),
-        "error: missing field `kind`; write Deployment, StatefulSet, Service, BackendConfig, Ingress, or List"
+        "error: missing field `kind`; write Deployment, StatefulSet, Service, BackendConfig, Ingress, \
+         Gateway, HTTPRoute, GCPBackendPolicy, HealthCheckPolicy, or List"
     );
     assert_eq!(
         mistake(&(configured("{}") + "---\n- a list\n")),
-        "error: not a manifest; write an object with a kind: Deployment, StatefulSet, Service, BackendConfig, Ingress"
+        "error: not a manifest; write an object with a kind: Deployment, StatefulSet, Service, BackendConfig, \
+         Ingress, Gateway, HTTPRoute, GCPBackendPolicy, HealthCheckPolicy"
     );
 }
 
@@ -339,5 +341,8 @@ fn of_several_ingresses_one_must_be_chosen() {
         ["--ingress:1: error: there is no Ingress third; write one of default/main, default/other"]
     );
     let none = all(&[stateful_set("app", 1), service("app")]);
-    assert_eq!(convert(&none).mistakes(), ["FILE:1: error: no Ingress among the manifests; add one"]);
+    assert_eq!(
+        convert(&none).mistakes(),
+        ["FILE:1: error: no Ingress among the manifests; add an Ingress or a Gateway"]
+    );
 }

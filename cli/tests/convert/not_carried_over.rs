@@ -145,7 +145,7 @@ async fn manifests_that_nothing_leads_to_are_named() {
     let wanted = [
         "metadata.name: note: not used: no request is sent to this Service",
         "metadata.name: note: not used: no Service that requests are sent to has the pods of this StatefulSet",
-        "metadata.name: note: not used: no Service that requests are sent to names this BackendConfig",
+        "metadata.name: note: not used: no Service that requests are sent to has this BackendConfig",
     ];
     assert_eq!(unused.len(), 3, "{unused:?}");
     assert!(unused.iter().zip(wanted).all(|(told, wanted)| told.ends_with(wanted)), "{unused:?}");

@@ -103,6 +103,8 @@ fn configurations(value: &Value, found: &mut Vec<Value>) {
 fn yaml_files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries
+        // The templates of a Helm chart are no YAML before Helm has rendered them.
+        .filter(|path| !(path.is_dir() && path.with_file_name("Chart.yaml").is_file()))
         .flat_map(|path| if path.is_dir() { yaml_files(&path) } else { vec![path] })
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
         .collect()

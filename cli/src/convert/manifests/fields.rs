@@ -171,6 +171,16 @@ impl<'de> Deserialize<'de> for Flag {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Share(pub f64);
 
+impl Share {
+    /// The same in millionths.
+    pub fn millionths(self) -> u32 {
+        // From 0 to 1: the product fits, and its sign is right.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let millionths = (self.0 * 1_000_000.0).round() as u32;
+        millionths
+    }
+}
+
 impl<'de> Deserialize<'de> for Share {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Fraction;

@@ -2,6 +2,7 @@
 
 pub mod backend_config;
 pub mod fields;
+pub mod gateway;
 pub mod ingress;
 pub mod service;
 pub mod workload;
@@ -16,6 +17,7 @@ use serde_saphyr::{Spanned, with_deserializer_from_str_with_options};
 
 use self::backend_config::BackendConfigSpec;
 use self::fields::Metadata;
+use self::gateway::{BackendPolicy, GatewaySpec, HealthPolicy, HttpRouteSpec, PolicySpec};
 use self::ingress::IngressSpec;
 use self::service::ServiceSpec;
 use self::workload::WorkloadSpec;
@@ -24,13 +26,19 @@ use super::remarks::Remarks;
 use crate::source::{Place, Source};
 
 /// The kinds that are read, the groups of their APIs, and the versions.
-const KINDS: [(&str, &str, &[&str]); 5] = [
+const KINDS: [(&str, &str, &[&str]); 9] = [
     ("Deployment", "apps/", &["apps/v1"]),
     ("StatefulSet", "apps/", &["apps/v1"]),
     ("Service", "v1", &["v1"]),
     ("BackendConfig", "cloud.google.com/", &["cloud.google.com/v1", "cloud.google.com/v1beta1"]),
     ("Ingress", "", &["networking.k8s.io/v1", "networking.k8s.io/v1beta1", "extensions/v1beta1"]),
+    ("Gateway", "gateway.networking.k8s.io/", GATEWAY_API),
+    ("HTTPRoute", "gateway.networking.k8s.io/", GATEWAY_API),
+    ("GCPBackendPolicy", "networking.gke.io/", &["networking.gke.io/v1"]),
+    ("HealthCheckPolicy", "networking.gke.io/", &["networking.gke.io/v1"]),
 ];
+
+const GATEWAY_API: &[&str] = &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"];
 
 /// Where a manifest that names no namespace is created.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -49,6 +57,10 @@ pub type Workload = Manifest<WorkloadSpec>;
 pub type Service = Manifest<ServiceSpec>;
 pub type BackendConfig = Manifest<BackendConfigSpec>;
 pub type Ingress = Manifest<IngressSpec>;
+pub type Gateway = Manifest<GatewaySpec>;
+pub type HttpRoute = Manifest<HttpRouteSpec>;
+pub type GcpBackendPolicy = Manifest<PolicySpec<BackendPolicy>>;
+pub type HealthCheckPolicy = Manifest<PolicySpec<HealthPolicy>>;
 
 /// All manifests, in the order in which they were given.
 #[derive(Debug, Default)]
@@ -57,6 +69,10 @@ pub struct Manifests {
     pub services: Vec<Service>,
     pub backend_configs: Vec<BackendConfig>,
     pub ingresses: Vec<Ingress>,
+    pub gateways: Vec<Gateway>,
+    pub http_routes: Vec<HttpRoute>,
+    pub backend_policies: Vec<GcpBackendPolicy>,
+    pub health_policies: Vec<HealthCheckPolicy>,
     /// Kind and name of all objects, those that are skipped included.
     pub names: BTreeSet<(String, String)>,
 }
@@ -150,7 +166,7 @@ impl Manifests {
         let at =
             |field: &str| object.get(field).map_or_else(|| place.clone(), |(_, value)| document.at(value));
         let Some((name, _, versions)) = known else {
-            let note = format!("skipped: a {kind} does not say where requests go");
+            let note = format!("skipped: nothing is read from objects of kind {kind}");
             if !remarks.has(&note, document.file()) {
                 remarks.note(at("kind"), note);
             }
@@ -168,6 +184,14 @@ impl Manifests {
         match object {
             Object::Workload(kind, object) => push(&mut self.workloads, kind, object, document, remarks),
             Object::Service(object) => push(&mut self.services, "Service", object, document, remarks),
+            Object::Gateway(object) => push(&mut self.gateways, "Gateway", object, document, remarks),
+            Object::HttpRoute(object) => push(&mut self.http_routes, "HTTPRoute", object, document, remarks),
+            Object::GcpBackendPolicy(object) => {
+                push(&mut self.backend_policies, "GCPBackendPolicy", object, document, remarks);
+            }
+            Object::HealthCheckPolicy(object) => {
+                push(&mut self.health_policies, "HealthCheckPolicy", object, document, remarks);
+            }
             Object::BackendConfig(object) => {
                 push(&mut self.backend_configs, "BackendConfig", object, document, remarks);
             }
@@ -221,6 +245,10 @@ enum Object {
     Service(Typed<ServiceSpec>),
     BackendConfig(Typed<BackendConfigSpec>),
     Ingress(Typed<IngressSpec>),
+    Gateway(Typed<GatewaySpec>),
+    HttpRoute(Typed<HttpRouteSpec>),
+    GcpBackendPolicy(Typed<PolicySpec<BackendPolicy>>),
+    HealthCheckPolicy(Typed<PolicySpec<HealthPolicy>>),
     Skipped,
 }
 
@@ -235,6 +263,10 @@ impl<'de> DeserializeSeed<'de> for Kind {
             Some("Service") => Object::Service(Typed::deserialize(deserializer)?),
             Some("BackendConfig") => Object::BackendConfig(Typed::deserialize(deserializer)?),
             Some("Ingress") => Object::Ingress(Typed::deserialize(deserializer)?),
+            Some("Gateway") => Object::Gateway(Typed::deserialize(deserializer)?),
+            Some("HTTPRoute") => Object::HttpRoute(Typed::deserialize(deserializer)?),
+            Some("GCPBackendPolicy") => Object::GcpBackendPolicy(Typed::deserialize(deserializer)?),
+            Some("HealthCheckPolicy") => Object::HealthCheckPolicy(Typed::deserialize(deserializer)?),
             Some(kind) => Object::Workload(kind, Typed::deserialize(deserializer)?),
             None => {
                 IgnoredAny::deserialize(deserializer)?;

@@ -1,0 +1,168 @@
+//! What is written about how requests are sent to a Service: in a BackendConfig, or in the policies of a Gateway.
+
+use serde_saphyr::Spanned;
+
+use super::headers::{self, HeaderOption};
+use super::health::Health;
+use super::manifests::backend_config::{AffinityType, BackendConfigSpec, ConnectionDraining, HealthCheck};
+use super::manifests::fields::{Flag, Int, Share};
+use super::manifests::gateway::{BackendPolicy, GatewayAffinityType, PolicySpec};
+use super::manifests::service::AppProtocol;
+use super::manifests::{BackendConfig, GcpBackendPolicy, HealthCheckPolicy, Manifest};
+use super::remarks::Remarks;
+
+/// GKE's own limit for the TTL in a BackendConfig.
+const DAY: u32 = 86_400;
+
+const IAP: &str = "Envoy does not ask Google who a user is: without it, everybody gets through";
+const CDN: &str = "nothing is cached: Envoy has no equal of Cloud CDN";
+const ARMOR: &str = "Envoy does not know Cloud Armor's rules: without them, everybody gets through";
+const DRAINING: &str =
+    "Envoy sets no limit: requests under way to a pod that is taken out go on to their end";
+const RATE: &str = "backends are picked by weight, not by rate";
+
+/// How requests are sent to a Service.
+#[derive(Debug, Default)]
+pub struct Policy {
+    pub affinity_type: AffinityType,
+    pub cookie_ttl_sec: Option<u32>,
+    /// How long a response may take, where it is written. (GKE's own 30 s would end streams that nobody wants ended.)
+    pub timeout_sec: Option<u32>,
+    pub request_headers: Vec<HeaderOption>,
+    pub response_headers: Vec<HeaderOption>,
+    /// The millionths of requests that are logged, where logging is on.
+    pub logged_millionths: Option<u32>,
+}
+
+impl Policy {
+    /// What a BackendConfig says, and what of it has no equal.
+    pub fn of_backend_config(config: &BackendConfig, remarks: &mut Remarks) -> Self {
+        let BackendConfigSpec { iap, cdn, security_policy, connection_draining, .. } = &config.spec;
+        for (switch, why) in [(iap, IAP), (cdn, CDN)] {
+            report_switch(config, switch.as_ref().map(|switch| &switch.enabled), why, remarks);
+        }
+        report_armor(config, security_policy.as_ref().map(|policy| &policy.name), remarks);
+        report_draining(config, connection_draining.as_ref(), remarks);
+        let affinity = config.spec.session_affinity.as_ref();
+        let ttl = affinity.and_then(|affinity| affinity.affinity_cookie_ttl_sec.as_ref());
+        if let Some(ttl) = ttl.filter(|ttl| ttl.value.0 > DAY) {
+            let text = format!("GKE itself takes at most {DAY}: here the session lives as long as written");
+            remarks.note(config.at(ttl), text);
+        }
+        let logging = config.spec.logging.as_ref().filter(|logging| logging.enable.unwrap_or_default().0);
+        Self {
+            affinity_type: affinity.and_then(|affinity| affinity.affinity_type).unwrap_or_default(),
+            cookie_ttl_sec: ttl.map(|ttl| ttl.value.0),
+            timeout_sec: config.spec.timeout_sec.map(|timeout| timeout.0),
+            request_headers: headers::translated(
+                config,
+                config.spec.custom_request_headers.as_ref(),
+                remarks,
+            ),
+            response_headers: headers::translated(
+                config,
+                config.spec.custom_response_headers.as_ref(),
+                remarks,
+            ),
+            logged_millionths: logging
+                .map(|logging| logging.sample_rate.map_or(1_000_000, Share::millionths)),
+        }
+    }
+
+    /// What a `GCPBackendPolicy` says, and what of it has no equal.
+    pub fn of_gateway(policy: &GcpBackendPolicy, remarks: &mut Remarks) -> Self {
+        let PolicySpec { default: Some(settings), .. } = &policy.spec else { return Self::default() };
+        let BackendPolicy { session_affinity, timeout_sec, logging, .. } = settings;
+        report_switch(policy, settings.iap.as_ref().and_then(|iap| iap.enabled.as_ref()), IAP, remarks);
+        report_armor(policy, settings.security_policy.as_ref(), remarks);
+        report_draining(policy, settings.connection_draining.as_ref(), remarks);
+        for setting in [&settings.max_rate_per_endpoint, &settings.backend_preference].into_iter().flatten() {
+            remarks.not_carried_over(policy.at(setting), RATE);
+        }
+        let kind = session_affinity.as_ref().and_then(|affinity| affinity.kind.as_ref());
+        let affinity_type = kind.map_or(Some(AffinityType::None), |kind| kind.value.of_backend_config());
+        match (kind, affinity_type) {
+            (Some(kind), None) => remarks.not_carried_over(
+                policy.at(kind),
+                "the policy does not say which header or cookie: write this type into the filter's configuration",
+            ),
+            (Some(kind), _) if kind.value == GatewayAffinityType::ClientIpPortProto => {
+                remarks.note(policy.at(kind), "written as CLIENT_IP: all connections of a client go to one pod");
+            }
+            _ => {}
+        }
+        let ttl = session_affinity.as_ref().and_then(|affinity| affinity.cookie_ttl_sec.as_ref());
+        let logging = logging.as_ref().filter(|logging| logging.enabled.unwrap_or_default().0);
+        Self {
+            affinity_type: affinity_type.unwrap_or_default(),
+            cookie_ttl_sec: ttl.map(|ttl| ttl.value.0),
+            timeout_sec: timeout_sec.map(|timeout| timeout.0),
+            logged_millionths: logging.map(|logging| logging.sample_rate.map_or(1_000_000, |rate| rate.0)),
+            ..Self::default()
+        }
+    }
+}
+
+/// The check that a `HealthCheckPolicy` asks for; none where it is not over HTTP. `target` is the port of the requests.
+pub fn health_of(
+    policy: &HealthCheckPolicy,
+    target: Option<u16>,
+    protocol: AppProtocol,
+    remarks: &mut Remarks,
+) -> Option<Health> {
+    let Some(settings) = &policy.spec.default else { return Some(Health::default()) };
+    let kind = settings.config.as_ref().map(|config| &config.kind);
+    if let Some(kind) = kind.filter(|kind| kind.value.protocol().is_none()) {
+        let why =
+            "pods are checked over HTTP or not at all: what requests meet, and the pods' own probes, decide";
+        remarks.not_carried_over(policy.at(kind), why);
+        return None;
+    }
+    let http = settings.config.as_ref().and_then(|config| config.http());
+    if let Some(name) = http.and_then(|http| http.port_name.as_ref()) {
+        remarks.not_carried_over(policy.at(name), "pods are checked at the port of their requests");
+    }
+    if let Some(text) = http.and_then(|http| http.response.as_ref()).filter(|text| !text.value.is_empty()) {
+        remarks.not_carried_over(policy.at(text), "status 200 is healthy, whatever the answer holds");
+    }
+    let check = HealthCheck {
+        request_path: http.and_then(|http| http.request_path.clone()),
+        check_interval_sec: settings.check_interval_sec,
+        timeout_sec: settings.timeout_sec.clone(),
+        healthy_threshold: settings.healthy_threshold,
+        unhealthy_threshold: settings.unhealthy_threshold,
+        protocol: kind.and_then(|kind| {
+            let value = kind.value.protocol()?;
+            Some(Spanned { value, referenced: kind.referenced, defined: kind.defined })
+        }),
+        port: http.and_then(|http| http.port),
+    };
+    // The defaults of a policy are others than those without one.
+    let own = Health { check_interval_sec: 5, timeout_sec: 5, healthy_threshold: 2, ..Health::default() };
+    let host = http.and_then(|http| Some(http.host.as_ref()?.get().to_owned()));
+    Some(Health { host, ..own.with(policy, &check, target, protocol, remarks) })
+}
+
+fn report_switch<S>(
+    manifest: &Manifest<S>,
+    enabled: Option<&Spanned<Flag>>,
+    why: &str,
+    remarks: &mut Remarks,
+) {
+    if let Some(enabled) = enabled.filter(|enabled| enabled.value.0) {
+        remarks.not_carried_over(manifest.at(enabled), why);
+    }
+}
+
+fn report_armor<S>(manifest: &Manifest<S>, name: Option<&Spanned<String>>, remarks: &mut Remarks) {
+    if let Some(name) = name.filter(|name| !name.value.is_empty()) {
+        remarks.not_carried_over(manifest.at(name), ARMOR);
+    }
+}
+
+fn report_draining<S>(manifest: &Manifest<S>, draining: Option<&ConnectionDraining>, remarks: &mut Remarks) {
+    let seconds: Option<&Spanned<Int<0, 3600>>> = draining.and_then(|one| one.draining_timeout_sec.as_ref());
+    if let Some(seconds) = seconds.filter(|seconds| seconds.value.0 > 0) {
+        remarks.not_carried_over(manifest.at(seconds), DRAINING);
+    }
+}
