@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use harness::{envoy_binary, module_path, packages, workspace_root};
 
@@ -70,12 +70,26 @@ fn programs(directory: &Path) -> PathBuf {
     programs
 }
 
-/// The command-line tool. `cargo test --workspace` has built it; a test that is run alone builds it.
+/// When the newest file below a directory was changed.
+fn changed(directory: &Path) -> SystemTime {
+    let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let times = paths.map(|path| match path.is_dir() {
+        true => changed(&path),
+        false => path.metadata().unwrap().modified().unwrap(),
+    });
+    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// The command-line tool. `cargo test --workspace` has built it. If this test is run alone, the tool may be missing or
+/// old.
 fn tool() -> &'static Path {
     static TOOL: LazyLock<PathBuf> = LazyLock::new(|| {
         let test = std::env::current_exe().unwrap();
         let tool = test.ancestors().nth(2).unwrap().join("session-affinity");
-        if !tool.is_file() {
+        let newest =
+            ["src", "cli/src"].map(|sources| changed(&workspace_root().join(sources))).into_iter().max();
+        let built = tool.metadata().and_then(|metadata| metadata.modified()).ok();
+        if built < newest {
             let built = Command::new(env!("CARGO")).args(["build", "--package", "cli"]).status().unwrap();
             assert!(built.success());
         }
@@ -91,7 +105,9 @@ fn run(name: &str) {
     }
     let (directory, ports) = (tempfile::tempdir().unwrap(), Ports::choose());
     let root = workspace_root();
-    copy(&root.join("envoy"), &directory.path().join("envoy"), &ports);
+    for shipped in ["envoy", "cli/examples"] {
+        copy(&root.join(shipped), &directory.path().join(shipped), &ports);
+    }
     std::os::unix::fs::symlink(module_path().unwrap(), directory.path().join("session_affinity.wasm"))
         .unwrap();
     let mut shell = Shell::start(directory.path(), &programs(directory.path()));
@@ -149,9 +165,10 @@ fn wait_for(port: &str, block: &Block, directory: &Path) {
 }
 
 /// Pages with commands that are run.
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "README.md",
     "docs/configuration.md",
+    "docs/gke.md",
     "docs/install.md",
     "docs/keys.md",
     "docs/live-updates.md",
@@ -175,6 +192,11 @@ fn the_commands_of_the_readme_print_what_it_says() {
 #[test]
 fn the_commands_about_configuration_errors_print_what_the_page_says() {
     run("docs/configuration.md");
+}
+
+#[test]
+fn the_commands_about_gke_manifests_print_what_the_page_says() {
+    run("docs/gke.md");
 }
 
 #[test]
