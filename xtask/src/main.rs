@@ -5,7 +5,9 @@
 mod bench;
 mod build;
 mod demo;
+mod dist;
 mod exports;
+mod fuzz;
 mod image;
 mod lint;
 mod screen;
@@ -24,6 +26,8 @@ enum Command {
     Build(build::Build),
     /// Build an image of the module, for Kubernetes
     Image(image::Image),
+    /// Make the files of a release: the module with checksum, image and bill of materials, the chart, the schema
+    Dist(dist::Dist),
     /// Show session affinity on a real Envoy in front of three pods
     Demo(demo::Demo),
     /// Measure what a request costs
@@ -31,6 +35,8 @@ enum Command {
     Bench(bench::Bench),
     /// Run all tests
     Test(test::Test),
+    /// Fuzz everything that reads what clients, applications and other workers send
+    Fuzz(fuzz::Fuzz),
     /// Check formatting, lints (natively and for wasm32) and documentation
     Lint,
 }
@@ -39,9 +45,11 @@ fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Build(build) => build.run(),
         Command::Image(image) => image.run(),
+        Command::Dist(dist) => dist.run(),
         Command::Demo(demo) => demo.run(),
         Command::Bench(bench) => bench.run(),
         Command::Test(test) => test.run(),
+        Command::Fuzz(fuzz) => fuzz.run(),
         Command::Lint => lint::run(),
     };
     match done {
