@@ -16,6 +16,7 @@ mod envoy;
 mod express;
 mod instance;
 mod server_sessions;
+mod streamlit;
 mod tap;
 mod tomcat;
 mod tus;

@@ -64,7 +64,7 @@ struct Outcome {
 impl Test {
     /// Builds the module, gets Envoy, and runs the tests.
     pub fn run(&self) -> Result<()> {
-        if self.browser {
+        if self.browser || self.applications {
             harness::packages::need("chromedriver", &["chromium", "chromium-driver"])?;
         }
         let trap = build::trap_for_tests()?;
