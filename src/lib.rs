@@ -21,6 +21,8 @@ pub mod config;
 
 mod balance;
 mod envoy;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod headers;
 mod health;
 mod routing;

@@ -23,7 +23,7 @@ pub enum Command {
     Check(Check),
     /// Turns the configuration of another balancer into a running one.
     #[command(subcommand)]
-    Convert(From),
+    Convert(Box<From>),
     /// Prints the JSON Schema (2020-12) of the plugin configuration, for editors.
     #[command(long_about = SCHEMA_ABOUT)]
     Schema,

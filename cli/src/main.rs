@@ -17,7 +17,10 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::Check(arguments) => run_check(&arguments),
-        Command::Convert(From::Gke(options)) => convert::run(&options),
+        Command::Convert(from) => {
+            let From::Gke(options) = &*from;
+            convert::run(options)
+        }
         Command::Schema => print(&schema::text()).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -25,6 +25,7 @@
 
 pub mod client;
 pub mod config;
+pub mod dns;
 pub mod envoy;
 pub mod envoy_binary;
 pub mod helm;

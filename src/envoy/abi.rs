@@ -121,9 +121,16 @@ pub(super) fn fill_with_randomness(bytes: &mut [u8]) -> bool {
 }
 
 /// No randomness: only Envoy runs this.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(any(target_arch = "wasm32", feature = "fuzzing")))]
 pub(super) fn fill_with_randomness(_: &mut [u8]) -> bool {
     false
+}
+
+/// The randomness of fuzzing.
+#[cfg(all(feature = "fuzzing", not(target_arch = "wasm32")))]
+pub(super) fn fill_with_randomness(bytes: &mut [u8]) -> bool {
+    crate::fuzzing::fill_with_randomness(bytes);
+    true
 }
 
 /// The environment of the VM: lines of `NAME=value`, each ended by NUL.

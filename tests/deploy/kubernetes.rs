@@ -9,10 +9,10 @@ use harness::pod::Pod;
 use harness::{config, module_path};
 use serde_json::{Value, json};
 
-use crate::dns::Dns;
 use crate::manifests::{load, only};
 use crate::safety::assert_safe;
 use crate::sessions::{self, SECRET, begin, moves, stay};
+use harness::dns::Dns;
 
 /// A generous limit for Envoy to ask DNS again, which it does every two seconds.
 const SOON: Duration = Duration::from_secs(30);

@@ -8,7 +8,6 @@
     reason = "tests may panic"
 )]
 
-mod dns;
 mod envoy_gateway;
 mod helm;
 mod istio;

@@ -20,6 +20,7 @@ mod live_updates;
 mod metrics;
 mod observability;
 mod raw;
+mod releases;
 mod responses;
 mod routing_headers;
 mod sdk;

@@ -12,7 +12,7 @@ mod live_update;
 mod long_answers;
 mod mcp;
 mod observed;
-mod python;
+pub mod python;
 mod smallest;
 mod socketio;
 mod websocket;

@@ -72,16 +72,9 @@ def encrypt(secret, nonce, payload, associated_data):
 # The test vector of the draft, section 2.2.1.
 assert hchacha20(bytes(range(32)), bytes.fromhex("000000090000004a0000000031415927")).hex().startswith("82413b42")
 
-print("hashes")
-for name in ["", "neg-demo-0", "neg-demo-1", "blue", "outbound|80||shop.default.svc.cluster.local"]:
-    print(f"  {name} {hash64(name.encode()):#018x}")
 
 WEIGHTS = {"neg-demo-0": 1, "neg-demo-1": 2, "neg-demo-2": 3}
-print("choices", "".join(choose(mix(index), WEIGHTS)[-1] for index in range(1, 41)))
 
-print("addresses")
-for address in ["127.0.0.1", "2001:db8::1", "2001:db8::"]:
-    print(f"  {address} {hash64(ipaddress.ip_address(address).packed):#018x}")
 
 ENCRYPTED, UNENCRYPTED = b"\x01", b"\x02"
 HTTPS, LAST_USE, ENDPOINT = 1, 2, 4
@@ -130,25 +123,39 @@ ALL = LAYOUTS[-1]
 HEADER = b"header", b"x-session"
 ENVELOPE = b"header envelope", b"mcp-session-id"
 VALUE = b"0f36a8a5-\xff"
-for make in [without_keys, with_keys]:
-    print("tokens", make.__name__)
-    for flags in LAYOUTS:
-        print(f"  flags {flags}", make(session(flags)))
-    print("  on an IPv6 endpoint", make(session(ALL, endpoint("2001:db8::1", 443))))
-    print("  on no known endpoint", make(session(ALL, endpoint(None, 0))))
-    print("  over http", make(session(0)))
-    print("  in a header", make(session(HTTPS), *HEADER))
-    print("  as an envelope", make(session(HTTPS) + VALUE, *ENVELOPE))
-    print("  as an envelope with everything", make(session(ALL) + VALUE, *ENVELOPE))
 
-print("malformed tokens, with a right checksum")
-print("  an unknown flag", without_keys(session(HTTPS | 8)))
-print("  a missing last use", without_keys(bytes([HTTPS | LAST_USE]) + session(HTTPS)[1:]))
-print("  a missing endpoint", without_keys(bytes([HTTPS | ENDPOINT]) + session(HTTPS)[1:]))
-print("  a last use without its flag", without_keys(bytes([HTTPS]) + session(HTTPS | LAST_USE)[1:]))
-for version in [1, 5, 7, 255]:
-    print(f"  IP version {version}", without_keys(session(ALL, bytes([version]) + bytes(18))))
-print("  no IPv4 address", without_keys(session(ALL, bytes([4]) + bytes(18))))
-print("  nothing", without_keys(b""))
-print("  another version", without_keys(session(HTTPS), version=b"\x03"))
-print("  an envelope without its endpoint", without_keys(bytes([ALL]) + session(HTTPS)[1:] + VALUE, *ENVELOPE))
+
+def print_values():
+    """Prints the golden values of the unit tests."""
+    print("hashes")
+    for name in ["", "neg-demo-0", "neg-demo-1", "blue", "outbound|80||shop.default.svc.cluster.local"]:
+        print(f"  {name} {hash64(name.encode()):#018x}")
+    print("choices", "".join(choose(mix(index), WEIGHTS)[-1] for index in range(1, 41)))
+    print("addresses")
+    for address in ["127.0.0.1", "2001:db8::1", "2001:db8::"]:
+        print(f"  {address} {hash64(ipaddress.ip_address(address).packed):#018x}")
+    for make in [without_keys, with_keys]:
+        print("tokens", make.__name__)
+        for flags in LAYOUTS:
+            print(f"  flags {flags}", make(session(flags)))
+        print("  on an IPv6 endpoint", make(session(ALL, endpoint("2001:db8::1", 443))))
+        print("  on no known endpoint", make(session(ALL, endpoint(None, 0))))
+        print("  over http", make(session(0)))
+        print("  in a header", make(session(HTTPS), *HEADER))
+        print("  as an envelope", make(session(HTTPS) + VALUE, *ENVELOPE))
+        print("  as an envelope with everything", make(session(ALL) + VALUE, *ENVELOPE))
+    print("malformed tokens, with a right checksum")
+    print("  an unknown flag", without_keys(session(HTTPS | 8)))
+    print("  a missing last use", without_keys(bytes([HTTPS | LAST_USE]) + session(HTTPS)[1:]))
+    print("  a missing endpoint", without_keys(bytes([HTTPS | ENDPOINT]) + session(HTTPS)[1:]))
+    print("  a last use without its flag", without_keys(bytes([HTTPS]) + session(HTTPS | LAST_USE)[1:]))
+    for version in [1, 5, 7, 255]:
+        print(f"  IP version {version}", without_keys(session(ALL, bytes([version]) + bytes(18))))
+    print("  no IPv4 address", without_keys(session(ALL, bytes([4]) + bytes(18))))
+    print("  nothing", without_keys(b""))
+    print("  another version", without_keys(session(HTTPS), version=b"\x03"))
+    print("  an envelope without its endpoint", without_keys(bytes([ALL]) + session(HTTPS)[1:] + VALUE, *ENVELOPE))
+
+
+if __name__ == "__main__":
+    print_values()

@@ -38,6 +38,14 @@ pub fn trap_for_tests() -> Result<PathBuf> {
     build("session_affinity_trap", &["--features", "trap-for-tests"])
 }
 
+/// Builds the module of another checkout, in a `target` of its own.
+pub fn in_checkout(checkout: &Path) -> Result<Vec<u8>> {
+    let target = checkout.join("target");
+    shell::run(cargo("build")?.arg("--release").arg("--target-dir").arg(&target).current_dir(checkout))?;
+    let linked = target.join(TARGET).join("release/session_affinity.wasm");
+    exports::keep_needed(&fs::read(&linked).with_context(|| format!("reading {}", linked.display()))?)
+}
+
 /// A cargo command for the module: `build` or `clippy`. Adds the target to the toolchain where it is missing.
 pub fn cargo(subcommand: &str) -> Result<Command> {
     add_target()?;

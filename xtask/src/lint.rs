@@ -7,7 +7,10 @@ use crate::{build, shell};
 /// Runs each check, and stops at the first that fails.
 pub fn run() -> Result<()> {
     shell::run(shell::cargo().args(["fmt", "--all", "--check"]))?;
-    shell::run(shell::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    shell::run(shell::cargo().args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]))?;
+    let mut clippy = shell::cargo();
+    clippy.args(["clippy", "--workspace", "--all-targets", "--features", "session-affinity/fuzzing"]);
+    shell::run(clippy.args(["--", "-D", "warnings"]))?;
     shell::run(build::cargo("clippy")?.args(["--", "-D", "warnings"]))?;
     shell::run(shell::cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
 }

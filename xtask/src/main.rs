@@ -5,7 +5,9 @@
 mod bench;
 mod build;
 mod demo;
+mod dist;
 mod exports;
+mod fuzz;
 mod image;
 mod lint;
 mod manifests;
@@ -27,6 +29,8 @@ enum Command {
     Image(image::Image),
     /// Render the Helm chart into `deploy/kubernetes`
     Manifests,
+    /// Make the files of a release: the module with checksum, image and bill of materials, the chart, the schema
+    Dist(dist::Dist),
     /// Show session affinity on a real Envoy in front of three pods
     Demo(demo::Demo),
     /// Measure what a request costs
@@ -34,6 +38,8 @@ enum Command {
     Bench(bench::Bench),
     /// Run all tests
     Test(test::Test),
+    /// Fuzz everything that reads what clients, applications and other workers send
+    Fuzz(fuzz::Fuzz),
     /// Check formatting, lints (natively and for wasm32) and documentation
     Lint,
 }
@@ -43,9 +49,11 @@ fn main() -> ExitCode {
         Command::Build(build) => build.run(),
         Command::Image(image) => image.run(),
         Command::Manifests => manifests::run(),
+        Command::Dist(dist) => dist.run(),
         Command::Demo(demo) => demo.run(),
         Command::Bench(bench) => bench.run(),
         Command::Test(test) => test.run(),
+        Command::Fuzz(fuzz) => fuzz.run(),
         Command::Lint => lint::run(),
     };
     match done {

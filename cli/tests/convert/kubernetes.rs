@@ -15,10 +15,10 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::dns::Dns;
 use crate::example::{LIFE, Visitor, copy_of_the_example};
 use crate::manifests::{all, annotated, configured, deployment, ingress_to, service};
 use crate::support::{Conversion, EXAMPLE, KEY_ENV, SECRET, remarks, run_as_is};
+use harness::dns::Dns;
 
 const COOKIE: &str = "{sessionAffinity: {affinityType: GENERATED_COOKIE, affinityCookieTtlSec: 50}}";
 /// A generous limit for Envoy to ask DNS again, which it does every two seconds.

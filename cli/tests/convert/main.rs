@@ -13,8 +13,6 @@
 mod affinity;
 mod carried_over;
 mod command_line;
-#[path = "../../../tests/deploy/dns.rs"]
-mod dns;
 mod endpoints;
 mod example;
 mod files;

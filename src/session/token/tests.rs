@@ -1,5 +1,6 @@
 mod envelopes;
 mod golden;
+mod released;
 mod tampering;
 
 use std::collections::BTreeSet;

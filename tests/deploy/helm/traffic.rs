@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use super::rendering::{Rendering, options};
 use super::table::{canary, shop};
-use crate::dns::Dns;
 use crate::manifests::list;
 use crate::safety::assert_safe;
 use crate::sessions::{self, begin, moves, stay};
+use harness::dns::Dns;
 
 /// Moves the admin interface and every listener to ports that the system chooses.
 pub fn at_any_port(bootstrap: &mut Value) {

@@ -1,5 +1,6 @@
-//! Tokens of this release, byte for byte. A change here ends every session. `tests/golden/tokens.py` makes them,
-//! without a line of this crate's code.
+//! Tokens of this version, byte for byte. A change here ends every session, and is none of this format: a new format has a
+//! version byte of its own. `tests/golden/tokens.py` makes them, without a line of this crate's code. What releases made
+//! before is in `released.rs`.
 
 use super::envelopes::VALUE;
 use super::*;

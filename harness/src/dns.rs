@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 use simple_dns::rdata::{A, RData};
@@ -11,54 +11,64 @@ use simple_dns::{CLASS, Packet, PacketFlag, QTYPE, ResourceRecord, TYPE};
 /// How long an answer may be kept: `CoreDNS` in Kubernetes says 30 seconds.
 const TTL: u32 = 30;
 
-/// It serves for as long as the process lives.
+/// A DNS server on 127.0.0.1. It serves for as long as the process lives.
+#[derive(Debug)]
 pub struct Dns {
     address: SocketAddr,
     answers: Arc<Mutex<Answers>>,
 }
 
 /// What the names stand for.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Answers {
     names: BTreeMap<String, Vec<Ipv4Addr>>,
     others: Vec<Ipv4Addr>,
 }
 
 impl Dns {
-    /// Starts it. Every name has these addresses.
+    /// Starts the server. Every name has these addresses.
+    ///
+    /// # Panics
+    /// If the system has no port left.
+    #[must_use]
     pub fn start(addresses: &[SocketAddr]) -> Self {
-        let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
-        let dns = Self { address: socket.local_addr().unwrap(), answers: Arc::default() };
+        let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a port");
+        let dns = Self { address: socket.local_addr().expect("a bound socket"), answers: Arc::default() };
         dns.set(addresses);
         let answers = Arc::clone(&dns.answers);
         std::thread::spawn(move || {
             let mut buffer = [0; 512];
             loop {
-                let (length, client) = socket.recv_from(&mut buffer).unwrap();
-                let reply = reply(&buffer[..length], &answers.lock().unwrap());
-                socket.send_to(&reply, client).unwrap();
+                let (length, client) = socket.recv_from(&mut buffer).expect("a query");
+                let reply = reply(&buffer[..length], &answers.lock().unwrap_or_else(PoisonError::into_inner));
+                socket.send_to(&reply, client).expect("a client");
             }
         });
         dns
     }
 
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// From now on every name that has no addresses of its own has these, whose ports do not count.
     pub fn set(&self, addresses: &[SocketAddr]) {
-        self.answers.lock().unwrap().others = ips(addresses);
+        self.answers().others = ips(addresses);
     }
 
     /// From now on this name has these addresses, whose ports do not count.
     pub fn set_name(&self, name: &str, addresses: &[SocketAddr]) {
-        self.answers.lock().unwrap().names.insert(name.to_owned(), ips(addresses));
+        self.answers().names.insert(name.to_owned(), ips(addresses));
     }
 
     /// A cluster's `typed_dns_resolver_config` that asks this server.
+    #[must_use]
     pub fn resolver(&self) -> Value {
         json!({
             "name": "envoy.network.dns_resolver.cares",
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
-                "resolvers": [harness::config::socket_address(self.address)],
+                "resolvers": [crate::config::socket_address(self.address)],
                 "dns_resolver_options": { "no_default_search_domain": true },
             },
         })
@@ -74,7 +84,7 @@ fn ips(addresses: &[SocketAddr]) -> Vec<Ipv4Addr> {
 }
 
 fn reply(query: &[u8], answers: &Answers) -> Vec<u8> {
-    let query = Packet::parse(query).unwrap();
+    let query = Packet::parse(query).expect("a query of Envoy");
     let mut reply = Packet::new_reply(query.id());
     reply.set_flags(PacketFlag::RECURSION_DESIRED | PacketFlag::RECURSION_AVAILABLE);
     for question in query.questions {
@@ -86,5 +96,5 @@ fn reply(query: &[u8], answers: &Answers) -> Vec<u8> {
         }
         reply.questions.push(question);
     }
-    reply.build_bytes_vec().unwrap()
+    reply.build_bytes_vec().expect("a reply")
 }

@@ -1,0 +1,67 @@
+//! The files of a release.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::release::{RELEASE, VERSION, run};
+
+#[test]
+fn a_release_has_all_its_parts() {
+    let names: BTreeSet<String> = fs::read_dir(&*RELEASE)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let expected = [
+        "image".to_owned(),
+        "release-notes.md".to_owned(),
+        format!("session-affinity-{VERSION}.tgz"),
+        "session-affinity.schema.json".to_owned(),
+        "session_affinity.cdx.json".to_owned(),
+        "session_affinity.wasm".to_owned(),
+        "session_affinity.wasm.sha256".to_owned(),
+    ];
+    assert_eq!(names, BTreeSet::from(expected));
+}
+
+#[test]
+fn the_checksum_is_the_modules_and_in_the_form_that_sha256sum_checks() {
+    run(Command::new("sha256sum").args(["--check", "session_affinity.wasm.sha256"]).current_dir(&*RELEASE));
+}
+
+#[test]
+fn the_notes_are_the_newest_section_of_the_changelog() {
+    let notes = fs::read_to_string(RELEASE.join("release-notes.md")).unwrap();
+    let changelog = fs::read_to_string(harness::workspace_root().join("CHANGELOG.md")).unwrap();
+    assert!(changelog.contains(notes.trim()) && notes.contains("### Added"), "{notes}");
+    assert!(!notes.contains("\n## "), "one section: {notes}");
+}
+
+#[test]
+fn the_bill_of_materials_names_what_is_in_the_module_and_nothing_else() {
+    let bill: Value =
+        serde_json::from_slice(&fs::read(RELEASE.join("session_affinity.cdx.json")).unwrap()).unwrap();
+    assert_eq!((&bill["bomFormat"], &bill["specVersion"]), (&"CycloneDX".into(), &"1.5".into()));
+    assert_eq!(bill["metadata"]["component"]["version"], VERSION);
+    let names: BTreeSet<&str> = bill["components"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|component| component["name"].as_str().unwrap())
+        .collect();
+    for inside in ["proxy-wasm", "chacha20poly1305", "serde", "serde_json", "prost", "wasi"] {
+        assert!(names.contains(inside), "{inside} is in the module: {names:?}");
+    }
+    // A macro, a build script's, a test's, and another target's.
+    for outside in
+        ["serde_derive", "prost-derive", "syn", "proptest", "tokio", "harness", "libc", "cpufeatures"]
+    {
+        assert!(!names.contains(outside), "{outside} is not in the module");
+    }
+    for component in bill["components"].as_array().unwrap() {
+        let has_all = ["purl", "licenses", "hashes"].iter().all(|field| !component[field].is_null());
+        assert!(has_all, "{component}");
+    }
+}

@@ -1,0 +1,9 @@
+//! What a release consists of: `cargo xtask dist`, run as the release workflow runs it.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests may panic")]
+#![allow(clippy::string_slice, clippy::unwrap_used, reason = "tests may panic")]
+
+mod files;
+mod registry;
+mod release;
+mod reproducible;

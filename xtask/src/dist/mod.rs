@@ -1,0 +1,89 @@
+//! `cargo xtask dist`: everything that a release consists of.
+
+mod chart;
+mod checksum;
+mod image;
+mod notes;
+mod sbom;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::build;
+
+/// The version of every part of a release.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The module's file in a release.
+const MODULE: &str = "session_affinity.wasm";
+
+/// What to make, and where.
+#[derive(clap::Args)]
+pub struct Dist {
+    /// Where the release goes; what is there from an earlier run is replaced
+    #[arg(long, default_value = "dist")]
+    to: PathBuf,
+    /// Only the module, its checksum and its image
+    #[arg(long)]
+    only_image: bool,
+    /// The checkout whose module is built, in place of this one
+    #[arg(long, value_name = "DIRECTORY", hide = true)]
+    from: Option<PathBuf>,
+}
+
+impl Dist {
+    /// Builds the module, and makes the files of a release from it.
+    pub fn run(&self) -> Result<()> {
+        let root = harness::workspace_root();
+        let module = match &self.from {
+            Some(checkout) => build::in_checkout(checkout)?,
+            None => fs::read(build::run()?).context("reading the module")?,
+        };
+        let to = &root.join(&self.to);
+        clear(to)?;
+        write(to, MODULE, &module)?;
+        // What `sha256sum --check` reads.
+        write(
+            to,
+            &format!("{MODULE}.sha256"),
+            format!("{}  {MODULE}\n", checksum::sha256(&module)).as_bytes(),
+        )?;
+        let image = image::write(&to.join("image"), &module)?;
+        println!("{}: the image {image}, an OCI layout", to.join("image").display());
+        if self.only_image {
+            return Ok(());
+        }
+        write(to, "session_affinity.cdx.json", &sbom::of_module(&module)?)?;
+        write(to, "release-notes.md", notes::newest(&read(&root, "CHANGELOG.md")?)?.as_bytes())?;
+        write(
+            to,
+            "session-affinity.schema.json",
+            read(&root, "docs/session-affinity.schema.json")?.as_bytes(),
+        )?;
+        let chart = chart::package(&root.join("deploy/helm/session-affinity"), to)?;
+        println!("{}", chart.display());
+        Ok(())
+    }
+}
+
+/// Empties the directory, if a release is all that it holds.
+fn clear(directory: &Path) -> Result<()> {
+    if directory.join(MODULE).is_file() {
+        fs::remove_dir_all(directory).with_context(|| format!("clearing {}", directory.display()))?;
+    }
+    fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))
+}
+
+fn read(root: &Path, path: &str) -> Result<String> {
+    fs::read_to_string(root.join(path))
+        .with_context(|| format!("reading {path}, which is a part of every release"))
+}
+
+/// Writes a file, and says so.
+fn write(directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let path = directory.join(name);
+    fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))?;
+    println!("{}", path.display());
+    Ok(())
+}
