@@ -7,7 +7,6 @@ use crate::page::{Page, all_pages};
 /// Pages of GitHub's own, which are no files.
 const ON_GITHUB: [&str; 1] = ["releases"];
 
-
 /// What is wrong with a link, if anything is.
 fn mistake(page: &Page, link: &str) -> Option<String> {
     if link.contains("://") {
