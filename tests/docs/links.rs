@@ -7,9 +7,6 @@ use crate::page::{Page, all_pages};
 /// Pages of GitHub's own, which are no files.
 const ON_GITHUB: [&str; 1] = ["releases"];
 
-/// Files that are made elsewhere and are not here yet.
-const TO_COME: [&str; 3] = ["CONTRIBUTING.md", "ARCHITECTURE.md", "works-with.md"];
-
 /// What is wrong with a link, if anything is.
 fn mistake(page: &Page, link: &str) -> Option<String> {
     if link.contains("://") {
@@ -21,9 +18,6 @@ fn mistake(page: &Page, link: &str) -> Option<String> {
     }
     let (target, fragment) = link.split_once('#').unwrap_or((link, ""));
     let path = if target.is_empty() { page.path() } else { page.path().with_file_name("").join(target) };
-    if !path.exists() && TO_COME.iter().any(|name| target.ends_with(name)) {
-        return None;
-    }
     if !path.exists() {
         return Some("no such file".to_owned());
     }
