@@ -35,7 +35,7 @@ async fn envoy_accepts_the_configuration_of_every_rendering() {
     let directory = tempfile::tempdir().unwrap();
     for rendering in renderings() {
         let files = rendering.envoy_files(&directory.path().join(rendering.name));
-        tls::write_certificates(&directory.path().join(rendering.name), &rendering);
+        tls::write_certificates(&directory.path().join(rendering.name), rendering);
         assert_eq!(options().validate_file(&files[0]).await, Ok(()), "{}", rendering.name);
     }
 }

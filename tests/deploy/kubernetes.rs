@@ -45,6 +45,14 @@ fn bootstrap(dns: &Dns, port: u16) -> Value {
     bootstrap
 }
 
+/// The same with sessions that outlast a slow test: those of the example end after 50 seconds.
+fn long_lived(mut bootstrap: Value) -> Value {
+    let place = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/1/typed_config\
+                 /config/configuration/value/services/0/sessionAffinity/affinityCookieTtlSec";
+    *bootstrap.pointer_mut(place).unwrap() = json!(3600);
+    bootstrap
+}
+
 fn options() -> Options {
     Envoy::options().env("SESSION_AFFINITY_KEY_k1", SECRET)
 }
@@ -55,7 +63,11 @@ fn addresses(pods: &[Pod]) -> Vec<SocketAddr> {
 
 /// An Envoy that knows these pods.
 async fn start(dns: &Dns, pods: &[Pod]) -> Envoy {
-    let envoy = options().start(&bootstrap(dns, pods[0].address().port())).await.unwrap();
+    start_with(&long_lived(bootstrap(dns, pods[0].address().port())), pods).await
+}
+
+async fn start_with(bootstrap: &Value, pods: &[Pod]) -> Envoy {
+    let envoy = options().start(bootstrap).await.unwrap();
     wait_for(&envoy, pods.len()).await;
     envoy
 }
@@ -122,7 +134,7 @@ async fn every_replica_of_envoy_serves_the_sessions_that_another_began() {
 async fn the_cookie_is_the_one_of_the_backendconfig() {
     let pods = sessions::pods(1);
     let dns = Dns::start(&addresses(&pods));
-    let envoy = start(&dns, &pods).await;
+    let envoy = start_with(&bootstrap(&dns, pods[0].address().port()), &pods).await;
     let reply = Client::http1().fetch(&envoy.url(), &[]).await.unwrap();
     let cookie = reply.set_cookie("GCLB").unwrap();
     assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax; Max-Age=50"), "{cookie}");

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
 
-use harness::client::Client;
+use harness::client::{Client, websocket};
 use harness::config;
 use harness::envoy::Envoy;
 use harness::pod::Pod;
@@ -125,6 +125,21 @@ async fn the_stats_port_gives_the_metrics_and_nothing_else_of_the_admin_interfac
     }
     let post = client.request(http::Method::POST, &format!("{stats}/stats/prometheus"));
     assert_eq!(harness::client::Reply::to(post).await.unwrap().status, 404);
+}
+
+#[tokio::test]
+async fn a_route_without_websockets_refuses_them_and_one_with_them_lets_them_pass() {
+    let route = |name: &str, host: &str, websocket: bool| json!({ "name": name, "service": "shop", "hosts": [host], "websocket": websocket });
+    let routes = json!([route("chat", "chat.test", true), route("shop", "shop.test", false)]);
+    let rendering = Rendering::new("websockets", shop(&json!({ "routes": routes })));
+    let pod = Pod::start("shop-0").unwrap();
+    let dns = Dns::start(&[pod.address()]);
+    let envoy = start(&bootstrap(&rendering, &dns, pod.address().port()), &[("shop", 1)]).await;
+    let url = format!("{}/ws", envoy.url());
+    let (headers, _socket) = websocket(&url, &[("host", b"chat.test")]).await.unwrap();
+    assert!(headers.contains_key("set-cookie"), "{headers:?}");
+    let refused = websocket(&url, &[("host", b"shop.test")]).await.unwrap_err();
+    assert!(refused.to_string().contains("403"), "{refused}");
 }
 
 #[tokio::test]

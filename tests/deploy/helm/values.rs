@@ -1,9 +1,10 @@
 //! Values that the chart refuses, and what its schema says of the others.
 
 use harness::helm::Chart;
+use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
 use serde_json::{Value, json};
 
-use super::rendering::Rendering;
+use super::rendering::{Rendering, options};
 use super::table::{canary, shop};
 
 /// What Helm says of values that the chart refuses.
@@ -15,7 +16,9 @@ fn refusal(values: &Value) -> String {
 }
 
 fn with(field: &str, value: Value) -> Value {
-    shop(&json!({ field: value }))
+    let mut values = shop(&json!({}));
+    values[field] = value;
+    values
 }
 
 #[test]
@@ -209,4 +212,41 @@ fn the_notes_say_how_to_make_the_secret_that_the_chart_does_not_make() {
     assert!(Rendering::new("defaults", json!({})).notes().contains(command));
     let made = Rendering::new("made", json!({ "keys": { "create": true } }));
     assert!(!made.notes().contains("kubectl create secret"));
+}
+
+/// The values in a document: its code blocks in YAML.
+fn documented(file: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(harness::workspace_root().join("deploy").join(file)).unwrap();
+    let (mut blocks, mut block) = (Vec::new(), None);
+    for event in Parser::new(&text) {
+        match event {
+            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) if &*language == "yaml" => {
+                block = Some(String::new());
+            }
+            Event::Text(part) => {
+                if let Some(block) = &mut block {
+                    block.push_str(&part);
+                }
+            }
+            Event::End(TagEnd::CodeBlock) => {
+                blocks.extend(block.take().map(|block| serde_saphyr::from_str(&block).unwrap()));
+            }
+            _ => {}
+        }
+    }
+    blocks
+}
+
+#[tokio::test]
+async fn the_values_in_the_documents_make_a_configuration_that_envoy_accepts() {
+    let directory = tempfile::tempdir().unwrap();
+    let documents = ["README.md", "helm/session-affinity/README.md"];
+    let values: Vec<Value> = documents.iter().flat_map(|file| documented(file)).collect();
+    assert_eq!(values.len(), 3);
+    for values in values {
+        let rendering = Rendering::new("documented", values);
+        assert!(!rendering.notes().contains("WARNING: route"), "{}", rendering.notes());
+        let files = rendering.envoy_files(directory.path());
+        assert_eq!(options().validate_file(&files[0]).await, Ok(()), "{}", rendering.values);
+    }
 }

@@ -24,8 +24,8 @@
     override_host_status: {statuses: [UNKNOWN, HEALTHY, DEGRADED, DRAINING]}
   {{- end }}
   {{- if not (hasKey $settings "outlier_detection") }}
-  # What requests say of a pod: three in a row that could not connect, or five that it answered with 502, 503 or 504,
-  # and it is out for 30 seconds.
+  # Three requests in a row that could not connect, or five that the pod answered with 502, 503 or 504, and
+  # the pod gets no requests for 30 seconds.
   outlier_detection:
     split_external_local_origin_errors: true
     consecutive_local_origin_failure: 3

@@ -64,8 +64,8 @@ SESSION_AFFINITY_KEY_{{ .id }}
 {{- end }}
 
 {{/*
-The stateful_session filters' place on the scale from nobody to everybody: "" where no service pins endpoints, "all" where
-all of those that do reject, "some" where some of them do, "none" where none does.
+How many of the services that pin endpoints reject requests of lost sessions: "none", "some" or "all". Empty where no
+service pins endpoints.
 */}}
 {{- define "session-affinity.strictness" -}}
 {{- $pinning := 0 }}{{ $strict := 0 }}

@@ -60,7 +60,7 @@ route_config:
   virtual_hosts:
   {{- include "session-affinity.virtual-hosts" $root | trim | nindent 2 }}
 http_filters:
-# Before the filter on the way in: Envoy chooses the route again, and drops what clients say in the filter's headers.
+# Before the filter on the way in: Envoy chooses the route again, where an earlier filter had it cleared.
 # Last on the way out: no client sees a pod's address.
 - name: envoy.filters.http.header_mutation
   typed_config:

@@ -17,8 +17,8 @@
   {{- if has $host ($route.hosts | default (list "*")) }}
   {{- $arguments := dict "root" $root "route" $route "service" (get $services $route.service) }}
   {{- if ne $route.retries false }}
-  # Requests that may be sent twice. A pod that went away refuses them, or drops them half-way: they are tried on
-  # another pod, and the session moves there.
+  # Requests that may be sent twice. A pod that went away refuses them, or drops them half-way:
+  # they are tried on another pod, and the session moves there.
   {{- include "session-affinity.route" (merge (dict "repeatable" true) $arguments) | nindent 2 }}
   # All others: again only where the pod never got the request.
   {{- end }}

@@ -1,6 +1,6 @@
 {{/*
-What a schema cannot say: names that must fit together. Each message says where, what is wrong, what is allowed, and what
-was given.
+What a schema cannot say: names that must fit together. Each message says where, what is wrong, what is allowed, and
+what was given.
 */}}
 {{- define "session-affinity.validate" -}}
 {{- include "session-affinity.validate-unique" (dict "list" .Values.clusters "path" "clusters" "field" "name") }}
