@@ -73,10 +73,12 @@ fn programs(directory: &Path) -> PathBuf {
 /// When the newest file below a directory was changed.
 fn changed(directory: &Path) -> SystemTime {
     let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let times = paths.map(|path| match path.is_dir() {
-        true => changed(&path),
-        false => path.metadata().unwrap().modified().unwrap(),
-    });
+    let times =
+        paths.map(
+            |path| {
+                if path.is_dir() { changed(&path) } else { path.metadata().unwrap().modified().unwrap() }
+            },
+        );
     times.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
