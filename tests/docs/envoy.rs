@@ -36,7 +36,11 @@ fn belongs(field: &str) -> Option<Within> {
         "vm_config" | "configuration" | "capability_restriction_config" | "failure_policy" => {
             Within::WasmConfig
         }
-        "common_lb_config" | "health_checks" | "circuit_breakers" | "outlier_detection" => Within::Cluster,
+        "common_lb_config"
+        | "health_checks"
+        | "circuit_breakers"
+        | "outlier_detection"
+        | "typed_extension_protocol_options" => Within::Cluster,
         "endpoint" | "metadata" => Within::Endpoint,
         _ => return None,
     })
