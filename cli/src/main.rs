@@ -1,24 +1,67 @@
 //! The command `session-affinity`.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser;
-use cli::convert::{self, options::From};
+use annotate_snippets::Renderer;
+use anyhow::Context as _;
+use clap::Parser as _;
+use cli::command_line::{Check, Command, CommandLine, Format};
+use cli::convert::options::From;
+use cli::diagnostic::Level;
+use cli::{check, convert, schema};
 
-/// The command-line tool beside the session-affinity filter.
-#[derive(Parser)]
-#[command(name = "session-affinity", version)]
-enum Command {
-    #[command(subcommand)]
-    Convert(From),
-}
+/// Wrong usage, or a file that cannot be read.
+const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let result = match Command::parse() {
+    let result = match CommandLine::parse().command {
+        Command::Check(arguments) => run_check(&arguments),
         Command::Convert(From::Gke(options)) => convert::run(&options),
+        Command::Schema => print(&schema::text()).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
-        ExitCode::FAILURE
+        ExitCode::from(USAGE)
     })
+}
+
+fn run_check(arguments: &Check) -> anyhow::Result<ExitCode> {
+    let findings = check::run(&arguments.files)?;
+    let renderer = Renderer::styled();
+    let mut text = String::new();
+    for diagnostic in &findings.diagnostics {
+        text += &match arguments.format {
+            Format::Text => diagnostic.render(&renderer) + "\n\n",
+            Format::Json => diagnostic.to_json()? + "\n",
+        };
+    }
+    print(&text)?;
+    let (errors, warnings) = (findings.count(Level::Error), findings.count(Level::Warning));
+    if arguments.format == Format::Text {
+        let filters = match findings.filters {
+            0 => "no session-affinity filter".to_owned(),
+            filters => counted(filters, "session-affinity filter"),
+        };
+        eprintln!(
+            "{} in {}: {}, {}",
+            filters,
+            counted(findings.files, "file"),
+            counted(errors, "error"),
+            counted(warnings, "warning")
+        );
+    }
+    Ok(if errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Prints to standard output, with colours where it is a terminal that wants them. A reader that has gone is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match anstream::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("standard output"),
+    }
 }

@@ -1,5 +1,6 @@
 //! Programs that come with the distribution's packages.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -12,12 +13,22 @@ use crate::progress::Progress;
 /// # Errors
 /// If the program is missing and cannot be installed. The message names the packages.
 pub fn need(program: &str, packages: &[&str]) -> Result<()> {
-    if on_path(program).is_some() {
-        return Ok(());
-    }
+    if on_path(program).is_some() { Ok(()) } else { install(program, packages) }
+}
+
+/// Makes sure that this file exists, for packages that bring no program. If the file is missing, root installs these
+/// packages with apt-get.
+///
+/// # Errors
+/// If the file is missing and cannot be installed. The message names the packages.
+pub fn need_file(file: &Path, packages: &[&str]) -> Result<()> {
+    if file.exists() { Ok(()) } else { install(&file.display().to_string(), packages) }
+}
+
+fn install(missing: &str, packages: &[&str]) -> Result<()> {
     let packages = packages.join(" ");
     if !is_root() || on_path("apt-get").is_none() {
-        bail!("{program} is missing: install it first (Debian: apt-get install {packages})");
+        bail!("{missing} is missing: install it first (Debian: apt-get install {packages})");
     }
     let progress = Progress::start(format!("apt-get install {packages}"));
     let script = format!(

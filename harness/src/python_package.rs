@@ -1,9 +1,11 @@
-//! Programs that Python packages carry.
+//! Python packages, and programs that they carry.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -16,11 +18,25 @@ use crate::progress::Progress;
 /// # Errors
 /// Where pip is missing, has no such package for this machine, or the package has no such file.
 pub fn program(package: &str, version: &str, path: &str) -> Result<PathBuf> {
+    let program = directory(package, version, path)?.join(path);
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("making {} a program", program.display()))?;
+    Ok(program)
+}
+
+/// The directory that pip installs a package of exactly this version to, from the cache or downloaded: a `PYTHONPATH`.
+/// `file` is one file of the package, relative to that directory.
+///
+/// # Errors
+/// Where pip is missing, has no such package for this machine, or the package has no such file.
+pub fn directory(package: &str, version: &str, file: &str) -> Result<PathBuf> {
+    // Tests of one process wait for one download; those of others may download too, which does no harm.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let cache = cache_directory()?;
     let directory = cache.join(format!("{package}-{version}"));
-    let program = directory.join(path);
-    if program.is_file() {
-        return Ok(program);
+    if directory.join(file).is_file() {
+        return Ok(directory);
     }
     fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
     let progress = Progress::start(format!("downloading the Python package {package} {version}"));
@@ -37,14 +53,60 @@ pub fn program(package: &str, version: &str, path: &str) -> Result<PathBuf> {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("pip could not install {package} {version} ({}):\n{}", output.status, said.trim_end());
     }
-    let unpacked = work.path().join(path);
-    fs::set_permissions(&unpacked, fs::Permissions::from_mode(0o755))
-        .with_context(|| format!("{package} {version} has no {path}"))?;
-    // Others may have been faster, or have left half of it.
+    if !work.path().join(file).is_file() {
+        bail!("{package} {version} has no {file}");
+    }
+    // Another process may have been faster, or may have left half of the package.
     if directory.exists() {
         fs::remove_dir_all(&directory).with_context(|| format!("clearing {}", directory.display()))?;
     }
     fs::rename(work.keep(), &directory).with_context(|| format!("placing {}", directory.display()))?;
     progress.finish("done");
-    Ok(program)
+    Ok(directory)
+}
+
+/// Installs packages with all that they need, the first time that they are needed, into a directory of their own in
+/// `cache`. Returns that directory, which belongs into `PYTHONPATH`. `requirements` is as pip takes it.
+///
+/// # Errors
+/// If python3 or pip is missing, or pip cannot install the packages.
+pub fn site(name: &str, requirements: &[&str], cache: &Path) -> Result<PathBuf> {
+    // Packages with compiled code belong to one version of Python.
+    let version =
+        run(Command::new("python3").args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]))?;
+    let mut hasher = DefaultHasher::new();
+    requirements.hash(&mut hasher);
+    let directory = cache.join(format!("{name}-python{}-{:x}", version.trim(), hasher.finish()));
+    if directory.is_dir() {
+        return Ok(directory);
+    }
+    fs::create_dir_all(cache).with_context(|| format!("creating {}", cache.display()))?;
+    let progress = Progress::start(format!("installing {} (PyPI)", requirements.join(", ")));
+    let work = tempfile::tempdir_in(cache)?;
+    let site = work.path().join("site");
+    let mut pip = pip()?;
+    pip.args([
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--only-binary",
+        ":all:",
+        "--target",
+    ]);
+    run(pip.arg(&site).args(requirements).env("PIP_ROOT_USER_ACTION", "ignore"))?;
+    // Another process may have been faster.
+    if fs::rename(&site, &directory).is_err() && !directory.is_dir() {
+        bail!("could not place {}", directory.display());
+    }
+    progress.finish("done");
+    Ok(directory)
+}
+
+fn run(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("running {command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

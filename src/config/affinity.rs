@@ -145,18 +145,29 @@ impl Affinity {
     }
 }
 
-/// The word in `affinityType`.
+/// What ties a request to a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum AffinityType {
+    /// Nothing: each request goes to a backend by weight.
     None,
+    /// The client's address, by consistent hash.
     ClientIp,
+    /// A cookie that the filter makes.
     GeneratedCookie,
+    /// The value of a cookie of the application's, by consistent hash. With a TTL the filter makes the cookie where it
+    /// is missing.
     HttpCookie,
+    /// The value of a header that the client sends, by consistent hash.
     HeaderField,
+    /// The value of a query parameter, by consistent hash.
     QueryParameter,
+    /// A token in a header: the response carries the token, and the client sends it back.
     GeneratedHeader,
+    /// The application's own session id in a response header, which the filter wraps together with the backend.
     HeaderEnvelope,
+    /// The application's own session cookie, whose value the filter wraps together with the backend.
     CookieEnvelope,
 }
 
@@ -187,19 +198,30 @@ impl AffinityType {
 /// Two weeks, Google Cloud's maximum.
 const MAX_TTL_SEC: u32 = 1_209_600;
 
-/// The object as written: each field is right by itself.
+// Each field is right by itself.
+/// What ties a request to a backend, and for how long. The names are those of GKE's `BackendConfig` where that has the
+/// setting.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct SessionAffinity {
+    /// What ties a request to a backend.
     affinity_type: AffinityType,
+    /// Seconds that a session lives from its start. 0: until the browser closes. Default: 0.
     #[serde(default)]
     affinity_cookie_ttl_sec: Bounded<0, MAX_TTL_SEC>,
+    /// Seconds after which a session that nobody uses ends. Each use renews it. 0: never. Default: 0.
     #[serde(default)]
     idle_timeout_sec: Bounded<0, MAX_TTL_SEC>,
+    /// The cookie, for `GENERATED_COOKIE`, `HTTP_COOKIE` and `COOKIE_ENVELOPE`.
     cookie: Option<CookieFields>,
+    /// The header, for `HEADER_FIELD`, `GENERATED_HEADER` and `HEADER_ENVELOPE`.
     header: Option<HeaderFields>,
+    /// The query parameter, for `QUERY_PARAMETER`.
     query_parameter: Option<QueryParameterFields>,
+    /// How much of the client's address counts, for `CLIENT_IP` and for `fallback: CLIENT_IP`.
     client_ip: Option<ClientIpFields>,
+    /// How a request that brings no session and no key chooses its backend. Default: `WEIGHT`.
     #[serde(default)]
     fallback: FallbackWord,
 }
@@ -214,18 +236,25 @@ pub(crate) enum Fallback {
     ClientIp(PrefixLengths),
 }
 
-/// The word in `fallback`.
+/// How a request that brings no session and no key chooses its backend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum FallbackWord {
+    /// At random, by weight.
     #[default]
     Weight,
+    /// By consistent hash of the client's address, so that requests that a client sends at the same time begin on one
+    /// backend.
     ClientIp,
 }
 
+/// A query parameter.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct QueryParameterFields {
+    /// The name of the query parameter.
     name: Text<QueryParameterName>,
 }
 
@@ -233,22 +262,31 @@ struct QueryParameterName;
 
 impl Rule for QueryParameterName {
     const ALLOWED: &'static str = "the name of a query parameter (1 to 128 bytes)";
+    #[cfg(feature = "schema")]
+    const PATTERN: &'static str = r"^[\s\S]{1,128}$";
 
     fn allows(text: &str) -> bool {
         (1..=128).contains(&text.len())
     }
 }
 
+/// A header.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct HeaderFields {
+    /// The name of the header.
     name: HeaderName,
 }
 
+/// How much of the client's address counts.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 struct ClientIpFields {
+    /// The bits of an IPv4 address that count. Default: 32.
     ipv4_prefix_len: Bounded<0, 32>,
+    /// The bits of an IPv6 address that count. Default: 128.
     ipv6_prefix_len: Bounded<0, 128>,
 }
 

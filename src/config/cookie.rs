@@ -10,6 +10,7 @@ use super::text::{Rule, Text};
 
 /// When the cookie is marked `Secure`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Secure {
     /// When the session began over https.
@@ -23,6 +24,7 @@ pub(crate) enum Secure {
 
 /// The `SameSite` attribute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum SameSite {
     /// `SameSite=Lax`.
@@ -38,6 +40,7 @@ pub(crate) enum SameSite {
 
 /// Who ends the cookie. The words are those of the Gateway API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum LifetimeType {
     /// `Max-Age`, where the session has a TTL.
@@ -108,18 +111,28 @@ impl Cookie {
     }
 }
 
-/// The object as written.
+/// A cookie's name and attributes.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub(crate) struct CookieFields {
+    /// The name of the cookie. Two services that make cookies need two names. Default: `GCLB`.
     name: Option<Text<CookieName>>,
+    /// Where browsers send the cookie, and where the filter knows sessions. Default: `/`.
     path: Option<Text<CookiePath>>,
+    /// The domain whose hosts share the cookie. Default: none, so only the host that set the cookie has it.
     domain: Option<Text<CookieDomain>>,
+    /// When the cookie is marked `Secure`. Default: `AUTO`.
     secure: Secure,
+    /// Whether scripts cannot read the cookie. Default: true.
     http_only: Option<bool>,
+    /// Whether pages of other sites may send the cookie. Default: `LAX`.
     same_site: SameSite,
+    /// Whether each top-level site has a cookie of its own (CHIPS). Default: false.
     partitioned: bool,
+    /// Whether no backend sees the cookie. Default: false.
     hide_from_upstream: bool,
+    /// Who ends the cookie. Default: `PERMANENT`.
     lifetime_type: LifetimeType,
 }
 
@@ -174,6 +187,8 @@ struct CookieName;
 
 impl Rule for CookieName {
     const ALLOWED: &'static str = "a cookie name (RFC 6265 token, at most 128 bytes)";
+    #[cfg(feature = "schema")]
+    const PATTERN: &'static str = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$";
 
     fn allows(text: &str) -> bool {
         text.len() <= 128 && is_token(text)
@@ -185,6 +200,8 @@ struct CookiePath;
 impl Rule for CookiePath {
     const ALLOWED: &'static str =
         "a path that starts with / (visible ASCII without ; ? and #, at most 1024 bytes)";
+    #[cfg(feature = "schema")]
+    const PATTERN: &'static str = r#"^/[!"$-:<->@-~]{0,1023}$"#;
 
     fn allows(text: &str) -> bool {
         super::is_request_path(text) && !text.bytes().any(|byte| b";?#".contains(&byte))
@@ -196,6 +213,11 @@ struct CookieDomain;
 impl Rule for CookieDomain {
     const ALLOWED: &'static str =
         "a host name of two or more labels such as example.com, without a leading dot, and no IP address";
+    #[cfg(feature = "schema")]
+    const PATTERN: &'static str = concat!(
+        r"^(?=.{1,253}$)(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+",
+        r"(?!(?:[0-9]+|0[xX][0-9A-Fa-f]*)$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$",
+    );
 
     /// Browsers take no domain that is an IP address or a single label: whole top-level domains would share the cookie.
     fn allows(text: &str) -> bool {

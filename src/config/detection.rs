@@ -12,15 +12,16 @@ const MAX_FAILURES: u32 = 65_535;
 
 /// Which failing responses make a backend unavailable, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub(crate) struct OutlierDetection {
-    /// Consecutive requests that never reached the backend; 0 = off.
+    /// Consecutive requests that never reached the backend and eject it. 0: off. Default: 3.
     pub(crate) consecutive_local_origin_failure: Bounded<0, MAX_FAILURES>,
-    /// Consecutive requests that reached the backend and failed; 0 = off.
+    /// Consecutive requests that reached the backend, failed (502, 503, 504, resets) and eject it. 0: off. Default: 0.
     pub(crate) consecutive_gateway_errors: Bounded<0, MAX_FAILURES>,
-    /// Seconds of an ejection, times the number of consecutive ejections.
+    /// Seconds of an ejection, times the number of consecutive ejections, at most 300. Default: 30.
     pub(crate) base_ejection_time_sec: Bounded<1, 300>,
-    /// Share of a service's backends that may be ejected at the same time.
+    /// Percentage of a service's backends that may be ejected at the same time. Default: 100.
     pub(crate) max_ejection_percent: Bounded<0, 100>,
 }
 
@@ -49,13 +50,21 @@ impl OutlierDetection {
 
 /// How backends are probed. Names and ranges are those of GKE's `BackendConfig`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub(crate) struct HealthCheck {
+    /// The path of a probe. Only 200 passes. Default: `/`.
     request_path: Option<Text<RequestPath>>,
+    /// The host of a probe. Default: the cluster's name where that is a host name, else `session-affinity`.
     host: Option<Text<Host>>,
+    /// Seconds between two probes of one backend. Default: 5.
     check_interval_sec: Bounded<1, 300>,
+    /// Seconds after which a probe has failed, at most `checkIntervalSec`. Default: 5, or `checkIntervalSec` where that
+    /// is less.
     timeout_sec: Option<Bounded<1, 300>>,
+    /// Consecutive successes that make a backend available again. Default: 2.
     healthy_threshold: Bounded<1, 10>,
+    /// Consecutive failures that make a backend unavailable. Default: 2.
     unhealthy_threshold: Bounded<1, 10>,
 }
 
@@ -123,6 +132,8 @@ struct RequestPath;
 
 impl Rule for RequestPath {
     const ALLOWED: &'static str = "a path that starts with / (visible ASCII, at most 1024 bytes)";
+    #[cfg(feature = "schema")]
+    const PATTERN: &'static str = r"^/[!-~]{0,1023}$";
 
     fn allows(text: &str) -> bool {
         super::is_request_path(text)
@@ -133,6 +144,12 @@ struct Host;
 
 impl Rule for Host {
     const ALLOWED: &'static str = "a host as in a Host header, such as example.com or example.com:8080";
+    #[cfg(feature = "schema")]
+    const PATTERN: &'static str = concat!(
+        r"^(?:\[[0-9A-Fa-f:.]{2,45}\]|(?=[^:]{1,253}(?::|$))(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*",
+        r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)",
+        r"(?::0*(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$",
+    );
 
     fn allows(text: &str) -> bool {
         is_host(text)

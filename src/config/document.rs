@@ -17,26 +17,54 @@ use super::unique::duplicate;
 use super::value::Value;
 use super::{Config, Environment};
 
-/// The fields of the top level: those beside `services`, and those of a single service. The latter are listed here
-/// once more because serde's `flatten` cannot be combined with `deny_unknown_fields`.
+// The fields of the top level: those beside `services`, and those of a single service. The latter are listed here once
+// more because serde's `flatten` cannot be combined with `deny_unknown_fields`.
+/// The plugin configuration of the session-affinity filter: `services`, or the fields of a single service, and beside
+/// them what all services share.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Document {
+    /// Several services, each for routes of its own. For a single service, write its fields here instead.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     services: Option<Vec<ServiceFields>>,
+    /// The request header into which the filter writes the backend's cluster. The routes name the same header in
+    /// `cluster_header`. Default: `x-affinity-cluster`.
     cluster_header: Option<HeaderName>,
+    /// The header between the filter and Envoy's `stateful_session` filter, for pins of endpoints. Default:
+    /// `x-affinity-endpoint`.
     endpoint_header: Option<HeaderName>,
+    /// A response header that tells the outcome, as `<outcome>; service=<service>`. Default: none.
     debug_header: Option<HeaderName>,
+    /// Whether the access log gets the outcome, as `%FILTER_STATE(wasm.session_affinity_outcome:PLAIN)%`. Default:
+    /// false.
     log_outcome: Option<bool>,
+    /// Secrets that encrypt and authenticate tokens. The first one makes tokens, all read them. Without keys, clients
+    /// can make up tokens.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     keys: Option<Vec<KeyFields>>,
+    /// The name of the service in counters and logs. Default: `default`.
     name: Option<Text<ServiceName>>,
+    /// The names of the Envoy routes that the service serves. Left out: every route that no other service names.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     routes: Option<Vec<Text<RouteName>>>,
+    /// What ties a request to a backend. Default: nothing, so each request goes by weight.
     session_affinity: Option<SessionAffinity>,
+    /// The backends. Each one is an Envoy cluster.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     backends: Option<Vec<BackendEntry>>,
+    /// What a session is tied to. Default: `CLUSTER`.
     pin: Option<Pin>,
+    /// What becomes of a session whose backend is gone or unavailable. Default: `REPIN`.
     on_unavailable: Option<OnUnavailableWord>,
+    /// The status with which `REJECT` answers. Default: 503.
     reject_status: Option<Bounded<400, 599>>,
+    /// Whether the clusters of the backends fall over to each other within a request. The endpoints then say in their
+    /// metadata which backend they are, and the session follows to the one that answered. Default: false.
     failover: Option<bool>,
+    /// Which failing responses make a backend unavailable, and for how long.
     outlier_detection: Option<OutlierDetection>,
+    /// Probes of the backends. Default: none.
     health_check: Option<HealthCheck>,
 }
 

@@ -25,6 +25,18 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl ConfigError {
+    /// The place, written like `services[0].sessionAffinity.affinityCookieTtlSec`; `(root)` for the whole.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What is wrong, what is allowed, what was given: three parts with `; allowed: ` and `; given: ` between them.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+
     pub(super) fn new(path: &FieldPath, wrong: &str, allowed: &str, given: &str) -> Self {
         let problem = format!("{wrong}; allowed: {allowed}; given: {given}");
         Self { path: path.to_string(), problem }

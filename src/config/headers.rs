@@ -24,11 +24,13 @@ impl From<Text<HeaderNameRule>> for HeaderName {
 }
 
 /// The rule for names of headers.
-struct HeaderNameRule;
+pub(crate) struct HeaderNameRule;
 
 impl Rule for HeaderNameRule {
     const ALLOWED: &'static str = "a header name (RFC 9110 token, at most 128 bytes) that is no pseudo-header, \
         no hop-by-hop header and not cookie, set-cookie, host or content-length";
+    #[cfg(feature = "schema")]
+    const PATTERN: &'static str = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$";
 
     fn allows(text: &str) -> bool {
         text.len() <= 128 && is_token(text) && !RESERVED.iter().any(|name| text.eq_ignore_ascii_case(name))
@@ -37,7 +39,7 @@ impl Rule for HeaderNameRule {
 
 /// Connection-specific fields (RFC 9110, section 7.6.1, and RFC 9113, section 8.2.2), then those that the filter
 /// or Envoy needs for themselves.
-const RESERVED: [&str; 13] = [
+pub(crate) const RESERVED: [&str; 13] = [
     "connection",
     "keep-alive",
     "proxy-authenticate",

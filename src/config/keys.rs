@@ -11,19 +11,24 @@ use super::text::{Rule, Text};
 use super::unique::duplicate;
 use crate::session::key::Key;
 
-/// A key as written. It has no `Debug`, which would show the secret.
+// No `Debug`, which would show the secret.
+/// A secret, either in `env` or in `secret`.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct KeyFields {
+    /// The name of the key in logs.
     id: Text<KeyId>,
+    /// The secret itself: base64 of at least 32 bytes. Envoy shows it in its `/config_dump`: better use `env`.
     secret: Option<Text<Secret>>,
+    /// The variable of Envoy's environment that holds the secret. `host_env_keys` names the variable too.
     env: Option<Text<Variable>>,
 }
 
 /// Checks the list and reads the secrets.
 pub(crate) fn read(keys: Vec<KeyFields>, environment: Environment<'_>) -> Result<Vec<Key>, Problem> {
     if keys.is_empty() {
-        return Err(Problem::new("empty", "at least one key, or no keys at all"));
+        return Err(Problem::new("empty", "at least one key, or leave keys out"));
     }
     let ids: Vec<_> = keys.iter().map(|key| key.id.as_str()).collect();
     if let Some((first, second)) = duplicate(&ids) {
@@ -51,7 +56,8 @@ impl KeyFields {
 
 fn from_variable(name: &str, environment: Environment<'_>) -> Result<Vec<u8>, Problem> {
     let Some(value) = environment(name) else {
-        let allowed = "a variable that vm_config.environment_variables hands to the VM";
+        let allowed = "a variable that vm_config.environment_variables passes to the VM: list it in host_env_keys, and set \
+                       it in Envoy's environment";
         return Err(Problem::new("not set", allowed));
     };
     decode(&value).map_err(|wrong| Problem::new(format!("the variable's value is {wrong}"), Secret::ALLOWED))
@@ -71,6 +77,8 @@ struct KeyId;
 
 impl Rule for KeyId {
     const ALLOWED: &'static str = "[A-Za-z0-9_-]{1,8}";
+    #[cfg(feature = "schema")]
+    const PATTERN: &'static str = r"^[A-Za-z0-9_-]{1,8}$";
 
     fn allows(text: &str) -> bool {
         text.len() <= 8 && super::is_name(text)
@@ -83,6 +91,11 @@ struct Secret;
 impl Rule for Secret {
     const ALLOWED: &'static str =
         "at least 32 bytes as base64 with padding (for example from: openssl rand -base64 32)";
+    #[cfg(feature = "schema")]
+    const PATTERN: &'static str = concat!(
+        r"^(?:[A-Za-z0-9+/]{4}){10,}(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|",
+        r"[A-Za-z0-9+/]{4}[A-Za-z0-9+/][AQgw]==)$",
+    );
 
     fn allows(_text: &str) -> bool {
         true
@@ -93,6 +106,8 @@ struct Variable;
 
 impl Rule for Variable {
     const ALLOWED: &'static str = "the name of a variable";
+    #[cfg(feature = "schema")]
+    const PATTERN: &'static str = r"[\s\S]";
 
     fn allows(text: &str) -> bool {
         !text.is_empty()

@@ -21,6 +21,8 @@ mod headers;
 mod host_name;
 mod keys;
 mod path;
+#[cfg(feature = "schema")]
+mod schema;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -32,7 +34,7 @@ pub(crate) use affinity::{Affinity, Fallback};
 pub(crate) use cookie::{Cookie, LifetimeType, SameSite, Secure};
 pub(crate) use detection::{HealthCheck, OutlierDetection};
 pub use error::ConfigError;
-pub(crate) use service::{BackendConfig, OnUnavailable, Pin, ServiceConfig};
+pub use service::{BackendConfig, OnUnavailable, Pin, ServiceConfig};
 
 use crate::session::key::Key;
 use document::Document;
@@ -46,9 +48,9 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 #[derive(Debug)]
 pub struct Config {
     /// The request header that the routes' `cluster_header` names, in lower case.
-    pub(crate) cluster_header: String,
+    pub cluster_header: String,
     /// The header that names an endpoint to Envoy's `stateful_session` filter, in lower case.
-    pub(crate) endpoint_header: String,
+    pub endpoint_header: String,
     /// The response header that tells the outcome, in lower case.
     pub(crate) debug_header: Option<String>,
     /// Whether access logs are given the outcome.
@@ -56,7 +58,7 @@ pub struct Config {
     /// The first makes tokens, all read them.
     pub(crate) keys: Vec<Key>,
     /// At least one.
-    pub(crate) services: Vec<ServiceConfig>,
+    pub services: Vec<ServiceConfig>,
 }
 
 /// No service, and the default headers.

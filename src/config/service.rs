@@ -17,21 +17,21 @@ use super::unique::duplicate;
 
 /// A service as configured.
 #[derive(Debug)]
-pub(crate) struct ServiceConfig {
+pub struct ServiceConfig {
     /// Its name in counters and logs.
-    pub(crate) name: String,
+    pub name: String,
     /// The names of the Envoy routes it serves; `None`: all that no other service has.
-    pub(crate) routes: Option<Vec<String>>,
+    pub routes: Option<Vec<String>>,
     /// What ties a request to a backend.
     pub(crate) affinity: Affinity,
     /// How a request that brings no session and no key chooses its backend.
     pub(crate) fallback: Fallback,
     /// What a session is tied to.
-    pub(crate) pin: Pin,
+    pub pin: Pin,
     /// At least one weight is not 0. Empty with [`Pin::Endpoint`].
-    pub(crate) backends: Vec<BackendConfig>,
+    pub backends: Vec<BackendConfig>,
     /// What becomes of sessions whose backend is gone or unavailable.
-    pub(crate) on_unavailable: OnUnavailable,
+    pub on_unavailable: OnUnavailable,
     /// Whether the clusters of the backends fall over to each other within a request, so that each response is asked
     /// which backend gave it.
     pub(crate) failover: bool,
@@ -43,20 +43,34 @@ pub(crate) struct ServiceConfig {
     pub(super) has_unused_ttl: bool,
 }
 
+impl ServiceConfig {
+    /// Seconds that a session lives from its start; 0 = no end, or no sessions.
+    #[must_use]
+    pub fn ttl_sec(&self) -> u32 {
+        self.affinity.lifetime().map_or(0, |lifetime| lifetime.ttl_sec)
+    }
+
+    /// Seconds after which an unused session ends; 0 = never, or no sessions.
+    #[must_use]
+    pub fn idle_timeout_sec(&self) -> u32 {
+        self.affinity.lifetime().map_or(0, |lifetime| lifetime.idle_timeout_sec)
+    }
+}
+
 /// A backend as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BackendConfig {
+pub struct BackendConfig {
     /// The name of the Envoy cluster.
-    pub(crate) cluster: String,
+    pub cluster: String,
     /// Its share of new sessions; 0: it drains.
-    pub(crate) weight: u32,
+    pub weight: u32,
     /// Whether it gets new sessions only while no backend that is not a backup is available.
-    pub(crate) backup: bool,
+    pub backup: bool,
 }
 
 /// What becomes of sessions whose backend is gone or unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OnUnavailable {
+pub enum OnUnavailable {
     /// They move to another backend.
     Repin,
     /// They stay, and their requests are answered with this status.
@@ -65,9 +79,10 @@ pub(crate) enum OnUnavailable {
 
 /// What a session is tied to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum Pin {
-    /// A backend, which is a cluster.
+pub enum Pin {
+    /// A backend, which is a cluster of Envoy's.
     #[default]
     Cluster,
     /// An endpoint of the route's own cluster.
@@ -78,37 +93,57 @@ pub(crate) enum Pin {
 
 impl Pin {
     /// Whether the filter chooses a cluster.
-    pub(crate) const fn has_cluster(self) -> bool {
+    #[must_use]
+    pub const fn has_cluster(self) -> bool {
         matches!(self, Self::Cluster | Self::ClusterAndEndpoint)
     }
 
     /// Whether sessions hold an endpoint.
-    pub(crate) const fn has_endpoint(self) -> bool {
+    #[must_use]
+    pub const fn has_endpoint(self) -> bool {
         matches!(self, Self::Endpoint | Self::ClusterAndEndpoint)
     }
 }
 
-/// A service as written: each field is right by itself.
+// Each field is right by itself.
+/// A service: its routes, its affinity and its backends.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct ServiceFields {
+    /// The name of the service in counters and logs. Default: `default`.
     pub(crate) name: Option<Text<ServiceName>>,
+    /// The names of the Envoy routes that the service serves. Left out: every route that no other service names.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(crate) routes: Option<Vec<Text<RouteName>>>,
+    /// What ties a request to a backend. Default: nothing, so each request goes by weight.
     pub(crate) session_affinity: Option<SessionAffinity>,
+    /// The backends. Each one is an Envoy cluster.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(crate) backends: Option<Vec<BackendEntry>>,
+    /// What a session is tied to. Default: `CLUSTER`.
     pub(crate) pin: Option<Pin>,
+    /// What becomes of a session whose backend is gone or unavailable. Default: `REPIN`.
     pub(crate) on_unavailable: Option<OnUnavailableWord>,
+    /// The status with which `REJECT` answers. Default: 503.
     pub(crate) reject_status: Option<Bounded<400, 599>>,
+    /// Whether the clusters of the backends fall over to each other within a request. The endpoints then say in their
+    /// metadata which backend they are, and the session follows to the one that answered. Default: false.
     pub(crate) failover: Option<bool>,
+    /// Which failing responses make a backend unavailable, and for how long.
     pub(crate) outlier_detection: Option<OutlierDetection>,
+    /// Probes of the backends. Default: none.
     pub(crate) health_check: Option<HealthCheck>,
 }
 
-/// The word in `onUnavailable`.
+/// What becomes of a session whose backend is gone or unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum OnUnavailableWord {
+    /// The session moves to another backend.
     Repin,
+    /// The session stays, and its requests are answered with `rejectStatus`.
     Reject,
 }
 
@@ -171,11 +206,12 @@ impl ServiceFields {
                 ("healthCheck", self.health_check.is_some()),
             ];
             if let Some((field, _)) = useless.into_iter().find(|(_, is_there)| *is_there) {
-                let allowed = "left out; the route's own cluster has the endpoints, and Envoy their health";
+                let allowed =
+                    "left out: the route's own cluster has the endpoints, and Envoy knows their health";
                 return Err(Problem::new("has no effect with pin ENDPOINT", allowed).within(field));
             }
         } else if self.backends.is_none() {
-            let allowed = "a list of clusters, each a name or an object of cluster and weight";
+            let allowed = "a list of clusters, each a name or an object of cluster, weight and backup";
             return Err(Problem::missing(allowed).within("backends"));
         }
         let routes = self.routes.map(|routes| routes.into_iter().map(Text::into_string).collect());
@@ -198,7 +234,7 @@ impl ServiceFields {
 
 fn check_routes(routes: &[Text<RouteName>]) -> Result<(), Problem> {
     if routes.is_empty() {
-        let allowed = "at least one route, or no routes at all for every other route";
+        let allowed = "at least one route, or leave routes out to serve every other route";
         return Err(Problem::new("empty", allowed));
     }
     match duplicate(&routes.iter().map(Text::as_str).collect::<Vec<_>>()) {
@@ -256,11 +292,11 @@ fn check_endpoint_pin(affinity: &Affinity, has_keys: bool) -> Result<(), Problem
     if !affinity.makes_tokens() {
         return Err(without_token(
             affinity,
-            "CLUSTER; for endpoints, the hash policies of Envoy's own routes",
+            "CLUSTER (to hash over endpoints, use hash_policy of Envoy's routes)",
         ));
     }
     if !has_keys {
-        return Err(Problem::new("needs keys: the token holds an address", "CLUSTER, or this with keys"));
+        return Err(Problem::new("needs keys: the token holds an address", "CLUSTER, or add keys"));
     }
     Ok(())
 }
@@ -279,12 +315,16 @@ pub(crate) enum BackendEntry {
     Object(BackendFields),
 }
 
-/// An element of `backends` that is an object.
+/// A backend: its cluster, its share of new sessions, and whether it is a backup.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BackendFields {
+    /// The name of the Envoy cluster.
     cluster: Text<ClusterName>,
+    /// The backend's share of new sessions. 0: it keeps the sessions that it has and gets no new ones. Default: 1.
     weight: Option<Bounded<0, 1000>>,
+    /// Whether the backend gets sessions only while no other backend is available. Default: false.
     backup: Option<bool>,
 }
 
@@ -341,6 +381,8 @@ pub(crate) struct ServiceName;
 
 impl Rule for ServiceName {
     const ALLOWED: &'static str = "[A-Za-z0-9_-]{1,64}";
+    #[cfg(feature = "schema")]
+    const PATTERN: &'static str = r"^[A-Za-z0-9_-]{1,64}$";
 
     fn allows(text: &str) -> bool {
         text.len() <= 64 && super::is_name(text)
@@ -351,6 +393,8 @@ pub(crate) struct RouteName;
 
 impl Rule for RouteName {
     const ALLOWED: &'static str = "the name of an Envoy route";
+    #[cfg(feature = "schema")]
+    const PATTERN: &'static str = r"[\s\S]";
 
     fn allows(text: &str) -> bool {
         !text.is_empty()
@@ -361,6 +405,8 @@ pub(crate) struct ClusterName;
 
 impl Rule for ClusterName {
     const ALLOWED: &'static str = "the name of an Envoy cluster (visible ASCII, 1 to 256 bytes)";
+    #[cfg(feature = "schema")]
+    const PATTERN: &'static str = r"^[!-~]{1,256}$";
 
     fn allows(text: &str) -> bool {
         (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())

@@ -10,6 +10,10 @@ pub(crate) trait Rule {
     /// What the rule allows, as errors say it.
     const ALLOWED: &'static str;
 
+    /// A regular expression of ECMA-262 for what the rule allows, as far as one can say it.
+    #[cfg(feature = "schema")]
+    const PATTERN: &'static str;
+
     /// Whether the rule allows a text.
     fn allows(text: &str) -> bool;
 }

@@ -89,7 +89,7 @@ fn reject(worker: &Worker, service: &Service, status: u32) -> Action {
         return Action::Pause;
     }
     // A paused stream without an answer would wait for ever. Without a cluster, Envoy answers by itself.
-    log::error!("service {}: Envoy did not take the answer {status}", service.name);
+    log::error!("service {}: Envoy did not accept the response with status {status}", service.name);
     name_cluster(worker, None);
     name_endpoint(worker, None);
     Action::Continue

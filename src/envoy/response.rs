@@ -287,11 +287,9 @@ impl Response<'_> {
         if is_too_long {
             self.warnings().long_cookie(name);
         }
-        if mutations.is_empty() || self.is_route_changed() || self.lacks_endpoint() {
-            return;
+        if !mutations.is_empty() && self.may_tell_client() {
+            mutations.iter().for_each(apply);
         }
-        self.check_cluster();
-        mutations.iter().for_each(apply);
     }
 
     /// Gives the client its token, if the client needs one. `value` is the application's own.
@@ -300,10 +298,9 @@ impl Response<'_> {
         let Some(update) = token_update(self.service(), session, envelope.as_ref(), value, self) else {
             return;
         };
-        if self.is_route_changed() || self.lacks_endpoint() {
+        if !self.may_tell_client() {
             return;
         }
-        self.check_cluster();
         match set_token(&self.service().affinity, update, self.headers()) {
             TokenHeaders::Ours(mutations) => mutations.iter().for_each(apply),
             TokenHeaders::Applications => {
@@ -313,6 +310,15 @@ impl Response<'_> {
     }
 
     // Routes and filters that do not fit.
+
+    /// Whether the client may learn the session. Warns where the route, the endpoint or the cluster does not fit.
+    fn may_tell_client(&self) -> bool {
+        if self.is_route_changed() || self.lacks_endpoint() {
+            return false;
+        }
+        self.check_cluster();
+        true
+    }
 
     /// Whether the route that Envoy took is another than the filter saw: an earlier filter had the route cache cleared.
     /// The session is one of the wrong service then, and the client must not keep it.

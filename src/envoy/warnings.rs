@@ -96,8 +96,8 @@ impl Warnings {
     /// A session moved to another endpoint although `onUnavailable` is REJECT.
     pub(super) fn left_endpoint(&self) {
         self.left_endpoint.log(&self.service, || {
-            "a session moved to another endpoint, and onUnavailable is REJECT: give stateful_session strict: true, and \
-             the route no retry_policy"
+            "a session moved to another endpoint, and onUnavailable is REJECT: set strict: true in stateful_session, and \
+             remove the route's retry_policy"
                 .to_owned()
         });
     }

@@ -105,24 +105,24 @@ const SHAPES: &[Row] = &[
     (
         "{}",
         "backends",
-        "missing; allowed: a list of clusters, each a name or an object of cluster and weight; given: nothing",
+        "missing; allowed: a list of clusters, each a name or an object of cluster, weight and backup; given: nothing",
     ),
     (
         r#"{"services":[{"backends":["a"],"routes":["r"]},{"routes":["s"]}]}"#,
         "services[1].backends",
-        "missing; allowed: a list of clusters, each a name or an object of cluster and weight; given: nothing",
+        "missing; allowed: a list of clusters, each a name or an object of cluster, weight and backup; given: nothing",
     ),
     (r#"{"backends":[]}"#, "backends", "empty; allowed: at least one backend; given: an empty list"),
     (
         r#"{"backends":["a"],"routes":[]}"#,
         "routes",
-        "empty; allowed: at least one route, or no routes at all for every other route; given: an empty list",
+        "empty; allowed: at least one route, or leave routes out to serve every other route; given: an empty list",
     ),
     (r#"{"services":[]}"#, "services", "empty; allowed: at least one service; given: an empty list"),
     (
         r#"{"backends":["a"],"keys":[]}"#,
         "keys",
-        "empty; allowed: at least one key, or no keys at all; given: (not shown)",
+        "empty; allowed: at least one key, or leave keys out; given: (not shown)",
     ),
     (
         r#"{"backends":["a",{}]}"#,

@@ -49,66 +49,66 @@ const PINS: &[Row] = &[
     (
         r#"{"backends":["a"],"pin":"ENDPOINT"}"#,
         "pin",
-        r#"cannot work with affinityType NONE, which carries no token; allowed: CLUSTER; for endpoints, the hash policies of Envoy's own routes; given: "ENDPOINT""#,
+        r#"cannot work with affinityType NONE, which carries no token; allowed: CLUSTER (to hash over endpoints, use hash_policy of Envoy's routes); given: "ENDPOINT""#,
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"CLIENT_IP"},"backends":["a"],"pin":"CLUSTER_AND_ENDPOINT"}"#,
         "pin",
-        r#"cannot work with affinityType CLIENT_IP, which carries no token; allowed: CLUSTER; for endpoints, the hash policies of Envoy's own routes; given: "CLUSTER_AND_ENDPOINT""#,
+        r#"cannot work with affinityType CLIENT_IP, which carries no token; allowed: CLUSTER (to hash over endpoints, use hash_policy of Envoy's routes); given: "CLUSTER_AND_ENDPOINT""#,
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"pin":"ENDPOINT"}"#,
         "pin",
-        r#"needs keys: the token holds an address; allowed: CLUSTER, or this with keys; given: "ENDPOINT""#,
+        r#"needs keys: the token holds an address; allowed: CLUSTER, or add keys; given: "ENDPOINT""#,
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"backends":["a"],"pin":"CLUSTER_AND_ENDPOINT"}"#,
         "pin",
-        r#"needs keys: the token holds an address; allowed: CLUSTER, or this with keys; given: "CLUSTER_AND_ENDPOINT""#,
+        r#"needs keys: the token holds an address; allowed: CLUSTER, or add keys; given: "CLUSTER_AND_ENDPOINT""#,
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"backends":["a"],"pin":"ENDPOINT","keys":[{"id":"k","env":"SESSION_AFFINITY_KEY"}]}"#,
         "backends",
-        "has no effect with pin ENDPOINT; allowed: left out; the route's own cluster has the endpoints, and \
-         Envoy their health; given: a list",
+        "has no effect with pin ENDPOINT; allowed: left out: the route's own cluster has the endpoints, and \
+         Envoy knows their health; given: a list",
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"healthCheck":{},"pin":"ENDPOINT","keys":[{"id":"k","env":"SESSION_AFFINITY_KEY"}]}"#,
         "healthCheck",
-        "has no effect with pin ENDPOINT; allowed: left out; the route's own cluster has the endpoints, and \
-         Envoy their health; given: an object",
+        "has no effect with pin ENDPOINT; allowed: left out: the route's own cluster has the endpoints, and \
+         Envoy knows their health; given: an object",
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"HTTP_COOKIE"},"backends":["a"],"pin":"ENDPOINT","keys":[{"id":"k","env":"SESSION_AFFINITY_KEY"}]}"#,
         "pin",
-        r#"cannot work with affinityType HTTP_COOKIE, which carries no token; allowed: CLUSTER; for endpoints, the hash policies of Envoy's own routes; given: "ENDPOINT""#,
+        r#"cannot work with affinityType HTTP_COOKIE, which carries no token; allowed: CLUSTER (to hash over endpoints, use hash_policy of Envoy's routes); given: "ENDPOINT""#,
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"HEADER_FIELD","header":{"name":"x-s"}},"backends":["a"],"pin":"CLUSTER_AND_ENDPOINT","keys":[{"id":"k","env":"SESSION_AFFINITY_KEY"}]}"#,
         "pin",
-        r#"cannot work with affinityType HEADER_FIELD, which carries no token; allowed: CLUSTER; for endpoints, the hash policies of Envoy's own routes; given: "CLUSTER_AND_ENDPOINT""#,
+        r#"cannot work with affinityType HEADER_FIELD, which carries no token; allowed: CLUSTER (to hash over endpoints, use hash_policy of Envoy's routes); given: "CLUSTER_AND_ENDPOINT""#,
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"HEADER_ENVELOPE","header":{"name":"x-s"}},"pin":"ENDPOINT"}"#,
         "pin",
-        r#"needs keys: the token holds an address; allowed: CLUSTER, or this with keys; given: "ENDPOINT""#,
+        r#"needs keys: the token holds an address; allowed: CLUSTER, or add keys; given: "ENDPOINT""#,
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"outlierDetection":{},"pin":"ENDPOINT","keys":[{"id":"k","env":"SESSION_AFFINITY_KEY"}]}"#,
         "outlierDetection",
-        "has no effect with pin ENDPOINT; allowed: left out; the route's own cluster has the endpoints, and \
-         Envoy their health; given: an object",
+        "has no effect with pin ENDPOINT; allowed: left out: the route's own cluster has the endpoints, and \
+         Envoy knows their health; given: an object",
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"failover":false,"pin":"ENDPOINT","keys":[{"id":"k","env":"SESSION_AFFINITY_KEY"}]}"#,
         "failover",
-        "has no effect with pin ENDPOINT; allowed: left out; the route's own cluster has the endpoints, and \
-         Envoy their health; given: false",
+        "has no effect with pin ENDPOINT; allowed: left out: the route's own cluster has the endpoints, and \
+         Envoy knows their health; given: false",
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"GENERATED_HEADER","header":{"name":"x-s"}},"pin":"CLUSTER_AND_ENDPOINT","keys":[{"id":"k","env":"SESSION_AFFINITY_KEY"}]}"#,
         "backends",
-        "missing; allowed: a list of clusters, each a name or an object of cluster and weight; given: nothing",
+        "missing; allowed: a list of clusters, each a name or an object of cluster, weight and backup; given: nothing",
     ),
 ];
 

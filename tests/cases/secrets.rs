@@ -32,7 +32,8 @@ type Row = (&'static str, &'static str, &'static str, &'static str);
 
 const ONE: &str = "one of them";
 const KNOWN: &str = "id, secret, env";
-const VARIABLE: &str = "a variable that vm_config.environment_variables hands to the VM";
+const VARIABLE: &str = "a variable that vm_config.environment_variables passes to the VM: list it in host_env_keys, and \
+                        set it in Envoy's environment";
 
 const WRONG: &[Row] = &[
     (r#"[{"id":"k"}]"#, "keys[0]", "neither secret nor env given", ONE),

@@ -9,12 +9,13 @@ use std::net::SocketAddr;
 use harness::config;
 use harness::envoy::{Envoy, Options};
 use harness::pod::Pod;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::manifests::load;
 use crate::safety::assert_safe;
 use crate::sessions::{self, SECRET, begin, moves, stay};
 use generated::Generated;
+use types::{BootstrapType, EnvoyProxy};
 
 fn objects() -> Vec<Value> {
     ["envoy-gateway/gateway.yaml", "envoy-gateway/session-affinity.yaml"]
@@ -39,7 +40,13 @@ fn bootstrap(objects: &[Value], pods: &[Pod]) -> Value {
     }
     manager.as_object_mut().unwrap().remove("rds");
     manager["route_config"] = routes;
-    json!({ "static_resources": { "listeners": [listener], "clusters": [cluster] } })
+    let mut bootstrap = json!({ "static_resources": { "listeners": [listener], "clusters": [cluster] } });
+    let (proxy, _) = generated::spec::<EnvoyProxy>(objects, "EnvoyProxy");
+    let BootstrapType::Merge = proxy.bootstrap.r#type;
+    let more: Map<String, Value> = serde_saphyr::from_str(&proxy.bootstrap.value).unwrap();
+    assert!(more.keys().eq(["stats_config"]), "{more:?}");
+    bootstrap.as_object_mut().unwrap().extend(more);
+    bootstrap
 }
 
 #[tokio::test]
@@ -61,6 +68,15 @@ async fn behind_envoy_gateway_sessions_stay_on_their_pods_and_move_when_those_go
         moves(&envoy, &session).await;
     }
     stay(&envoy, &others).await;
+}
+
+#[tokio::test]
+async fn behind_envoy_gateway_the_counters_have_labels() {
+    let pods = sessions::pods(1);
+    let envoy = options().start(&bootstrap(&objects(), &pods)).await.unwrap();
+    begin(&envoy, 1, 1).await;
+    let counter = r#"session_affinity_outcome{service="default",outcome="assigned"}"#;
+    assert!(sessions::metrics(&envoy, counter).await.contains(&format!("{counter} 1")));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! deploy/istio: a gateway as Istio configures it, with the patches that the files ask for.
 
 mod generated;
+mod metrics;
 mod patches;
 
 use std::path::Path;

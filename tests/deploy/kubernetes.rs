@@ -46,7 +46,7 @@ fn bootstrap(dns: &Dns, port: u16) -> Value {
 }
 
 fn options() -> Options {
-    Envoy::options().env("SESSION_AFFINITY_KEY", SECRET)
+    Envoy::options().env("SESSION_AFFINITY_KEY_k1", SECRET)
 }
 
 fn addresses(pods: &[Pod]) -> Vec<SocketAddr> {

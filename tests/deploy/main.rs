@@ -1,5 +1,4 @@
-//! The manifests in `deploy/`: against the published schemas, and as configurations of a real Envoy; and the
-//! configurations in `docs/migrate.md`.
+//! The manifests in `deploy/`: against the published schemas, and as configurations of a real Envoy.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests may panic")]
 #![allow(
@@ -11,11 +10,11 @@
 
 mod dns;
 mod envoy_gateway;
+mod helm;
 mod istio;
 mod kubernetes;
 mod manifests;
-mod migrate;
-
+mod monitors;
 mod references;
 mod safety;
 mod schemas;

@@ -11,7 +11,7 @@ pub fn directory() -> PathBuf {
     workspace_root().join("deploy")
 }
 
-/// All manifests in it, relative to it.
+/// All manifests in it, relative to it. The Helm chart is not one: its templates are no YAML.
 pub fn files() -> Vec<String> {
     let mut files = Vec::new();
     collect(&directory(), &mut files);
@@ -22,6 +22,9 @@ pub fn files() -> Vec<String> {
 fn collect(directory: &Path, files: &mut Vec<String>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
+        if path.ends_with("helm") {
+            continue;
+        }
         if path.is_dir() {
             collect(&path, files);
         } else if path.extension().is_some_and(|extension| extension == "yaml") {
@@ -32,8 +35,12 @@ fn collect(directory: &Path, files: &mut Vec<String>) {
 
 /// The objects in one file.
 pub fn load(file: &str) -> Vec<Value> {
-    let text = fs::read_to_string(directory().join(file)).unwrap();
-    serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
+    parse(file, &fs::read_to_string(directory().join(file)).unwrap())
+}
+
+/// The objects in the text of a file.
+pub fn parse(file: &str, text: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{file}: {error}\n{text}"))
 }
 
 /// The only object of this kind among these.

@@ -2,8 +2,7 @@
 
 use std::fs;
 
-use harness::{envoy_binary, workspace_root};
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use harness::envoy_binary;
 use serde_json::{Value, json};
 
 use crate::manifests::{directory, files, list, load, name, only};
@@ -128,18 +127,23 @@ fn the_key_comes_from_a_secret_that_no_manifest_holds() {
             assert!(!text.contains("\"secret\":") && !text.contains("key_values"), "{file}");
         }
     }
-    for file in ["kubernetes/envoy.yaml", "kubernetes/envoy-init-container.yaml", "istio/gateway.yaml"] {
+    for (file, variable) in [
+        ("kubernetes/envoy.yaml", "SESSION_AFFINITY_KEY_k1"),
+        ("kubernetes/envoy-init-container.yaml", "SESSION_AFFINITY_KEY_k1"),
+        ("istio/gateway.yaml", "SESSION_AFFINITY_KEY"),
+    ] {
         let container = &pod(file)["spec"]["containers"][0];
-        assert_eq!(container["env"], key(), "{file}");
+        assert_eq!(container["env"], key(variable), "{file}");
     }
     let objects = load("envoy-gateway/gateway.yaml");
     let envoy = &only(&objects, "EnvoyProxy")["spec"]["provider"]["kubernetes"]["envoyDeployment"];
-    assert_eq!(envoy["container"]["env"], key());
+    assert_eq!(envoy["container"]["env"], key("SESSION_AFFINITY_KEY"));
 }
 
-fn key() -> Value {
+/// The only variable of a container: the entry `key` of the Secret.
+fn key(variable: &str) -> Value {
     let reference = json!({ "secretKeyRef": { "name": "session-affinity-key", "key": "key" } });
-    json!([{ "name": "SESSION_AFFINITY_KEY", "valueFrom": reference }])
+    json!([{ "name": variable, "valueFrom": reference }])
 }
 
 #[test]
@@ -158,51 +162,5 @@ fn all_manifests_name_one_image_of_the_module() {
         // Istio and Envoy Gateway look for this name, in the last of the layers.
         let last = text.lines().last();
         assert_eq!(last, Some("COPY target/session_affinity.wasm /plugin.wasm"), "{file}");
-    }
-}
-
-/// The anchor that GitHub gives a heading.
-fn anchor(heading: &str) -> String {
-    let kept = heading.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
-    kept.collect::<String>().to_lowercase().replace(' ', "-")
-}
-
-fn anchors(text: &str) -> Vec<String> {
-    let (mut anchors, mut heading) = (Vec::new(), None);
-    for event in Parser::new(text) {
-        match event {
-            Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
-            Event::Text(part) | Event::Code(part) => {
-                if let Some(heading) = &mut heading {
-                    heading.push_str(&part);
-                }
-            }
-            Event::End(TagEnd::Heading(_)) => anchors.extend(heading.take().map(|heading| anchor(&heading))),
-            _ => {}
-        }
-    }
-    anchors
-}
-
-#[test]
-fn every_link_in_these_documents_leads_somewhere() {
-    for file in ["README.md", "deploy/README.md", "docs/migrate.md"] {
-        let path = workspace_root().join(file);
-        let text = fs::read_to_string(&path).unwrap();
-        for event in Parser::new_ext(&text, Options::ENABLE_TABLES) {
-            let Event::Start(Tag::Link { dest_url, .. }) = event else { continue };
-            if dest_url.contains("://") {
-                continue;
-            }
-            let (target, fragment) = dest_url.split_once('#').unwrap_or((&*dest_url, ""));
-            let target = if target.is_empty() { path.clone() } else { path.with_file_name(target) };
-            assert!(target.exists(), "{file}: {dest_url}");
-            if !fragment.is_empty() {
-                let anchors = anchors(&fs::read_to_string(&target).unwrap());
-                // A heading that is there a second time gets a number.
-                let name = fragment.trim_end_matches("-1");
-                assert!(anchors.iter().any(|anchor| anchor == name), "{file}: {dest_url}");
-            }
-        }
     }
 }

@@ -1,8 +1,10 @@
 //! Every object against the published schema of its kind, as crates carry it. For Envoy Gateway's kinds there is no
-//! such package: the types in `envoy_gateway/types.rs` stand in.
+//! such package, and the one for the Prometheus operator's takes minutes to compile: the types in
+//! `envoy_gateway/types.rs` and in `monitors.rs` stand in.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kcr_extensions_istio_io::v1alpha1::wasmplugins::WasmPluginSpec;
@@ -18,6 +20,7 @@ use serde_json::{Value, json};
 
 use crate::envoy_gateway::types;
 use crate::manifests::{files, load, name};
+use crate::monitors;
 
 /// Whether a value is one of this type, with no field that the type does not have.
 fn fits<T: DeserializeOwned>(value: &Value) -> Result<(), String> {
@@ -38,11 +41,16 @@ fn resource<Spec: DeserializeOwned>(object: &Value) -> Result<(), String> {
     fits::<Spec>(&object["spec"])
 }
 
-fn check(object: &Value) -> Result<(), String> {
+/// Whether an object is what the published schema of its kind says.
+pub fn check(object: &Value) -> Result<(), String> {
     match (object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap()) {
         ("v1", "ConfigMap") => fits::<ConfigMap>(object),
+        ("v1", "Secret") => fits::<Secret>(object),
         ("v1", "Service") => fits::<Service>(object),
         ("apps/v1", "Deployment") => fits::<Deployment>(object),
+        ("autoscaling/v2", "HorizontalPodAutoscaler") => fits::<HorizontalPodAutoscaler>(object),
+        ("monitoring.coreos.com/v1", "PodMonitor") => resource::<monitors::PodMonitor>(object),
+        ("monitoring.coreos.com/v1", "ServiceMonitor") => resource::<monitors::ServiceMonitor>(object),
         ("policy/v1", "PodDisruptionBudget") => fits::<PodDisruptionBudget>(object),
         ("gateway.networking.k8s.io/v1", "GatewayClass") => resource::<GatewayClassSpec>(object),
         ("gateway.networking.k8s.io/v1", "Gateway") => resource::<GatewaySpec>(object),

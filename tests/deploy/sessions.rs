@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use base64ct::Encoding as _;
 use harness::client::{Client, Reply};
@@ -95,6 +96,18 @@ pub async fn long_answers_pass(envoy: &Envoy) {
     let stream = Client::http1().get(&envoy.url()).header("x-answer-lines", "20");
     let reply = Reply::to(stream).await.unwrap();
     assert_eq!((reply.status.as_u16(), reply.pod.lines().count()), (200, 20), "{}", reply.pod);
+}
+
+/// What Envoy tells Prometheus, once it tells of this counter or gauge: the filter's numbers may lag by a second.
+pub async fn metrics(envoy: &Envoy, wanted: &str) -> String {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let metrics = envoy.admin_get("/stats/prometheus").await.unwrap();
+        if metrics.lines().any(|line| line.starts_with(wanted) && !line.ends_with(" 0")) {
+            return metrics;
+        }
+        assert!(Instant::now() < deadline, "no {wanted}:\n{metrics}");
+    }
 }
 
 /// Who sends a pod's address in a header of the filter's does not get there, and pods do not see such headers.

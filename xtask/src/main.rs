@@ -8,6 +8,7 @@ mod demo;
 mod exports;
 mod image;
 mod lint;
+mod manifests;
 mod screen;
 mod shell;
 mod test;
@@ -24,6 +25,8 @@ enum Command {
     Build(build::Build),
     /// Build an image of the module, for Kubernetes
     Image(image::Image),
+    /// Render the Helm chart into `deploy/kubernetes`
+    Manifests,
     /// Show session affinity on a real Envoy in front of three pods
     Demo(demo::Demo),
     /// Measure what a request costs
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Build(build) => build.run(),
         Command::Image(image) => image.run(),
+        Command::Manifests => manifests::run(),
         Command::Demo(demo) => demo.run(),
         Command::Bench(bench) => bench.run(),
         Command::Test(test) => test.run(),

@@ -21,11 +21,14 @@ pub struct Test {
     #[arg(long)]
     soak: bool,
     /// Instead, the Compose files, on the Docker engine that `docker` reaches
-    #[arg(long, conflicts_with_all = ["browser", "matrix", "soak"])]
+    #[arg(long, conflicts_with_all = ["applications", "browser", "matrix", "soak"])]
     compose: bool,
     /// Instead, what a browser does with the cookies: Chromium, without a window
-    #[arg(long, conflicts_with_all = ["matrix", "soak"])]
+    #[arg(long, conflicts_with_all = ["applications", "matrix", "soak"])]
     browser: bool,
+    /// Instead, unmodified applications that keep their sessions in memory: Tomcat, Express, Django and others
+    #[arg(long, conflicts_with_all = ["matrix", "soak"])]
+    applications: bool,
     /// Only tests whose name contains this
     #[arg(long, value_name = "NAME")]
     filter: Option<String>,
@@ -72,6 +75,8 @@ impl Test {
         // Always the whole workspace: packages by themselves have other features, and all would be compiled anew.
         let (what, selection): (_, &[&str]) = if self.browser {
             ("browser's tests", &["--workspace", "--test", "browser"])
+        } else if self.applications {
+            ("applications", &["--workspace", "--test", "applications"])
         } else if self.compose {
             ("Compose tests", &["--workspace", "--test", "compose"])
         } else {

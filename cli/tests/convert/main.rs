@@ -13,6 +13,7 @@
 mod affinity;
 mod carried_over;
 mod command_line;
+#[allow(dead_code, reason = "other tests use the rest of it")]
 #[path = "../../../tests/deploy/dns.rs"]
 mod dns;
 mod endpoints;

@@ -101,7 +101,8 @@ pub enum Op {
     Add,
 }
 
-strict! { EnvoyProxy { provider: Provider } }
+strict! { EnvoyProxy { provider: Provider, bootstrap: Bootstrap } }
+strict! { Bootstrap { r#type: BootstrapType, value: String } }
 strict! { Provider { r#type: ProviderType, kubernetes: KubernetesProvider } }
 strict! { KubernetesProvider { envoy_deployment: EnvoyDeployment } }
 strict! { EnvoyDeployment { replicas: u32, container: Container } }
@@ -111,4 +112,10 @@ strict! { Container { env: Vec<EnvVar> } }
 #[derive(Debug, Deserialize)]
 pub enum ProviderType {
     Kubernetes,
+}
+
+/// How Envoy's bootstrap changes.
+#[derive(Debug, Deserialize)]
+pub enum BootstrapType {
+    Merge,
 }

@@ -33,7 +33,7 @@ const fn served(
     Served { name, affinity_type, carrier, pin }
 }
 
-const SERVICES: [Served; 10] = [
+const SERVICES: [Served; 13] = [
     served("http-cookie", "HTTP_COOKIE", "s", ""),
     served("header-field", "HEADER_FIELD", "s", ""),
     served("header", "GENERATED_HEADER", "s", "CLUSTER"),
@@ -41,6 +41,9 @@ const SERVICES: [Served; 10] = [
     served("cookie-endpoint", "GENERATED_COOKIE", "t", "ENDPOINT"),
     served("header-endpoint", "GENERATED_HEADER", "s", "ENDPOINT"),
     served("envelope-endpoint", "HEADER_ENVELOPE", "s", "ENDPOINT"),
+    served("own-cookie", "COOKIE_ENVELOPE", "v", "CLUSTER"),
+    served("own-cookie-endpoint", "COOKIE_ENVELOPE", "w", "ENDPOINT"),
+    served("own-cookie-both", "COOKIE_ENVELOPE", "x", "CLUSTER_AND_ENDPOINT"),
     served("cookie-both", "GENERATED_COOKIE", "u", "CLUSTER_AND_ENDPOINT"),
     served("header-both", "GENERATED_HEADER", "s", "CLUSTER_AND_ENDPOINT"),
     served("envelope-both", "HEADER_ENVELOPE", "s", "CLUSTER_AND_ENDPOINT"),
@@ -53,7 +56,7 @@ impl Served {
     }
 
     fn is_in_a_cookie(&self) -> bool {
-        self.affinity_type.ends_with("COOKIE")
+        self.affinity_type.contains("COOKIE")
     }
 
     fn is_envelope(&self) -> bool {

@@ -16,10 +16,10 @@ use crate::workers::{Workers, assert_no_vm_failed};
 
 const SECRET: &str = "Y2FwYWJpbGl0aWVzLWVuZC10by1lbmQtdGVzdC1rZXk=";
 
-/// The snippet of the README.
+/// The snippet in docs/envoy.md.
 fn documented() -> Value {
-    let readme = fs::read_to_string(harness::workspace_root().join("README.md")).unwrap();
-    let (_, section) = readme.split_once("\n### Capabilities\n").expect("the README has the section");
+    let page = fs::read_to_string(harness::workspace_root().join("docs/envoy.md")).unwrap();
+    let (_, section) = page.split_once("\n### Capabilities\n").expect("the page has the section");
     let (_, snippet) = section.split_once("\n```yaml\n").expect("the section has a snippet");
     let (snippet, _) = snippet.split_once("\n```\n").expect("the snippet ends");
     serde_saphyr::from_str(snippet).unwrap()
@@ -177,7 +177,7 @@ async fn with_the_documented_capabilities_and_no_others_the_filter_does_all_that
     assert_no_vm_failed(&envoy).await;
 }
 
-/// The README has no capability that the module cannot use.
+/// docs/envoy.md has no capability that the module cannot use.
 #[test]
 fn each_documented_capability_is_a_function_that_the_module_imports_or_exports() {
     let module = fs::read(harness::module_path().unwrap()).unwrap();

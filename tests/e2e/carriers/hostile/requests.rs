@@ -1,16 +1,25 @@
 //! What clients send.
 
 use harness::client::Client;
+use harness::pod::RawPod;
 
 use super::{
     SERVICES, Served, assert_tells_no_endpoint, assert_unharmed, shown, start, tells_no_endpoint, token,
 };
-use crate::hostile_bytes::{self, Dice, get, patient_pod, status};
+use crate::hostile_bytes::{self, Dice, get, status};
 use crate::workers::Workers;
+
+/// An application that sets the cookies of the services that wrap one.
+fn pod() -> RawPod {
+    let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\
+        set-cookie: v=a\r\nset-cookie: w=b; Path=/\r\nset-cookie: x=c; httponly\r\n\r\nok";
+    RawPod::start(*answer).unwrap()
+}
 
 /// The lines by which a request carries this value, to whichever service.
 fn carried(value: &[u8]) -> Vec<u8> {
-    [b"s: ", value, b"\r\ncookie: s=", value, b"; t=", value, b"; u=", value, b"\r\n"].concat()
+    let cookies = [b"s=", b"t=", b"u=", b"v=", b"w=", b"x="].map(|name| [name.as_slice(), value].concat());
+    [b"s: ", value, b"\r\ncookie: ", &cookies.join(b"; ".as_slice()), b"\r\n"].concat()
 }
 
 /// Header lines with any bytes, all of which Envoy passes on.
@@ -83,7 +92,7 @@ fn random_value(dice: &mut Dice, token: &[u8]) -> Vec<u8> {
 }
 
 async fn no_request_harms_a_vm(with_keys: bool) {
-    let pod = patient_pod();
+    let pod = pod();
     let envoy = start(pod.address(), with_keys).await;
     let workers = Workers::of(&envoy).await;
     let mut dice = Dice(7);
@@ -125,7 +134,7 @@ async fn no_bytes_in_any_carrier_of_a_request_harm_a_vm_with_keys() {
 
 #[tokio::test]
 async fn no_bytes_in_any_carrier_of_an_http2_request_harm_a_vm() {
-    let pod = patient_pod();
+    let pod = pod();
     let envoy = start(pod.address(), true).await;
     let workers = Workers::of(&envoy).await;
     for service in &SERVICES {

@@ -24,14 +24,33 @@ fn application_values() -> Vec<Vec<u8>> {
 /// Other lines of an application's, all of which Envoy passes on.
 fn other_lines() -> Vec<Vec<u8>> {
     let high: Vec<u8> = (0x80..=0xff).collect();
-    vec![
+    let mut lines = vec![
         b"s:\r\n".to_vec(),
         b"s: a\r\n".repeat(3000),
         [b"x-affinity-endpoint: ".as_slice(), &high, b"\r\n"].concat(),
         b"x-affinity-endpoint: MTI3LjAuMC4xOjE=\r\n".repeat(3000),
         b"x-affinity-endpoint: 127.0.0.1:1\r\nset-cookie: s=1\r\nset-cookie: t=\xff\r\n".to_vec(),
         b"set-cookie: u=1\r\nset-cookie: t\r\n".repeat(2000),
-    ]
+    ];
+    // The cookies that the filter wraps.
+    for name in ["v", "w", "x"] {
+        let mut cookies = vec![
+            b"=\"a b\"; PATH=/; mAx-AgE=60; HTTPONLY;;".to_vec(),
+            b" = a ;Max-Age".to_vec(),
+            b"=; EXPIRES=Thu, 01 Jan 1970 00:00:00 GMT".to_vec(),
+            b"=a; expires=\xff; Max-Age=99999999999999999999".to_vec(),
+            b"=a; Max-Age=-1; Max-Age=1".to_vec(),
+            b"".to_vec(),
+            b"=".to_vec(),
+            [b"=", high.as_slice(), b"; Path=", &high].concat(),
+        ];
+        cookies
+            .extend([2_000, 4_095, 4_096, 70_000].map(|length| [b"=".to_vec(), vec![b'a'; length]].concat()));
+        let line = |rest: &Vec<u8>| [b"set-cookie: ", name.as_bytes(), rest, b"\r\n"].concat();
+        lines.extend(cookies.iter().map(line));
+        lines.push(line(&b"=a; Path=/".to_vec()).repeat(2000));
+    }
+    lines
 }
 
 /// What a pod answers with.

@@ -1,0 +1,167 @@
+//! Clusters: whether each backend has one, and how the clusters deal with backends that fail.
+
+use session_affinity::config::{Config, Pin};
+
+use super::envoy::{Envoy, Known, Route};
+use super::file::At;
+use super::plugin::Plugin;
+use super::report::Report;
+use super::services::service_of;
+use super::suggest::{listed, nearest};
+use super::vm::named;
+use crate::diagnostic::Level;
+
+/// Envoy's `connect_timeout` where a cluster has none.
+const DEFAULT_CONNECT_TIMEOUT: f64 = 5.0;
+/// Envoy's timeout of a route that has none.
+const DEFAULT_TIMEOUT: f64 = 15.0;
+
+/// Reports backends without a cluster, and clusters that do not go well with the filter.
+pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
+    for (index, service) in config.services.iter().enumerate() {
+        for (number, backend) in service.backends.iter().enumerate() {
+            match envoy.cluster(&backend.cluster) {
+                Some(cluster) => panic_mode(envoy, cluster, report),
+                None => missing(envoy, plugin, index, number, &backend.cluster, report),
+            }
+        }
+    }
+    for (manager, position) in envoy.managers_of(plugin) {
+        let Some(filter) = manager.filters.get(position) else { continue };
+        for route in manager.routes.iter().filter(|route| filter.is_on(route)) {
+            let Some(action) = route.at.get("route") else { continue };
+            let Some((_, service)) = service_of(config, route) else { continue };
+            let clusters: Vec<At<'_>> = if service.pin == Pin::Endpoint {
+                named_clusters(action).filter_map(|name| envoy.cluster(name)).collect()
+            } else if takes_header(action) {
+                service.backends.iter().filter_map(|backend| envoy.cluster(&backend.cluster)).collect()
+            } else {
+                continue;
+            };
+            for cluster in clusters {
+                panic_mode(envoy, cluster, report);
+                connect_timeout(envoy, route, action, cluster, report);
+                retries(route, action, cluster, report);
+            }
+        }
+    }
+}
+
+fn named_clusters(action: At<'_>) -> impl Iterator<Item = &str> {
+    let weighted = action.items_at(&["weighted_clusters", "clusters"]);
+    let weighted = weighted.filter_map(|cluster| cluster.text_at(&["name"]));
+    action.text_at(&["cluster"]).into_iter().chain(weighted)
+}
+
+fn takes_header(action: At<'_>) -> bool {
+    let mut weighted = action.items_at(&["weighted_clusters", "clusters"]);
+    action.get("cluster_header").is_some() || weighted.any(|cluster| cluster.get("cluster_header").is_some())
+}
+
+/// A backend for which there is no cluster.
+fn missing(
+    envoy: &Envoy<'_>,
+    plugin: &Plugin<'_>,
+    service: usize,
+    number: usize,
+    name: &str,
+    report: &mut Report,
+) {
+    let level = match envoy.clusters_known {
+        Known::All => Level::Error,
+        Known::WithoutBootstrap if envoy.clusters.is_empty() => return,
+        Known::WithoutBootstrap => Level::Warning,
+        Known::ButFromServer => return,
+    };
+    let path = format!("{}backends[{number}]", plugin.service_path(service));
+    let of_object = format!("{path}.cluster");
+    let path = if plugin.node(&of_object).is_some() { of_object } else { path };
+    let message =
+        format!("no cluster has the name `{name}`: requests for this backend are answered with 503");
+    let known = || envoy.cluster_names();
+    let help = match nearest(name, known()) {
+        Some(near) => {
+            format!("write `{near}`, or add a cluster `{name}`; the clusters are {}", listed(known()))
+        }
+        None if envoy.clusters.is_empty() => format!("add a cluster `{name}`"),
+        None => format!("add a cluster `{name}`, or write one of {}", listed(known())),
+    };
+    report.add(level, plugin.place(&path), message, help);
+}
+
+fn panic_mode(envoy: &Envoy<'_>, cluster: At<'_>, report: &mut Report) {
+    for cluster in envoy.with_members(cluster) {
+        let threshold = cluster.at(&["common_lb_config", "healthy_panic_threshold"]);
+        let value = threshold.map(|threshold| threshold.get("value").and_then(At::number).unwrap_or(0.0));
+        if value == Some(0.0) {
+            continue;
+        }
+        let name = cluster.text_at(&["name"]).unwrap_or_default();
+        let message = format!(
+            "the cluster `{name}` has no `healthy_panic_threshold: {{value: 0}}`: with health checks, Envoy sends \
+             requests to unhealthy endpoints when few are healthy, and the filter does not learn of it"
+        );
+        let help = "write `common_lb_config: {healthy_panic_threshold: {value: 0}}` in the cluster";
+        report.warning(threshold.unwrap_or_else(|| named(cluster)), message, help);
+    }
+}
+
+fn connect_timeout(
+    envoy: &Envoy<'_>,
+    route: &Route<'_>,
+    action: At<'_>,
+    cluster: At<'_>,
+    report: &mut Report,
+) {
+    let limit = action.get("timeout").map_or(Some(DEFAULT_TIMEOUT), At::seconds);
+    let Some(limit) = limit.filter(|limit| *limit > 0.0) else { return };
+    for cluster in envoy.with_members(cluster) {
+        // An aggregate or composite cluster makes no connections.
+        if cluster.get("cluster_type").is_some() {
+            continue;
+        }
+        let written = cluster.get("connect_timeout");
+        let seconds = written.map_or(Some(DEFAULT_CONNECT_TIMEOUT), At::seconds);
+        let Some(seconds) = seconds.filter(|seconds| *seconds >= limit) else { continue };
+        let name = cluster.text_at(&["name"]).unwrap_or_default();
+        let message = format!(
+            "the cluster `{name}` waits {seconds} s for a connection (`connect_timeout`), and {} ends requests after \
+             {limit} s: a backend that swallows packets is never found",
+            route.in_words()
+        );
+        let help = format!(
+            "write a `connect_timeout` below {limit}s, for example `connect_timeout: {}s`",
+            shorter(limit)
+        );
+        report.warning(written.unwrap_or_else(|| named(cluster)), message, help);
+    }
+}
+
+fn shorter(limit: f64) -> f64 {
+    if limit > 1.0 { 1.0 } else { limit / 2.0 }
+}
+
+fn retries(route: &Route<'_>, action: At<'_>, cluster: At<'_>, report: &mut Report) {
+    let policy = action.get("retry_policy").or_else(|| route.virtual_host.get("retry_policy"));
+    if policy.is_none() {
+        return;
+    }
+    let breakers = cluster.get("circuit_breakers");
+    let thresholds = cluster.items_at(&["circuit_breakers", "thresholds"]);
+    let is_default = |threshold: &At<'_>| {
+        threshold.get("priority").is_none_or(|priority| priority.text() == Some("DEFAULT"))
+    };
+    let mut set = thresholds.filter(is_default);
+    if set.any(|threshold| threshold.get("max_retries").is_some() || threshold.get("retry_budget").is_some())
+    {
+        return;
+    }
+    let name = cluster.text_at(&["name"]).unwrap_or_default();
+    let message = format!(
+        "{} retries requests to the cluster `{name}`, but Envoy allows a cluster three retries at a time and answers \
+         503 to one more",
+        route.in_words()
+    );
+    let help = "write `circuit_breakers: {thresholds: [{max_retries: 1024}]}` in the cluster";
+    report.warning(breakers.unwrap_or_else(|| named(cluster)), message, help);
+}

@@ -1,0 +1,131 @@
+//! What the filter itself says of its configuration, with what to write instead.
+
+use session_affinity::config::{Config, ConfigError};
+
+use super::plugin::Plugin;
+use super::report::Report;
+use super::suggest::nearest;
+use crate::diagnostic::Level;
+
+/// Reports the error that the filter has with its configuration, or its warnings.
+pub fn check(plugin: &Plugin<'_>, report: &mut Report) {
+    match &plugin.config {
+        Ok(config) => warnings(plugin, config, report),
+        Err(error) => {
+            let help = help(plugin, error);
+            report.add(Level::Error, plugin.place_of_error(error), error.to_string(), help);
+        }
+    }
+}
+
+/// The filter's warnings, but not the one that there are no keys: a first configuration has none.
+fn warnings(plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
+    for warning in config.warnings() {
+        if warning.contains("without keys") {
+            continue;
+        }
+        let service = config.services.iter().position(|service| {
+            let words = format!("service {}: ", service.name);
+            warning.starts_with(&words)
+        });
+        let within = service.map(|index| plugin.service_path(index)).unwrap_or_default();
+        let (path, help) = if warning.contains("idleTimeoutSec") {
+            (
+                "sessionAffinity.idleTimeoutSec",
+                "leave `idleTimeoutSec` out, or have the application send its header with each response",
+            )
+        } else if warning.contains("affinityCookieTtlSec") {
+            (
+                "sessionAffinity.affinityCookieTtlSec",
+                "leave `affinityCookieTtlSec` out, or write `affinityType: GENERATED_COOKIE`",
+            )
+        } else if warning.contains("endpointHeader") {
+            ("endpointHeader", "leave `endpointHeader` out, or write `pin: ENDPOINT`")
+        } else {
+            ("keys", "leave `keys` out, or write `affinityType: GENERATED_COOKIE`")
+        };
+        report.add(Level::Warning, plugin.place(&format!("{within}{path}")), warning, help);
+    }
+}
+
+impl Plugin<'_> {
+    /// What stands before the fields of a service: `services[1].`, or nothing for a single service.
+    pub fn service_path(&self, index: usize) -> String {
+        if self.node("services").is_some() { format!("services[{index}].") } else { String::new() }
+    }
+}
+
+/// What to write in place of what is wrong.
+fn help(plugin: &Plugin<'_>, error: &ConfigError) -> String {
+    let problem = error.problem();
+    let (wrong, rest) = problem.split_once("; allowed: ").unwrap_or((problem, ""));
+    let (allowed, given) = rest.rsplit_once("; given: ").unwrap_or((rest, ""));
+    let given = given.trim_matches('"');
+    let field = error.path().rsplit('.').next().unwrap_or_default();
+    match wrong {
+        "no configuration" => {
+            "write a `configuration`, for example `{\"@type\": type.googleapis.com/google.protobuf.Struct, \
+             value: {sessionAffinity: {affinityType: GENERATED_COOKIE}, backends: [CLUSTER]}}`"
+                .to_owned()
+        }
+        "unknown field" => match nearest(given, allowed.split(", ")) {
+            Some(name) => format!("write `{name}`, or take the field away"),
+            None if given == "routes" || given == "backends" => {
+                format!("take the field away; it belongs to a service; allowed here: {allowed}")
+            }
+            None => format!("take the field away; allowed here: {allowed}"),
+        },
+        "unknown value" => match nearest(given, allowed.split(", ")) {
+            Some(word) => format!("write `{field}: {word}`"),
+            None => format!("write one of {allowed}"),
+        },
+        "given twice" => format!("write `{field}` once"),
+        "given beside services" => format!("move `{field}` into one of the `services`"),
+        "not set" => match variable(plugin, error) {
+            Some(name) => format!("write {}", plugin.kind.host_variable(&name)),
+            None => format!("write the name of {allowed}"),
+        },
+        _ if wrong.starts_with("missing, as is") => {
+            "write in each service the names of the routes that it serves, for example `routes: [api]`; only \
+             one service may leave `routes` out, and serves all other routes"
+                .to_owned()
+        }
+        _ if wrong.starts_with("duplicate of")
+            && field == "name"
+            && error.path().ends_with("cookie.name") =>
+        {
+            "write a name of its own for the cookie of this service, for example `cookie: {name: GCLB_B}`"
+                .to_owned()
+        }
+        _ if wrong.starts_with("duplicate of") => format!("write {allowed}"),
+        "empty" => format!("write {allowed}"),
+        "missing" if allowed.starts_with("a list of clusters") => {
+            "write `backends: [CLUSTER]` with the names of Envoy's clusters".to_owned()
+        }
+        "needs keys: the token holds an address" => {
+            "write `keys: [{id: k1, env: SESSION_AFFINITY_KEY}]`, and the variable in `host_env_keys`"
+                .to_owned()
+        }
+        _ if wrong.starts_with("not JSON") => {
+            "write JSON text, or use google.protobuf.Struct and write plain YAML under `value`".to_owned()
+        }
+        _ if allowed == "left out"
+            || allowed.starts_with("left out;")
+            || allowed.starts_with("only with") =>
+        {
+            format!("leave `{field}` out ({allowed})")
+        }
+        _ => format!("write {allowed}"),
+    }
+}
+
+/// The name of the variable that is not there, unless it may be a secret that stands in the wrong place.
+fn variable(plugin: &Plugin<'_>, error: &ConfigError) -> Option<String> {
+    const LONGEST: usize = 40;
+    let node = plugin.node(error.path())?;
+    let crate::yaml::Value::Text(name) = &node.value else {
+        return None;
+    };
+    let is_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    (name.len() <= LONGEST && name.bytes().all(is_name)).then(|| name.clone())
+}

@@ -1,0 +1,243 @@
+//! The files that `check` reads, and values in them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::embedded::Mapping;
+use super::secrets;
+use crate::diagnostic::Diagnostic;
+use crate::source::{Place, Source};
+use crate::yaml::{self, Node, Value};
+
+/// A file, or a file that a `ConfigMap` holds.
+#[derive(Debug)]
+pub struct File {
+    /// The text for diagnostics. Secrets are blotted out.
+    pub source: Arc<Source>,
+    /// Where relative paths in the file begin.
+    pub directory: PathBuf,
+    /// The key in a `ConfigMap`, and the `ConfigMap`'s number.
+    pub embedded: Option<(String, usize)>,
+    /// The documents of the file.
+    pub documents: Vec<Node>,
+}
+
+impl File {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read: the outer error. When the file is not YAML: the inner one.
+    pub fn read(path: &Path) -> anyhow::Result<Result<Self, Box<Diagnostic>>> {
+        let source = Source::read(path)?;
+        let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self::parse(&source, directory))
+    }
+
+    fn parse(source: &Arc<Source>, directory: PathBuf) -> Result<Self, Box<Diagnostic>> {
+        match yaml::documents(source) {
+            Ok(documents) => {
+                let text = secrets::redact(&source.text, &documents);
+                let source = Arc::new(Source { name: source.name.clone(), text });
+                Ok(Self { source, directory, embedded: None, documents })
+            }
+            Err(mut diagnostic) => {
+                let text = secrets::redact(&source.text, &[]);
+                diagnostic.place.source = Arc::new(Source { name: source.name.clone(), text });
+                Err(diagnostic)
+            }
+        }
+    }
+
+    /// The file that a text of this file holds, such as a value of a `ConfigMap`. `None` where it is not YAML.
+    pub fn within(&self, text: At<'_>, key: &str, config_map: usize) -> Option<Self> {
+        let written = text.text()?;
+        let mapping = Mapping::new(written, &self.source.text, &text.node.span);
+        let mut documents = yaml::parse(written).ok()?;
+        for document in &mut documents {
+            mapping.apply(document);
+        }
+        Some(Self {
+            source: Arc::clone(&self.source),
+            directory: self.directory.clone(),
+            embedded: Some((key.to_owned(), config_map)),
+            documents,
+        })
+    }
+
+    /// The documents.
+    pub fn documents(&self) -> impl Iterator<Item = At<'_>> {
+        self.documents.iter().map(|node| At { file: self, node })
+    }
+}
+
+/// A value of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct At<'a> {
+    /// The file.
+    pub file: &'a File,
+    /// The value.
+    pub node: &'a Node,
+}
+
+impl<'a> At<'a> {
+    /// The field of this name, which Envoy's files may also write in camelCase.
+    pub fn get(self, name: &str) -> Option<At<'a>> {
+        let Value::Map(fields) = &self.node.value else {
+            return None;
+        };
+        let is_name = |key: &str| key == name || is_camel_case_of(key, name);
+        let (_, node) = fields.iter().find(|(key, _)| is_name(&key.name))?;
+        Some(Self { node, ..self })
+    }
+
+    /// The field at the end of these.
+    pub fn at(self, names: &[&str]) -> Option<At<'a>> {
+        names.iter().try_fold(self, |value, name| value.get(name))
+    }
+
+    /// The items of a list; none where the value is no list.
+    pub fn items(self) -> impl Iterator<Item = At<'a>> {
+        let items: &[Node] = if let Value::List(items) = &self.node.value { items } else { &[] };
+        items.iter().map(move |node| Self { node, ..self })
+    }
+
+    /// The items of the list at the end of these fields.
+    pub fn items_at(self, names: &[&str]) -> impl Iterator<Item = At<'a>> {
+        self.at(names).into_iter().flat_map(Self::items)
+    }
+
+    /// The fields of a mapping; none where the value is no mapping.
+    pub fn fields(self) -> impl Iterator<Item = (&'a str, At<'a>)> {
+        let fields: &[_] = if let Value::Map(fields) = &self.node.value { fields } else { &[] };
+        fields.iter().map(move |(key, node)| (key.name.as_str(), Self { node, ..self }))
+    }
+
+    /// The text, if it is one.
+    pub fn text(self) -> Option<&'a str> {
+        if let Value::Text(text) = &self.node.value { Some(text) } else { None }
+    }
+
+    /// The text of a field.
+    pub fn text_at(self, names: &[&str]) -> Option<&'a str> {
+        self.at(names)?.text()
+    }
+
+    /// Whether the value is `true`.
+    pub fn is_true(self) -> bool {
+        matches!(self.node.value, Value::Bool(true))
+    }
+
+    /// The number, which JSON may write as text.
+    #[expect(clippy::cast_precision_loss, reason = "no field takes a number of such a size")]
+    pub fn number(self) -> Option<f64> {
+        match &self.node.value {
+            Value::Integer(number) => Some(*number as f64),
+            Value::Float(number) => Some(*number),
+            Value::Text(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// A duration such as `1.5s`, in seconds.
+    pub fn seconds(self) -> Option<f64> {
+        self.text()?.strip_suffix('s')?.parse().ok()
+    }
+
+    /// The last part of `@type`.
+    pub fn type_name(self) -> Option<&'a str> {
+        let url = self.text_at(&["@type"])?;
+        url.rsplit('/').next()
+    }
+
+    /// Type and message of a `typed_config`, out of a `TypedStruct` too.
+    pub fn typed(self) -> Option<(&'a str, At<'a>)> {
+        let name = self.type_name()?;
+        if name.ends_with(".TypedStruct") {
+            let url = self.text_at(&["type_url"])?;
+            return Some((url.rsplit('/').next()?, self.get("value")?));
+        }
+        Some((name, self))
+    }
+
+    /// Calls `visit` with this value and all values below.
+    pub fn walk(self, visit: &mut dyn FnMut(At<'a>)) {
+        visit(self);
+        match &self.node.value {
+            Value::List(_) => self.items().for_each(|item| item.walk(visit)),
+            Value::Map(_) => self.fields().for_each(|(_, field)| field.walk(visit)),
+            _ => {}
+        }
+    }
+
+    /// Whether both are the same value of the same file.
+    pub fn is(self, other: At<'_>) -> bool {
+        std::ptr::eq(self.node, other.node)
+    }
+
+    /// The place of the value. The place of a mapping or a list in block style is that of its first key or item.
+    pub fn place(self) -> Place {
+        let field = self.file.documents.iter().find_map(|document| field_of(document, self.node, ""));
+        self.place_of(self.node, field.unwrap_or_default())
+    }
+
+    /// The place of a node of this file.
+    pub fn place_of(self, node: &Node, field: String) -> Place {
+        let mut node = node;
+        while node.span.is_empty() {
+            let inner = match &node.value {
+                Value::List(items) => items.first(),
+                Value::Map(fields) => {
+                    let Some((key, _)) = fields.first() else { break };
+                    let span = key.span.clone();
+                    return Place { source: Arc::clone(&self.file.source), span, field };
+                }
+                _ => None,
+            };
+            let Some(inner) = inner else { break };
+            node = inner;
+        }
+        Place { source: Arc::clone(&self.file.source), span: node.span.clone(), field }
+    }
+}
+
+/// How the value is reached from the nearest message that says its type, or from the document.
+fn field_of(node: &Node, wanted: &Node, path: &str) -> Option<String> {
+    if std::ptr::eq(node, wanted) {
+        return Some(path.to_owned());
+    }
+    match &node.value {
+        Value::List(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| field_of(item, wanted, &format!("{path}[{index}]"))),
+        Value::Map(fields) => {
+            let is_typed = fields.iter().any(|(key, _)| key.name == "@type");
+            fields.iter().find_map(|(key, value)| {
+                let path = if path.is_empty() || is_typed {
+                    key.name.clone()
+                } else {
+                    format!("{path}.{}", key.name)
+                };
+                field_of(value, wanted, &path)
+            })
+        }
+        _ => None,
+    }
+}
+
+fn is_camel_case_of(key: &str, snake: &str) -> bool {
+    let mut chars = key.chars();
+    let mut upper = false;
+    for letter in snake.chars() {
+        if letter == '_' {
+            upper = true;
+            continue;
+        }
+        let expected = if upper { letter.to_ascii_uppercase() } else { letter };
+        upper = false;
+        if chars.next() != Some(expected) {
+            return false;
+        }
+    }
+    chars.next().is_none()
+}

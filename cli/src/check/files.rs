@@ -1,0 +1,218 @@
+//! All files of a run: those that are given, those that these name, and those that a `ConfigMap` holds.
+
+use std::path::{Path, PathBuf};
+
+use super::envoy::Known;
+use super::file::{At, File};
+use super::manifests;
+use super::report::Report;
+use crate::diagnostic::Level;
+
+/// The files, and which of them name which.
+#[derive(Debug, Default)]
+pub struct Files {
+    files: Vec<Entry>,
+    config_maps: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    file: File,
+    /// Where the file is; tells whether it was read already. `None` for one in a `ConfigMap`.
+    path: Option<PathBuf>,
+    /// The files that it names, by their place in the list.
+    names: Vec<usize>,
+    /// Whether its clusters come from elsewhere than from a file that was read.
+    has_other_clusters: bool,
+}
+
+impl Files {
+    /// Reads the files and what they name.
+    ///
+    /// # Errors
+    /// When a given file cannot be read. Files that are not YAML go into the report.
+    pub fn read(paths: &[PathBuf], report: &mut Report) -> anyhow::Result<Self> {
+        let mut files = Self::default();
+        for path in paths {
+            files.add(path, report)?;
+        }
+        let mut next = 0;
+        while next < files.files.len() {
+            files.follow(next, report)?;
+            next += 1;
+        }
+        Ok(files)
+    }
+
+    /// Adds a file that is not there yet. Its place in the list, if it is YAML.
+    fn add(&mut self, path: &Path, report: &mut Report) -> anyhow::Result<Option<usize>> {
+        let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let is_it = |entry: &Entry| entry.path.as_ref() == Some(&canonical);
+        if let Some(known) = self.files.iter().position(is_it) {
+            return Ok(Some(known));
+        }
+        let file = match File::read(path)? {
+            Ok(file) => file,
+            Err(diagnostic) => {
+                report.push(*diagnostic);
+                return Ok(None);
+            }
+        };
+        let embedded = manifests::embedded_files(&file, &mut self.config_maps);
+        let place = self.files.len();
+        let entry = |file, path| Entry { file, path, names: Vec::new(), has_other_clusters: false };
+        self.files.push(entry(file, Some(canonical)));
+        self.files.extend(embedded.into_iter().map(|file| entry(file, None)));
+        Ok(Some(place))
+    }
+
+    /// Reads the files that a file names.
+    fn follow(&mut self, index: usize, report: &mut Report) -> anyhow::Result<()> {
+        let Some(entry) = self.files.get(index) else { return Ok(()) };
+        let mut wanted = Vec::new();
+        let mut has_other_clusters = false;
+        for document in entry.file.documents().filter(|document| !manifests::is_manifest(*document)) {
+            for source in config_sources(document) {
+                let is_clusters =
+                    document.at(&["dynamic_resources", "cds_config"]).is_some_and(|at| at.is(source));
+                match path_of(source) {
+                    Some(path) => {
+                        wanted.push((path.text().unwrap_or_default().to_owned(), path.place(), is_clusters));
+                    }
+                    None => has_other_clusters |= is_clusters,
+                }
+            }
+        }
+        let mut names = Vec::new();
+        for (path, place, is_clusters) in wanted {
+            let found = match self.find(index, &path) {
+                Some(Found::Known(found)) => Some(found),
+                Some(Found::File(path)) => self.add(&path, report)?,
+                None => {
+                    let message = format!("the file `{path}` is not here: what it says is not checked");
+                    let help =
+                        "give the file to `check` as well, or start `check` where the path leads to it";
+                    report.add(Level::Note, place, message, help);
+                    None
+                }
+            };
+            has_other_clusters |= is_clusters && found.is_none();
+            names.extend(found);
+        }
+        if let Some(entry) = self.files.get_mut(index) {
+            entry.names = names;
+            entry.has_other_clusters = has_other_clusters;
+        }
+        Ok(())
+    }
+
+    /// The file at a path that a file names: in its `ConfigMap`, from the working directory, or from the file's own
+    /// directory. Of an absolute path of another machine, the longest end that leads to a file counts.
+    fn find(&self, index: usize, path: &str) -> Option<Found> {
+        let entry = self.files.get(index)?;
+        let path = Path::new(path);
+        let base_name = path.file_name()?.to_string_lossy();
+        if let Some((_, config_map)) = &entry.file.embedded {
+            let is_sibling = |other: &Entry| matches!(&other.file.embedded, Some((key, other)) if *key == base_name && other == config_map);
+            if let Some(found) = self.files.iter().position(is_sibling) {
+                return Some(Found::Known(found));
+            }
+        }
+        let ends = path.ancestors().count();
+        let components: Vec<_> = path.components().collect();
+        let ends = (0..ends).filter_map(|start| {
+            let end: PathBuf = components.get(start..)?.iter().collect();
+            end.is_relative().then(|| entry.file.directory.join(end))
+        });
+        std::iter::once(path.to_owned()).chain(ends).find(|path| path.is_file()).map(Found::File)
+    }
+
+    /// The documents of each Envoy: a bootstrap with the files that it names, and files that no other one names.
+    pub fn envoys(&self) -> Vec<(Vec<At<'_>>, Known)> {
+        let bootstraps: Vec<usize> = self.indices(|entry| entry.file.is_bootstrap());
+        if bootstraps.is_empty() {
+            let all = self.indices(|_| true);
+            return vec![(self.documents(&all), Known::WithoutBootstrap)];
+        }
+        let owned: Vec<usize> = bootstraps.iter().flat_map(|bootstrap| self.reachable(*bootstrap)).collect();
+        let free: Vec<usize> = self
+            .indices(|entry| !entry.file.is_bootstrap())
+            .into_iter()
+            .filter(|index| !owned.contains(index))
+            .collect();
+        let of = |bootstrap: usize| {
+            let mut indices = self.reachable(bootstrap);
+            let partly = self.files.get(bootstrap).is_some_and(|entry| entry.has_other_clusters);
+            indices.extend(free.iter().copied());
+            (self.documents(&indices), if partly { Known::ButFromServer } else { Known::All })
+        };
+        bootstraps.into_iter().map(of).collect()
+    }
+
+    fn indices(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<usize> {
+        self.files.iter().enumerate().filter(|(_, entry)| wanted(entry)).map(|(index, _)| index).collect()
+    }
+
+    fn reachable(&self, from: usize) -> Vec<usize> {
+        let mut found = vec![from];
+        let mut next = 0;
+        while let Some(entry) = found.get(next).and_then(|index| self.files.get(*index)) {
+            for name in &entry.names {
+                if !found.contains(name) {
+                    found.push(*name);
+                }
+            }
+            next += 1;
+        }
+        found
+    }
+
+    fn documents(&self, indices: &[usize]) -> Vec<At<'_>> {
+        let files = indices.iter().filter_map(|index| self.files.get(*index));
+        files
+            .flat_map(|entry| entry.file.documents())
+            .filter(|document| !manifests::is_manifest(*document))
+            .collect()
+    }
+
+    /// The Kubernetes manifests of all files.
+    pub fn manifests(&self) -> Vec<At<'_>> {
+        let documents = self.files.iter().flat_map(|entry| entry.file.documents());
+        documents
+            .filter(|document| manifests::is_manifest(*document))
+            .flat_map(manifests::manifests)
+            .collect()
+    }
+
+    /// The names of the files.
+    pub fn names(&self) -> Vec<&str> {
+        let on_disk = self.files.iter().filter(|entry| entry.path.is_some());
+        on_disk.map(|entry| entry.file.source.name.as_str()).collect()
+    }
+}
+
+enum Found {
+    /// A file of the list.
+    Known(usize),
+    /// A file that may be in the list.
+    File(PathBuf),
+}
+
+/// The sources of listeners, clusters, routes and filters.
+fn config_sources(document: At<'_>) -> Vec<At<'_>> {
+    let mut sources = Vec::new();
+    for name in ["lds_config", "cds_config"] {
+        sources.extend(document.at(&["dynamic_resources", name]));
+    }
+    document.walk(&mut |at| {
+        for name in ["rds", "config_discovery"] {
+            sources.extend(at.at(&[name, "config_source"]));
+        }
+    });
+    sources
+}
+
+/// The path of a source that is a file.
+fn path_of(source: At<'_>) -> Option<At<'_>> {
+    source.at(&["path_config_source", "path"]).or_else(|| source.get("path"))
+}

@@ -1,0 +1,127 @@
+//! Kubernetes manifests: Envoy configurations in a `ConfigMap`, and filters of Istio and Envoy Gateway.
+
+use super::envoy::WASM;
+use super::file::{At, File};
+use super::plugin::Plugin;
+
+/// Who reads a plugin configuration, and so where its environment and its failure policy stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Envoy itself.
+    Envoy,
+    /// Istio, from a `WasmPlugin`.
+    Istio,
+    /// Envoy Gateway, from an `EnvoyExtensionPolicy`.
+    EnvoyGateway,
+}
+
+/// A secret for variables whose value only Envoy's environment has.
+const SOME_SECRET: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+impl Kind {
+    /// The value of an environment variable of the VM. A value that the files do not say is some secret.
+    pub fn variable(self, message: At<'_>, name: &str) -> Option<String> {
+        if self.is_host_variable(message, name) {
+            return Some(SOME_SECRET.to_owned());
+        }
+        let value = match self {
+            Self::Envoy => message
+                .at(&["config", "vm_config", "environment_variables", "key_values"])
+                .and_then(|values| values.fields().find(|(key, _)| *key == name)),
+            Self::Istio => message
+                .items_at(&["vmConfig", "env"])
+                .find(|variable| variable.text_at(&["name"]) == Some(name))
+                .and_then(|variable| Some(("", variable.get("value")?))),
+            Self::EnvoyGateway => None,
+        };
+        value.and_then(|(_, value)| value.text()).map(str::to_owned)
+    }
+
+    /// Whether the VM gets the variable from Envoy's own environment.
+    pub fn is_host_variable(self, message: At<'_>, name: &str) -> bool {
+        let is_it = |variable: At<'_>| variable.text() == Some(name);
+        match self {
+            Self::Envoy => message
+                .items_at(&["config", "vm_config", "environment_variables", "host_env_keys"])
+                .any(is_it),
+            Self::Istio => message.items_at(&["vmConfig", "env"]).any(|variable| {
+                variable.text_at(&["name"]) == Some(name) && variable.text_at(&["valueFrom"]) == Some("HOST")
+            }),
+            Self::EnvoyGateway => message.items_at(&["env", "hostKeys"]).any(is_it),
+        }
+    }
+
+    /// What to write so that the VM gets the variable.
+    pub fn host_variable(self, name: &str) -> String {
+        match self {
+            Self::Envoy => format!("`environment_variables: {{host_env_keys: [{name}]}}` in `vm_config`"),
+            Self::Istio => format!("`vmConfig: {{env: [{{name: {name}, valueFrom: HOST}}]}}`"),
+            Self::EnvoyGateway => format!("`env: {{hostKeys: [{name}]}}` beside `config`"),
+        }
+    }
+}
+
+/// Whether a document is a Kubernetes manifest.
+pub fn is_manifest(document: At<'_>) -> bool {
+    document.get("apiVersion").is_some() && document.get("kind").is_some()
+}
+
+/// The manifests of a document: several in a `List`.
+pub fn manifests(document: At<'_>) -> Vec<At<'_>> {
+    if document.text_at(&["kind"]) == Some("List") {
+        return document.items_at(&["items"]).collect();
+    }
+    vec![document]
+}
+
+/// The Envoy configurations in the `ConfigMap`s of a file.
+pub fn embedded_files(file: &File, next_config_map: &mut usize) -> Vec<File> {
+    let mut files = Vec::new();
+    for manifest in file.documents().filter(|document| is_manifest(*document)).flat_map(manifests) {
+        if manifest.text_at(&["kind"]) != Some("ConfigMap") {
+            continue;
+        }
+        *next_config_map += 1;
+        for (key, text) in manifest.get("data").into_iter().flat_map(At::fields) {
+            let embedded = file.within(text, key, *next_config_map);
+            files.extend(embedded.filter(is_envoys));
+        }
+    }
+    files
+}
+
+/// Whether a file has anything for Envoy.
+fn is_envoys(file: &File) -> bool {
+    file.is_bootstrap() || file.documents().any(|document| document.items_at(&["resources"]).next().is_some())
+}
+
+/// Our filters in manifests: of Istio, of Envoy Gateway, and in patches of Envoy's configuration.
+pub fn plugins<'a>(manifests: &[At<'a>]) -> Vec<Plugin<'a>> {
+    let mut plugins = Vec::new();
+    for manifest in manifests {
+        let name = manifest.text_at(&["metadata", "name"]).unwrap_or_default();
+        let Some(spec) = manifest.get("spec") else { continue };
+        match manifest.text_at(&["kind"]) {
+            Some("WasmPlugin") => {
+                let names = [name, spec.text_at(&["url"]).unwrap_or_default()];
+                plugins.extend(Plugin::of_manifest(spec, Kind::Istio, spec.get("pluginConfig"), &names));
+            }
+            Some("EnvoyExtensionPolicy") => {
+                for wasm in spec.items_at(&["wasm"]) {
+                    let url = wasm.text_at(&["code", "image", "url"]);
+                    let url = url.or_else(|| wasm.text_at(&["code", "http", "url"]));
+                    let names = [wasm.text_at(&["name"]), url].map(Option::unwrap_or_default);
+                    let config = wasm.get("config");
+                    plugins.extend(Plugin::of_manifest(wasm, Kind::EnvoyGateway, config, &names));
+                }
+            }
+            Some("EnvoyFilter" | "EnvoyPatchPolicy") => manifest.walk(&mut |at| {
+                if let Some((WASM, message)) = at.typed() {
+                    plugins.extend(Plugin::of_envoy(message, ""));
+                }
+            }),
+            _ => {}
+        }
+    }
+    plugins
+}

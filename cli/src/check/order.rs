@@ -1,0 +1,122 @@
+//! The filters before and after ours.
+
+use session_affinity::config::Config;
+
+use super::envoy::{Envoy, Filter, Manager};
+use super::file::At;
+use super::plugin::Plugin;
+use super::report::Report;
+
+/// Filters that can have Envoy's route cache cleared.
+const CAN_CLEAR_ROUTES: [&str; 17] = [
+    "api_key_auth",
+    "basic_auth",
+    "composite",
+    "dynamic_modules",
+    "ext_authz",
+    "ext_proc",
+    "golang",
+    "grpc_json_transcoder",
+    "header_to_metadata",
+    "ip_tagging",
+    "json_to_metadata",
+    "jwt_authn",
+    "lua",
+    "oauth2",
+    "rate_limit_quota",
+    "set_filter_state",
+    "wasm",
+];
+/// Filters after which Envoy chooses the route again.
+const CHOOSES_ROUTE_AGAIN: [&str; 3] = ["header_mutation", "set_metadata", "cors"];
+/// Filters that answer requests themselves.
+const ANSWERS: [&str; 8] = [
+    "api_key_auth",
+    "basic_auth",
+    "ext_authz",
+    "jwt_authn",
+    "local_ratelimit",
+    "oauth2",
+    "ratelimit",
+    "rbac",
+];
+
+/// Reports filters that do not go well with ours at their place.
+pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
+    for (manager, position) in envoy.managers_of(plugin) {
+        let (before, rest) = manager.filters.split_at_checked(position).unwrap_or_default();
+        let Some((ours, after)) = rest.split_first() else { continue };
+        twice(envoy, manager, ours, before, config, report);
+        route_cache(ours, before, config, report);
+        for filter in after.iter().filter(|filter| ANSWERS.contains(&filter.kind())) {
+            let kind = filter.kind();
+            let message = format!(
+                "`{kind}` stands after the filter: the filter begins sessions and chooses backends for requests that \
+                 `{kind}` then refuses"
+            );
+            let help = format!("move `{}` behind `{}`, directly before the router", ours.name, filter.name);
+            report.warning(filter.at.get("name").unwrap_or(filter.at), message, help);
+        }
+    }
+}
+
+/// Another filter of ours in the same connection manager, on a route that both serve.
+fn twice(
+    envoy: &Envoy<'_>,
+    manager: &Manager<'_>,
+    ours: &Filter<'_>,
+    before: &[Filter<'_>],
+    config: &Config,
+    report: &mut Report,
+) {
+    let has_same_header = |filter: &&Filter<'_>| {
+        let message = filter.typed.map(|(_, message)| message);
+        let plugins = envoy.plugins.iter();
+        let mut same = plugins.filter(|plugin| message.is_some_and(|message| message.is(plugin.message)));
+        same.any(|plugin| {
+            plugin.config.as_ref().is_ok_and(|other| other.cluster_header == config.cluster_header)
+        })
+    };
+    let Some(first) = before.iter().find(has_same_header) else { return };
+    let mut routes = manager.routes.iter();
+    let share = routes.any(|route| first.is_on(route) && ours.is_on(route));
+    if first.name != ours.name && !share {
+        return;
+    }
+    let (line, _) = first.at.place().line_and_column();
+    let message = format!(
+        "the filter stands twice in this connection manager, first in line {line}: the second one overwrites or \
+         removes what the first one writes into `{}`",
+        config.cluster_header
+    );
+    let help = "take one of the two away; for several services write one filter with `services: [{name: …, routes: \
+                [NAME], …}, …]`";
+    report.error(ours.at.get("name").unwrap_or(ours.at), message, help);
+}
+
+/// An earlier filter after which the name of the route may be an old one.
+fn route_cache(ours: &Filter<'_>, before: &[Filter<'_>], config: &Config, report: &mut Report) {
+    let goes_by_route = config.services.iter().any(|service| service.routes.is_some());
+    let is_fresh = before.last().is_some_and(|filter| CHOOSES_ROUTE_AGAIN.contains(&filter.kind()));
+    if !goes_by_route || is_fresh {
+        return;
+    }
+    let Some(earlier) = before.iter().find(|filter| can_clear_routes(filter)) else { return };
+    let kind = earlier.kind();
+    let message = format!(
+        "`{kind}` before the filter can have Envoy's route cache cleared: the filter then goes by the route that the \
+         request had before, and perhaps by the wrong service"
+    );
+    let help = format!(
+        "write directly before `{}`: `{{name: envoy.filters.http.header_mutation, typed_config: {{\"@type\": \
+         type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation}}}}`",
+        ours.name
+    );
+    report.warning(earlier.at.get("name").unwrap_or(earlier.at), message, help);
+}
+
+/// `clear_route_cache: false` is a promise.
+fn can_clear_routes(filter: &Filter<'_>) -> bool {
+    let promises = filter.typed.and_then(|(_, message)| message.get("clear_route_cache"));
+    CAN_CLEAR_ROUTES.contains(&filter.kind()) && promises.is_none_or(At::is_true)
+}

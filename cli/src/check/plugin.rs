@@ -1,0 +1,245 @@
+//! A filter of ours: where its configuration stands, and what the filter itself says of it.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use session_affinity::config::{Config, ConfigError};
+
+use super::embedded::{self, Mapping};
+use super::file::At;
+use super::manifests::Kind;
+use crate::source::Place;
+use crate::yaml::{self, Key, Node, Value};
+
+/// A filter of ours.
+pub struct Plugin<'a> {
+    /// The message or the manifest's part that configures the filter. It tells one filter from another.
+    pub message: At<'a>,
+    /// Who reads the message.
+    pub kind: Kind,
+    /// The plugin configuration as Envoy's file has it; `None` where there is none.
+    pub written: Option<At<'a>>,
+    /// The bytes that the filter gets.
+    bytes: Cow<'a, [u8]>,
+    /// The configuration as a tree of its own, where it is text in the file.
+    embedded: Option<Node>,
+    /// The text in the file, and where its bytes stand.
+    text: Option<(String, Mapping)>,
+    /// What the filter makes of the configuration.
+    pub config: Result<Config, ConfigError>,
+}
+
+impl<'a> Plugin<'a> {
+    /// The filter that Envoy's message configures, if it is ours.
+    pub fn of_envoy(message: At<'a>, filter_name: &str) -> Option<Self> {
+        let config = message.get("config")?;
+        let configuration = config.get("configuration");
+        let file = config.at(&["vm_config", "code", "local", "filename"]);
+        let uri = config.at(&["vm_config", "code", "remote", "http_uri", "uri"]);
+        let names = [config.get("name"), config.get("root_id"), file, uri];
+        let is_named = names.into_iter().flatten().filter_map(At::text).any(is_ours) || is_ours(filter_name);
+        let plugin = Self::new(message, Kind::Envoy, configuration);
+        (is_named || plugin.looks_like_ours()).then_some(plugin)
+    }
+
+    /// The filter that a manifest's plain object configures, if it is ours.
+    pub fn of_manifest(message: At<'a>, kind: Kind, written: Option<At<'a>>, names: &[&str]) -> Option<Self> {
+        let plugin = Self::new(message, kind, written);
+        (names.iter().any(|name| is_ours(name)) || plugin.looks_like_ours()).then_some(plugin)
+    }
+
+    fn new(message: At<'a>, kind: Kind, written: Option<At<'a>>) -> Self {
+        let mut plugin = Self {
+            message,
+            kind,
+            written,
+            bytes: Cow::default(),
+            embedded: None,
+            text: None,
+            config: Ok(Config::default()),
+        };
+        if let Some(written) = written {
+            plugin.read(written);
+        }
+        let variable = |name: &str| kind.variable(message, name);
+        plugin.config = Config::parse(&plugin.bytes, &variable);
+        plugin
+    }
+
+    fn read(&mut self, written: At<'a>) {
+        let value = written.get("value");
+        match (written.type_name(), value) {
+            (Some("google.protobuf.StringValue"), Some(value)) if value.text().is_some() => {
+                let text = value.text().unwrap_or_default();
+                let mapping = Mapping::new(text, &value.file.source.text, &value.node.span);
+                self.embed(text.to_owned(), mapping);
+                self.bytes = Cow::Borrowed(text.as_bytes());
+            }
+            (Some("google.protobuf.BytesValue"), Some(value)) => {
+                let bytes = BASE64_STANDARD.decode(value.text().unwrap_or_default()).unwrap_or_default();
+                if let Ok(text) = String::from_utf8(bytes.clone()) {
+                    let mapping = Mapping::whole(&text, &value.node.span);
+                    self.embed(text, mapping);
+                }
+                self.bytes = Cow::Owned(bytes);
+            }
+            (Some("google.protobuf.Struct"), Some(value)) => self.read_object(value),
+            (Some(_), _) => {}
+            (None, _) => self.read_object(written),
+        }
+    }
+
+    fn read_object(&mut self, object: At<'a>) {
+        self.written = Some(object);
+        // A Struct without fields is no bytes at all.
+        if object.fields().next().is_some() {
+            let mut json = String::new();
+            write_json(object.node, &mut json);
+            self.bytes = Cow::Owned(json.into_bytes());
+        }
+    }
+
+    fn embed(&mut self, text: String, mapping: Mapping) {
+        self.embedded = yaml::parse(&text).ok().and_then(|documents| documents.into_iter().next());
+        if let Some(tree) = &mut self.embedded {
+            mapping.apply(tree);
+        }
+        self.text = Some((text, mapping));
+    }
+
+    /// Whether fields say so that no other plugin has.
+    fn looks_like_ours(&self) -> bool {
+        let Some(tree) = self.tree() else {
+            // Text that cannot be read.
+            return self.text.as_ref().is_some_and(|(text, _)| text.contains("\"sessionAffinity\""));
+        };
+        let has = |node: &Node, name: &str| step(node, name).is_some();
+        let services = step(tree, "services").map(|services| &services.value);
+        let in_services = matches!(services, Some(Value::List(items))
+            if items.iter().any(|service| has(service, "sessionAffinity") || has(service, "backends")));
+        has(tree, "sessionAffinity") || in_services
+    }
+
+    fn tree(&self) -> Option<&Node> {
+        self.embedded.as_ref().or_else(|| {
+            let written = self.written?;
+            (written.type_name().is_none() && self.text.is_none()).then_some(written.node)
+        })
+    }
+
+    /// The value at a path such as `services[0].routes[1]`.
+    pub fn node(&self, path: &str) -> Option<&Node> {
+        steps(path).try_fold(self.tree()?, step)
+    }
+
+    /// The place of a path, or of the nearest that there is above it.
+    pub fn place(&self, path: &str) -> Place {
+        let written = self.written.unwrap_or(self.message);
+        let field = if path == "(root)" { String::new() } else { path.to_owned() };
+        let Some(mut node) = self.tree() else {
+            let (value, field) = (written.get("value").unwrap_or(written), field);
+            return value.place_of(value.node, field);
+        };
+        let mut key = None;
+        for name in steps(path) {
+            let Some(next) = step(node, name) else { break };
+            key = key_of(node, name);
+            node = next;
+        }
+        let mut place = written.place_of(node, field);
+        // A mapping or a list in block style is shown by its key.
+        if let Some(key) = key.filter(|_| node.span.is_empty()) {
+            place.span = key.span.clone();
+        }
+        place
+    }
+
+    /// The place that an error of the filter's is about.
+    pub fn place_of_error(&self, error: &ConfigError) -> Place {
+        let mut place = self.place(error.path());
+        if error.problem().starts_with("unknown field")
+            && let Some((object, name)) = error.path().rsplit_once('.').or(Some(("", error.path())))
+            && let Some(key) = self.node(object).and_then(|object| key_of(object, name))
+        {
+            place.span = key.span.clone();
+        }
+        let Some((text, mapping)) = &self.text else {
+            return place;
+        };
+        if let Some((line, column)) = line_and_column(error.problem()) {
+            let at = embedded::offset(text, line, column);
+            let end = text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |c| at + c.len_utf8());
+            place.span = mapping.map(&(at..end));
+        } else if self.embedded.is_none()
+            && let Err((span, _)) = yaml::parse(text)
+        {
+            // A field that is given twice: the reader of YAML finds it too.
+            place.span = mapping.map(&span);
+        }
+        place
+    }
+}
+
+/// Whether a name of a file, a filter or a plugin is that of the filter.
+fn is_ours(name: &str) -> bool {
+    let name = name.to_lowercase().replace('-', "_");
+    name.contains("session_affinity")
+}
+
+fn line_and_column(problem: &str) -> Option<(usize, usize)> {
+    let problem = problem.strip_prefix("not JSON: ")?.split("; allowed: ").next()?;
+    let (_, place) = problem.rsplit_once(" at line ")?;
+    let (line, column) = place.split_once(" column ")?;
+    Some((line.parse().ok()?, column.parse().ok()?))
+}
+
+/// The steps of a path: names, and numbers of elements.
+fn steps(path: &str) -> impl Iterator<Item = &str> {
+    path.split(['.', '[', ']']).filter(|step| !step.is_empty() && *step != "(root)")
+}
+
+fn key_of<'n>(node: &'n Node, name: &str) -> Option<&'n Key> {
+    let Value::Map(fields) = &node.value else {
+        return None;
+    };
+    fields.iter().find(|(key, _)| key.name == name).map(|(key, _)| key)
+}
+
+fn step<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
+    match &node.value {
+        Value::List(items) => items.get(name.parse::<usize>().ok()?),
+        Value::Map(fields) => fields.iter().find(|(key, _)| key.name == name).map(|(_, value)| value),
+        _ => None,
+    }
+}
+
+/// Writes the value as JSON, field by field in their order.
+fn write_json(node: &Node, json: &mut String) {
+    let quote = |text: &str| serde_json::Value::from(text).to_string();
+    match &node.value {
+        Value::Null => json.push_str("null"),
+        Value::Bool(value) => json.push_str(&value.to_string()),
+        Value::Integer(number) => json.push_str(&number.to_string()),
+        Value::Float(number) => json.push_str(&serde_json::Value::from(*number).to_string()),
+        Value::Text(text) => json.push_str(&quote(text)),
+        Value::List(items) => {
+            json.push('[');
+            for (index, item) in items.iter().enumerate() {
+                json.push_str(if index > 0 { "," } else { "" });
+                write_json(item, json);
+            }
+            json.push(']');
+        }
+        Value::Map(fields) => {
+            json.push('{');
+            for (index, (key, value)) in fields.iter().enumerate() {
+                json.push_str(if index > 0 { "," } else { "" });
+                json.push_str(&quote(&key.name));
+                json.push(':');
+                write_json(value, json);
+            }
+            json.push('}');
+        }
+    }
+}

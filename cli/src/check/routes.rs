@@ -1,0 +1,181 @@
+//! Routes: where they take their cluster from, and how long they wait.
+
+use session_affinity::config::{Config, Pin, ServiceConfig};
+
+use super::envoy::{Envoy, Manager, Route};
+use super::file::At;
+use super::plugin::Plugin;
+use super::report::Report;
+use super::services::service_of;
+use super::vm::named;
+
+/// Reports routes on which the filter cannot do its work.
+pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
+    for (manager, position) in envoy.managers_of(plugin) {
+        let Some(filter) = manager.filters.get(position) else { continue };
+        for route in &manager.routes {
+            overrides(route, filter.name, report);
+            let Some(action) = route.at.get("route") else { continue };
+            if !filter.is_on(route) {
+                switched_off(manager, route, action, config, report);
+                continue;
+            }
+            if has_header_of_another(envoy, plugin, action) {
+                continue;
+            }
+            match service_of(config, route) {
+                Some((_, service)) => {
+                    served(route, action, service, config, report);
+                    timeout(route, action, report);
+                }
+                None => unserved(route, action, plugin, config, report),
+            }
+        }
+    }
+}
+
+/// A configuration of the filter's own for a route, which Envoy's Wasm filter does not have.
+fn overrides(route: &Route<'_>, filter_name: &str, report: &mut Report) {
+    for at in [route.at, route.virtual_host, route.configuration] {
+        let Some(found) = at.at(&["typed_per_filter_config", filter_name]) else { continue };
+        let is_wasm = |at: &At<'_>| at.type_name() == Some(super::envoy::WASM);
+        if let Some(config) = [Some(found), found.get("config")].into_iter().flatten().find(is_wasm) {
+            let message = "Envoy's Wasm filter has no configuration of its own for a route";
+            let help = "write a service with `routes: [NAME]` in the filter's configuration, or switch the filter off \
+                        here: `{\"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}`";
+            report.error(config, message, help);
+        }
+    }
+}
+
+fn cluster_headers(action: At<'_>) -> Vec<At<'_>> {
+    let weighted = action.items_at(&["weighted_clusters", "clusters"]);
+    let weighted = weighted.filter_map(|cluster| cluster.get("cluster_header"));
+    action.get("cluster_header").into_iter().chain(weighted).collect()
+}
+
+fn is_header(at: At<'_>, name: &str) -> bool {
+    at.text().is_some_and(|text| text.eq_ignore_ascii_case(name))
+}
+
+/// Whether the route takes its cluster from another filter of ours.
+fn has_header_of_another(envoy: &Envoy<'_>, plugin: &Plugin<'_>, action: At<'_>) -> bool {
+    let header =
+        |plugin: &Plugin<'_>| plugin.config.as_ref().ok().map(|config| config.cluster_header.clone());
+    let ours = header(plugin);
+    let others = envoy.plugins.iter().filter(|other| !other.message.is(plugin.message)).filter_map(header);
+    let others: Vec<String> = others.filter(|other| Some(other) != ours.as_ref()).collect();
+    cluster_headers(action).iter().any(|found| others.iter().any(|other| is_header(*found, other)))
+}
+
+/// A route that a service serves.
+fn served(route: &Route<'_>, action: At<'_>, service: &ServiceConfig, config: &Config, report: &mut Report) {
+    let header = &config.cluster_header;
+    let headers = cluster_headers(action);
+    let has_ours = headers.iter().any(|found| is_header(*found, header));
+    let (route_words, name) = (route.in_words(), &service.name);
+    if service.pin == Pin::Endpoint {
+        if let Some(found) = headers.iter().find(|found| is_header(**found, header)) {
+            let message = format!(
+                "{route_words} takes its cluster from `{header}`, but the service `{name}` has `pin: ENDPOINT` and \
+                 names no cluster: the route answers 503"
+            );
+            report.error(*found, message, "write `cluster: NAME` with the cluster that has the endpoints");
+        }
+        return;
+    }
+    if has_ours {
+        return;
+    }
+    if let Some(found) = headers.first() {
+        let given = found.text().unwrap_or_default();
+        let message = format!(
+            "{route_words} takes its cluster from `{given}`, but the filter writes the cluster into `{header}`"
+        );
+        let help = format!("write `cluster_header: {header}`, or `clusterHeader: {given}` in the filter");
+        return report.error(*found, message, help);
+    }
+    let fixed =
+        ["cluster", "weighted_clusters", "cluster_specifier_plugin", "inline_cluster_specifier_plugin"];
+    let Some((field, found)) = fixed.iter().find_map(|field| Some((*field, action.get(field)?))) else {
+        return;
+    };
+    if service.routes.is_some() {
+        let message = format!(
+            "the service `{name}` serves {route_words}, but the route takes its cluster from `{field}`: the filter's \
+             choice has no effect"
+        );
+        report.error(found, message, format!("write `cluster_header: {header}` in place of `{field}`"));
+    } else {
+        let message = format!(
+            "the service `{name}` has no `routes` and so serves {route_words} too, but the route takes its cluster \
+             from `{field}`: the filter's choice has no effect there"
+        );
+        let help = format!(
+            "write `cluster_header: {header}` in place of `{field}`, or list the routes of the service in \
+             `routes: [NAME]`"
+        );
+        report.warning(found, message, help);
+    }
+}
+
+/// A route that no service serves.
+fn unserved(route: &Route<'_>, action: At<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
+    let header = &config.cluster_header;
+    let Some(found) = cluster_headers(action).into_iter().find(|found| is_header(*found, header)) else {
+        return;
+    };
+    let message = format!(
+        "{} takes its cluster from `{header}`, but no service serves the route: the route answers 503",
+        route.in_words()
+    );
+    let path = if plugin.node("services").is_some() { "of one of the `services`" } else { "of the filter" };
+    let help = match route.name {
+        Some(name) => format!("add `{name}` to the `routes` {path}, or leave `routes` out in one service"),
+        None => format!(
+            "write `name: NAME` at the route and add the name to the `routes` {path}, or leave `routes` out in one \
+             service"
+        ),
+    };
+    report.error(found, message, help);
+}
+
+/// A route for which no filter of ours with this header is switched on.
+fn switched_off(
+    manager: &Manager<'_>,
+    route: &Route<'_>,
+    action: At<'_>,
+    config: &Config,
+    report: &mut Report,
+) {
+    let header = &config.cluster_header;
+    let is_wasm =
+        |filter: &&super::envoy::Filter<'_>| filter.typed.is_some_and(|(name, _)| name == super::envoy::WASM);
+    let others_on = manager.filters.iter().filter(is_wasm).any(|filter| filter.is_on(route));
+    let found = cluster_headers(action).into_iter().find(|found| is_header(*found, header));
+    if let Some(found) = found.filter(|_| !others_on) {
+        let message = format!(
+            "{} takes its cluster from `{header}`, but the filter is switched off there: the route answers 503",
+            route.in_words()
+        );
+        report.error(found, message, "write `cluster: NAME`, or take `disabled: true` away");
+    }
+}
+
+/// A route that leaves its timeout to Envoy.
+fn timeout(route: &Route<'_>, action: At<'_>, report: &mut Report) {
+    if action.get("timeout").is_some() {
+        return;
+    }
+    let message = format!(
+        "{} has no `timeout`: Envoy ends every response that takes more than 15 seconds, streams \
+         included",
+        route.in_words()
+    );
+    let place = if route.name.is_some() { named(route.at) } else { action };
+    report.warning(
+        place,
+        message,
+        "write `timeout: 0s` for no limit, or the longest time that a response may take",
+    );
+}

@@ -1,0 +1,29 @@
+//! The name that was probably meant.
+
+/// Of these names, the one that is nearest to a misspelt one, if any is near.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const NEAR: f64 = 0.55;
+    let mut best = None;
+    for candidate in known {
+        let likeness = likeness(&name.to_lowercase(), &candidate.to_lowercase());
+        if likeness >= NEAR && best.is_none_or(|(most, _)| likeness > most) {
+            best = Some((likeness, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
+/// Few edits lead from one name to the other, or one is part of the other.
+fn likeness(one: &str, other: &str) -> f64 {
+    strsim::normalized_damerau_levenshtein(one, other).max(strsim::sorensen_dice(one, other))
+}
+
+/// The first names of a list, for a message.
+pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    const LONGEST: usize = 8;
+    let mut names: Vec<_> = names.into_iter().collect();
+    names.dedup();
+    let more = if names.len() > LONGEST { ", …" } else { "" };
+    names.truncate(LONGEST);
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ") + more
+}

@@ -1,0 +1,101 @@
+//! The VM that runs the filter: what becomes of it when it fails, whom it shares its knowledge with, its secrets.
+
+use super::file::At;
+use super::manifests::Kind;
+use super::plugin::Plugin;
+use super::report::Report;
+use crate::diagnostic::Level;
+use crate::yaml::Value;
+
+/// Reports a failure policy, a VM id or an environment that does not go well with the filter.
+pub fn check(plugin: &Plugin<'_>, report: &mut Report) {
+    match plugin.kind {
+        Kind::Envoy => {
+            failure_policy(plugin, report);
+            vm_id(plugin, report);
+        }
+        Kind::Istio => fail_strategy(plugin, report),
+        Kind::EnvoyGateway => {
+            if let Some(fail_open) = plugin.message.get("failOpen").filter(|value| value.is_true()) {
+                let message = "the filter does not support `failOpen`: requests would pass without affinity";
+                report.error(fail_open, message, "write `failOpen: false`");
+            }
+        }
+    }
+    secrets(plugin, report);
+}
+
+const FAIL_OPEN: &str = "the filter does not support FAIL_OPEN: after a failure of its VM, requests would pass \
+    without the filter, and clients could write the filter's headers";
+const FAIL_CLOSED: &str = "after a failure of the filter's VM, Envoy refuses all requests from then on";
+const RELOAD: &str = "write `failure_policy: FAIL_RELOAD`: Envoy then loads the VM again";
+
+fn failure_policy(plugin: &Plugin<'_>, report: &mut Report) {
+    let Some(config) = plugin.message.get("config") else { return };
+    if let Some(fail_open) = config.get("fail_open").filter(|value| value.is_true()) {
+        return report.error(fail_open, FAIL_OPEN, RELOAD);
+    }
+    match config.get("failure_policy") {
+        Some(policy) if policy.text() == Some("FAIL_RELOAD") || policy.number() == Some(1.0) => {}
+        Some(policy) if policy.text() == Some("FAIL_OPEN") => report.error(policy, FAIL_OPEN, RELOAD),
+        Some(policy) => report.warning(policy, FAIL_CLOSED, RELOAD),
+        None => report.warning(named(config), format!("no `failure_policy`: {FAIL_CLOSED}"), RELOAD),
+    }
+}
+
+fn fail_strategy(plugin: &Plugin<'_>, report: &mut Report) {
+    let help = "write `failStrategy: FAIL_RELOAD`: Envoy then loads the VM again";
+    match plugin.message.get("failStrategy") {
+        Some(strategy) if strategy.text() == Some("FAIL_RELOAD") => {}
+        Some(strategy) if strategy.text() == Some("FAIL_OPEN") => report.error(strategy, FAIL_OPEN, help),
+        Some(strategy) => report.warning(strategy, FAIL_CLOSED, help),
+        None => report.warning(plugin.message, format!("no `failStrategy`: {FAIL_CLOSED}"), help),
+    }
+}
+
+fn vm_id(plugin: &Plugin<'_>, report: &mut Report) {
+    let Some(config) = plugin.message.get("config") else { return };
+    let vm = config.get("vm_config");
+    let id = vm.and_then(|vm| vm.get("vm_id"));
+    if id.and_then(At::text).is_some_and(|id| !id.is_empty()) {
+        return;
+    }
+    let message = "the `vm_id` is empty: the filter shares what it knows about backends with every other Wasm \
+                   plugin whose `vm_id` is empty";
+    let place = id.or(vm).unwrap_or(config);
+    report.warning(place, message, "write `vm_id: session-affinity` in `vm_config`");
+}
+
+/// Secrets that Envoy's `/config_dump` shows.
+fn secrets(plugin: &Plugin<'_>, report: &mut Report) {
+    let keys = plugin.node("keys").map(|keys| &keys.value);
+    let Some(Value::List(keys)) = keys else { return };
+    for index in 0..keys.len() {
+        let path = format!("keys[{index}]");
+        if plugin.node(&format!("{path}.secret")).is_some() {
+            let message = "Envoy shows a secret that is written here in its `/config_dump`";
+            let help = format!(
+                "write `{{id: k1, env: SESSION_AFFINITY_KEY}}`, and {}",
+                plugin.kind.host_variable("SESSION_AFFINITY_KEY")
+            );
+            report.add(Level::Warning, plugin.place(&format!("{path}.secret")), message, help);
+        }
+        let env = plugin.node(&format!("{path}.env")).map(|env| &env.value);
+        if let Some(Value::Text(name)) = env
+            && !plugin.kind.is_host_variable(plugin.message, name)
+            && plugin.kind.variable(plugin.message, name).is_some()
+        {
+            let message = "Envoy shows the value of this variable in its `/config_dump`";
+            let help = format!(
+                "pass the secret to Envoy in its environment, and write {}",
+                plugin.kind.host_variable(name)
+            );
+            report.add(Level::Warning, plugin.place(&format!("{path}.env")), message, help);
+        }
+    }
+}
+
+/// The name of a message where it has one, else the message: a short place for what is missing.
+pub fn named(message: At<'_>) -> At<'_> {
+    message.get("name").unwrap_or(message)
+}

@@ -1,0 +1,99 @@
+//! What the files do not say may be right.
+
+use std::fs;
+
+use crate::support::{Copies, check};
+
+const FROM_SERVER: &str = "dynamic_resources:
+  cds_config: {ads: {}, resource_api_version: V3}
+";
+
+#[test]
+fn clusters_that_a_server_knows_are_not_missed() {
+    let copies = Copies::new();
+    copies.edit("envoy/canary.yaml", "static_resources:", &format!("{FROM_SERVER}\nstatic_resources:"));
+    copies.edit("envoy/canary.yaml", "{cluster: canary, weight: 10}", "{cluster: other, weight: 10}");
+    let (found, code) = check(copies.path(), &["envoy/canary.yaml"]);
+    assert!(code == 0 && found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn routes_that_a_server_knows_are_not_missed() {
+    let copies = Copies::new();
+    let path = copies.path().join("envoy/ingress.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    let start = text.find("          route_config:").unwrap();
+    let end = text.find("          http_filters:").unwrap();
+    let rds =
+        "          rds: {route_config_name: ingress, config_source: {ads: {}, resource_api_version: V3}}\n";
+    fs::write(&path, format!("{}{rds}{}", &text[..start], &text[end..])).unwrap();
+    let (found, code) = check(copies.path(), &["envoy/ingress.yaml"]);
+    assert!(code == 0 && found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_filter_in_a_file_by_itself_misses_neither_routes_nor_clusters() {
+    let copies = Copies::new();
+    copies.edit(
+        "envoy/live-update/filter.yaml",
+        "backends: [app-0,",
+        "routes: [nowhere]\n          backends: [app-9,",
+    );
+    let (found, code) = check(copies.path(), &["envoy/live-update/filter.yaml"]);
+    assert!(code == 0 && found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_filter_and_clusters_without_a_bootstrap_miss_a_cluster_with_a_warning() {
+    let copies = Copies::new();
+    copies.edit("envoy/live-update/filter.yaml", "backends: [app-0,", "backends: [app-9,");
+    let files = ["envoy/live-update/filter.yaml", "envoy/live-update/clusters.yaml"];
+    let (found, code) = check(copies.path(), &files);
+    assert_eq!((code, found.len()), (0, 1), "{found:#?}");
+    assert_eq!(found[0].level, "warning");
+}
+
+#[test]
+fn a_named_file_that_is_not_here_is_noted_and_what_it_may_say_is_not_missed() {
+    let copies = Copies::new();
+    fs::remove_file(copies.path().join("envoy/live-update/clusters.yaml")).unwrap();
+    let (found, code) = check(copies.path(), &["envoy/live-update.yaml"]);
+    assert_eq!((code, found.len()), (0, 1), "{found:#?}");
+    assert_eq!(found[0].level, "note");
+    assert!(found[0].message.contains("/etc/envoy/live-update/clusters.yaml"), "{found:#?}");
+}
+
+#[test]
+fn routes_in_a_file_of_their_own_are_read() {
+    let copies = Copies::new();
+    let path = copies.path().join("envoy/ingress.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    let start = text.find("          route_config:").unwrap();
+    let end = text.find("          http_filters:").unwrap();
+    let rds = "          rds: {route_config_name: ingress, config_source: {path_config_source: {path: routes.yaml}, \
+               resource_api_version: V3}}\n";
+    let routes: Vec<&str> =
+        text[start..end].lines().skip(1).map(|line| line.get(10..).unwrap_or_default()).collect();
+    let routes = format!(
+        "resources:\n- \"@type\": type.googleapis.com/envoy.config.route.v3.RouteConfiguration\n{}\n",
+        routes.join("\n")
+    );
+    fs::write(path.with_file_name("routes.yaml"), routes.replace("name: api-a\n", "name: api-c\n")).unwrap();
+    fs::write(&path, format!("{}{rds}{}", &text[..start], &text[end..])).unwrap();
+    let (found, code) = check(copies.path(), &["envoy/ingress.yaml"]);
+    let of = |file: &str, message: &str| {
+        found.iter().any(|found| found.file.ends_with(file) && found.message.contains(message))
+    };
+    assert_eq!((code, found.len()), (1, 2), "{found:#?}");
+    assert!(of("ingress.yaml", "names the route `api-a`, which does not exist"), "{found:#?}");
+    assert!(of("routes.yaml", "no service serves the route"), "{found:#?}");
+}
+
+#[test]
+fn bootstraps_of_several_envoys_are_checked_each_for_itself() {
+    let copies = Copies::new();
+    copies.edit("envoy/canary.yaml", "{cluster: canary, weight: 10}", "{cluster: ws-0, weight: 10}");
+    let (found, code) = check(copies.path(), &["envoy/canary.yaml", "envoy/websocket.yaml"]);
+    assert_eq!((code, found.len()), (1, 1), "{found:#?}");
+    assert!(found[0].message.contains("no cluster has the name `ws-0`"), "{found:#?}");
+}

@@ -1,0 +1,45 @@
+//! Kubernetes manifests: where Envoy's configuration stands in them.
+
+use std::fs;
+
+use crate::support::{Copies, check};
+
+#[test]
+fn files_of_one_config_map_belong_together() {
+    let copies = Copies::new();
+    let indented = |file: &str| -> String {
+        let text = fs::read_to_string(copies.path().join(file)).unwrap();
+        text.lines().flat_map(|line| ["    ", line, "\n"]).collect()
+    };
+    let bootstrap = indented("envoy/live-update.yaml");
+    let filter = indented("envoy/live-update/filter.yaml").replace("app-1, app-2]", "app-1, app-7]");
+    let clusters = indented("envoy/live-update/clusters.yaml");
+    let manifest = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: envoy}}\ndata:\n  envoy.yaml: |\n{bootstrap}  \
+         filter.yaml: |\n{filter}  clusters.yaml: |\n{clusters}"
+    );
+    fs::create_dir(copies.path().join("k8s")).unwrap();
+    fs::write(copies.path().join("k8s/envoy.yaml"), &manifest).unwrap();
+    let (found, code) = check(copies.path(), &["k8s/envoy.yaml"]);
+    assert_eq!((code, found.len()), (1, 1), "{found:#?}");
+    assert!(found[0].message.contains("no cluster has the name `app-7`"), "{found:#?}");
+    let line = manifest.lines().nth(found[0].line - 1).unwrap();
+    let place: String = line.chars().skip(found[0].column - 1).collect();
+    assert!(place.starts_with("app-7]"), "{line}");
+    assert_eq!(found[0].field, "backends[2]");
+}
+
+#[test]
+fn a_list_of_manifests_is_read_as_the_manifests_themselves() {
+    let copies = Copies::new();
+    let text = fs::read_to_string(copies.path().join("deploy/istio/session-affinity.yaml")).unwrap();
+    let plugin =
+        text.split("\n---\n").next().unwrap().replace("failStrategy: FAIL_RELOAD", "failStrategy: FAIL_OPEN");
+    let lines: Vec<&str> = plugin.lines().filter(|line| !line.starts_with('#')).collect();
+    let items = lines.join("\n  ");
+    fs::write(copies.path().join("list.yaml"), format!("apiVersion: v1\nkind: List\nitems:\n- {items}\n"))
+        .unwrap();
+    let (found, code) = check(copies.path(), &["list.yaml"]);
+    assert_eq!((code, found.len()), (1, 1), "{found:#?}");
+    assert!(found[0].message.contains("FAIL_OPEN"), "{found:#?}");
+}

@@ -1,0 +1,109 @@
+//! Envoy in front of three instances: with each pin, and without the filter.
+
+use std::net::SocketAddr;
+
+use harness::config::{self, Bootstrap};
+use harness::envoy::Envoy;
+use serde_json::{Value, json};
+
+/// A way to pin sessions.
+#[derive(Clone, Copy, Debug)]
+pub enum Pin {
+    /// Each instance is a backend.
+    Cluster,
+    /// All instances are endpoints of one cluster.
+    Endpoint,
+    /// Two versions of the application: one with two instances, one with one.
+    ClusterAndEndpoint,
+}
+
+/// An Envoy with two workers in front of these instances. `affinity` is the filter's `sessionAffinity`.
+pub async fn with_filter(pin: Pin, affinity: &Value, instances: &[SocketAddr]) -> Envoy {
+    let mut plugin = json!({
+        "sessionAffinity": affinity,
+        "keys": [{ "id": "k1", "secret": "c2Vzc2lvbi1hZmZpbml0eS1lbmQtdG8tZW5kLXRlc3Q=" }],
+    });
+    let by_filter = route(&json!({ "cluster_header": "x-affinity-cluster" }));
+    let mut bootstrap = Bootstrap::new();
+    match pin {
+        Pin::Cluster => {
+            let names: Vec<String> = (0..instances.len()).map(|index| format!("app-{index}")).collect();
+            for (name, instance) in names.iter().zip(instances) {
+                bootstrap = bootstrap.cluster_json(cluster(name, &[*instance]));
+            }
+            plugin["backends"] = json!(names);
+            bootstrap = bootstrap.route(by_filter);
+        }
+        Pin::Endpoint => {
+            plugin["pin"] = json!("ENDPOINT");
+            bootstrap = bootstrap.cluster_json(cluster("app", instances)).route(route_to("app"));
+            bootstrap = bootstrap.http_filter(stateful_session());
+        }
+        Pin::ClusterAndEndpoint => {
+            plugin["pin"] = json!("CLUSTER_AND_ENDPOINT");
+            plugin["backends"] =
+                json!([{ "cluster": "blue", "weight": 2 }, { "cluster": "green", "weight": 1 }]);
+            let (blue, green) = instances.split_at(2);
+            bootstrap = bootstrap.cluster_json(cluster("blue", blue)).cluster_json(cluster("green", green));
+            bootstrap = bootstrap.route(by_filter).http_filter(stateful_session());
+        }
+    }
+    Envoy::start(&bootstrap.filter(&plugin).build()).await.unwrap()
+}
+
+/// An Envoy with two workers that knows nothing of sessions.
+pub async fn without_filter(instances: &[SocketAddr]) -> Envoy {
+    let bootstrap = Bootstrap::new().cluster_json(cluster("app", instances)).route(route_to("app"));
+    Envoy::start(&bootstrap.build()).await.unwrap()
+}
+
+/// Fails if the filter's VM failed, or if the filter logged an error.
+pub async fn assert_filter_is_well(envoy: &Envoy) {
+    for (name, value) in envoy.stats("wasm.").await.unwrap() {
+        let counts_vms = [".active", ".created", ".wasm_vm_count"].iter().any(|end| name.ends_with(end));
+        assert!(counts_vms || value == 0, "{name} is {value}");
+    }
+    let log = envoy.log();
+    let error =
+        log.lines().find(|line| line.contains("][error][wasm]") || line.contains("][critical][wasm]"));
+    assert_eq!(error, None);
+}
+
+/// A cluster whose connections Envoy closes when they have been idle for a second. Node.js closes them after five, maybe
+/// while Envoy sends the next request.
+fn cluster(name: &str, endpoints: &[SocketAddr]) -> Value {
+    let mut cluster = config::cluster(name, endpoints);
+    cluster["typed_extension_protocol_options"]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"] = json!({
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "common_http_protocol_options": { "idle_timeout": "1s" },
+        "explicit_http_config": { "http_protocol_options": {} },
+    });
+    cluster
+}
+
+fn route_to(cluster: &str) -> Value {
+    route(&json!({ "cluster": cluster }))
+}
+
+/// A route for all paths. A page that has to be compiled on a busy machine may take long.
+fn route(action: &Value) -> Value {
+    let mut action = action.clone();
+    action["timeout"] = json!("60s");
+    json!({ "name": "app", "match": { "prefix": "/" }, "route": action })
+}
+
+fn stateful_session() -> Value {
+    json!({
+        "name": "envoy.filters.http.stateful_session",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.stateful_session.v3.StatefulSession",
+            "session_state": {
+                "name": "envoy.http.stateful_session.header",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState",
+                    "name": "x-affinity-endpoint",
+                },
+            },
+        },
+    })
+}

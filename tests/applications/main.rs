@@ -1,0 +1,20 @@
+//! Unmodified applications that keep their sessions in memory, three instances each, behind a real Envoy.
+//!
+//! With the filter no user loses a session. Without the filter nearly every user does.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests may panic"
+)]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
+
+mod browsing;
+mod django;
+mod envoy;
+mod express;
+mod instance;
+mod server_sessions;
+mod tap;
+mod tomcat;

@@ -1,0 +1,79 @@
+//! Tomcat with its own examples, as Debian packages both. The cookie is `JSESSIONID`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+use futures_util::future::join_all;
+use harness::packages;
+
+use crate::browsing::{Visitor, between, expect};
+use crate::instance::Instance;
+use crate::server_sessions::{ANONYMOUS_PAGES, Application, Deletes};
+
+/// A page that needs a log in.
+const PROTECTED: &str = "/examples/jsp/security/protected/index.jsp";
+
+const HOME: &str = "/usr/share/tomcat10";
+
+async fn start() -> Application {
+    packages::need("java", &["default-jre-headless"]).unwrap();
+    let skeleton = Path::new(HOME).join("skel");
+    packages::need_file(&skeleton, &["tomcat10-user"]).unwrap();
+    let examples = Path::new("/etc/tomcat10/Catalina/localhost/examples.xml");
+    packages::need_file(examples, &["tomcat10-examples"]).unwrap();
+    let instances = (0..3).map(|_| {
+        // As `tomcat10-instance-create` does it.
+        let base = tempfile::tempdir().unwrap();
+        let conf = base.path().join("conf");
+        for directory in ["conf/Catalina/localhost", "logs", "webapps", "work", "temp"] {
+            fs::create_dir_all(base.path().join(directory)).unwrap();
+        }
+        for file in fs::read_dir(skeleton.join("conf")).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), conf.join(file.file_name())).unwrap();
+        }
+        fs::copy(examples, conf.join("Catalina/localhost/examples.xml")).unwrap();
+        let server = fs::read_to_string(conf.join("server.xml")).unwrap();
+        let (default, any) = ("port=\"8080\"", "port=\"0\" address=\"127.0.0.1\"");
+        assert!(server.contains(default), "{server}");
+        fs::write(conf.join("server.xml"), server.replace(default, any)).unwrap();
+        // The user that the comments of Debian's file have.
+        let users = "<tomcat-users><user username='tomcat' password='s3cret' roles='tomcat'/></tomcat-users>";
+        fs::write(conf.join("tomcat-users.xml"), users).unwrap();
+
+        let mut command = Command::new(Path::new(HOME).join("bin/catalina.sh"));
+        command.arg("run").env("CATALINA_BASE", base.path());
+        command.env("CATALINA_OPTS", "-Xmx192m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC");
+        Instance::start(command, base, "Starting ProtocolHandler [\"http-nio-127.0.0.1-auto-1-")
+    });
+    Application { cookie: "JSESSIONID", deletes: Deletes::Never, instances: join_all(instances).await }
+}
+
+async fn visit(visitor: &Visitor) -> Result<()> {
+    for _ in 0..ANONYMOUS_PAGES {
+        expect(&visitor.open("/examples/index.html").await?, "Apache Tomcat Examples")?;
+    }
+    expect(&visitor.open(PROTECTED).await?, "j_password")?;
+    let form = "j_username=tomcat&j_password=s3cret";
+    let page = visitor.submit("/examples/jsp/security/protected/j_security_check", form).await?;
+    expect(&page, "You are logged in as remote user")?;
+    // Tomcat gives the session a new id when the visitor logs in.
+    let id = between(&page, "in session <b>", "</b>")?;
+    for count in 0..6 {
+        let data = format!("dataname=item-{count}&datavalue={}-{count}", visitor.name);
+        let page = visitor.submit("/examples/servlets/servlet/SessionExample", &data).await?;
+        expect(&page, &format!("Session ID: {id}"))?;
+        for earlier in 0..=count {
+            expect(&page, &format!("item-{earlier} = {}-{earlier}", visitor.name))?;
+        }
+    }
+    expect(&visitor.open(PROTECTED).await?, &format!("in session <b>{id}</b>"))?;
+    expect(&visitor.open(&format!("{PROTECTED}?logoff=true")).await?, "j_password")
+}
+
+#[tokio::test]
+async fn nobody_loses_a_tomcat_session_and_without_the_filter_nearly_all_do() {
+    start().await.test(visit).await;
+}

@@ -1,0 +1,52 @@
+//! The specs of the Prometheus operator's kinds (`monitoring.coreos.com/v1`, as of 0.92), with the fields that the files
+//! use and no others: a field that is not here is refused.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// Which Services, and which of their ports.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "the fields are only there to be known")]
+pub struct ServiceMonitor {
+    selector: Selector,
+    endpoints: Vec<Endpoint>,
+}
+
+/// Which pods, and which of their ports.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(dead_code, reason = "the fields are only there to be known")]
+pub struct PodMonitor {
+    selector: Selector,
+    pod_metrics_endpoints: Vec<Endpoint>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(dead_code, reason = "the fields are only there to be known")]
+struct Selector {
+    match_labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(dead_code, reason = "the fields are only there to be known")]
+struct Endpoint {
+    port: String,
+    path: String,
+    interval: Option<String>,
+    #[serde(default)]
+    metric_relabelings: Vec<Relabeling>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(dead_code, reason = "the fields are only there to be known")]
+struct Relabeling {
+    source_labels: Vec<String>,
+    regex: String,
+    target_label: String,
+    replacement: String,
+}
