@@ -41,6 +41,9 @@ const KINDS: [(&str, &str, &[&str]); 9] = [
 
 const GATEWAY_API: &[&str] = &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"];
 
+/// The label of what `--to kubernetes` writes.
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
 /// Where a manifest that names no namespace is created.
 const DEFAULT_NAMESPACE: &str = "default";
 
@@ -156,6 +159,11 @@ impl Manifests {
             remarks.error(document.of(object, ""), "missing field `kind`", help);
             return None;
         };
+        let labels = get(object, "metadata").and_then(|metadata| get(metadata, "labels"));
+        if labels.and_then(|labels| text(labels, MANAGED_BY)) == Some("session-affinity") {
+            // What an earlier run wrote is written anew, under the same names.
+            return None;
+        }
         let version = text(object, "apiVersion").unwrap_or_default();
         let name = get(object, "metadata").and_then(|metadata| text(metadata, "name"));
         self.names.extend(name.map(|name| (kind.to_owned(), name.to_owned())));
