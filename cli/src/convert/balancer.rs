@@ -2,9 +2,10 @@
 //! a Service.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::Path;
 
-use minijinja::Value;
+use minijinja::{Value, context};
 use serde::Serialize;
 
 use super::backends::{Backend, Backends, FilterService};
@@ -41,73 +42,6 @@ pub struct Balancer<'a> {
     pub options: &'a Options,
 }
 
-/// What `envoy.yaml.jinja` is filled with.
-#[derive(Debug, Serialize)]
-pub struct Configuration<'a> {
-    title: String,
-    /// Hosts and paths, then the services that they lead to.
-    tables: [Vec<String>; 2],
-    is_kubernetes: bool,
-    key_env: Option<&'a str>,
-    has_cookies: bool,
-    pins_endpoints: bool,
-    eds: Option<String>,
-    module: &'a str,
-    listen: Address,
-    admin: Address,
-    logs: Vec<Log>,
-    hosts: &'a [VirtualHost],
-    services: Vec<Value>,
-    clusters: Vec<Cluster>,
-    connect_timeout: &'static str,
-}
-
-/// The access log of the requests on a service's routes.
-#[derive(Debug, Serialize)]
-struct Log {
-    route: String,
-    millionths: u32,
-}
-
-/// Envoy's `SocketAddress`.
-#[derive(Debug, Serialize)]
-#[allow(clippy::struct_field_names, reason = "the fields are called as Envoy calls them")]
-struct Address {
-    address: String,
-    port_value: u16,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    ipv4_compat: bool,
-}
-
-/// A file of endpoints.
-#[derive(Debug, Serialize)]
-pub struct EndpointFile<'a> {
-    pub service: &'a str,
-    pub endpoints: Vec<Endpoint>,
-}
-
-/// An endpoint in such a file.
-#[derive(Debug, Serialize)]
-pub struct Endpoint {
-    address: String,
-    port: u16,
-    health_port: Option<u16>,
-}
-
-/// What `kubernetes.yaml.jinja` is filled with.
-#[derive(Debug, Serialize)]
-pub struct Objects<'a> {
-    title: String,
-    name: String,
-    namespace: Option<&'a str>,
-    is_internal: bool,
-    key_env: Option<&'a str>,
-    image: String,
-    installer: Option<&'a str>,
-    headless: Vec<Headless<'a>>,
-    envoy: String,
-}
-
 /// A Service whose name stands for the addresses of the pods of another one.
 #[derive(Debug, Serialize)]
 struct Headless<'a> {
@@ -118,35 +52,36 @@ struct Headless<'a> {
     port: u16,
 }
 
-impl<'a> Balancer<'a> {
-    /// The Envoy configuration. Where there are mistakes, it means nothing.
-    pub fn configuration(&'a self, remarks: &mut Remarks) -> Configuration<'a> {
+impl Balancer<'_> {
+    /// What `envoy.yaml.jinja` is filled with. Where there are mistakes, it means nothing.
+    pub fn configuration(&self, remarks: &mut Remarks) -> Value {
         let is_kubernetes = self.options.to == To::Kubernetes;
         let envoy = &self.options.envoy;
-        let default = |port, ip: [u8; 4]| SocketAddr::from((ip, port));
+        let services = &self.backends.services;
         let module = if is_kubernetes { MODULE_IN_POD } else { envoy.module.as_deref().unwrap_or(MODULE) };
-        Configuration {
-            title: self.title("an Envoy configuration"),
-            tables: self.tables(),
-            is_kubernetes,
-            key_env: self.key_env(),
-            has_cookies: self.backends.services.iter().any(|service| service.cookie.is_some()),
-            pins_endpoints: self.pins_endpoints(),
-            eds: envoy.eds.as_ref().map(|directory| directory.display().to_string()),
-            module,
-            listen: Address::of(envoy.listen.unwrap_or(default(10000, [0, 0, 0, 0]))),
-            admin: Address::of(envoy.admin.unwrap_or(default(9901, [127, 0, 0, 1]))),
-            logs: self.backends.services.iter().filter_map(|service| self.log(service)).collect(),
-            hosts: &self.hosts,
-            services: self.backends.services.iter().map(|one| one.to_value(&self.backends)).collect(),
-            clusters: self.clusters(remarks),
+        context! {
+            title => self.title("an Envoy configuration"),
+            // Hosts and paths, then the services that they lead to.
+            tables => self.tables(),
+            is_kubernetes => is_kubernetes,
+            key_env => self.key_env(),
+            has_cookies => services.iter().any(|service| service.cookie.is_some()),
+            pins_endpoints => self.pins_endpoints(),
+            eds => envoy.eds.as_ref().map(|directory| directory.display().to_string()),
+            module => module,
+            listen => address(envoy.listen.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 10000)))),
+            admin => address(envoy.admin.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9901)))),
+            logs => services.iter().filter_map(|service| self.log(service)).collect::<Vec<_>>(),
+            hosts => self.hosts,
+            services => services.iter().map(|one| one.to_value(&self.backends)).collect::<Vec<_>>(),
+            clusters => self.clusters(remarks),
             // A pod that swallows packets is found before a response takes too long.
-            connect_timeout: if self.shortest_timeout_ms <= 1000 { "0.25s" } else { "1s" },
+            connect_timeout => if self.shortest_timeout_ms <= 1000 { "0.25s" } else { "1s" },
         }
     }
 
-    /// The manifests of Envoy and what it needs. `envoy` is its configuration.
-    pub fn objects(&'a self, manifests: &'a Manifests, envoy: String, remarks: &mut Remarks) -> Objects<'a> {
+    /// What `kubernetes.yaml.jinja` is filled with. `envoy` is the Envoy configuration.
+    pub fn objects(&self, manifests: &Manifests, envoy: &str, remarks: &mut Remarks) -> Value {
         let is_taken = |name: &str| {
             let is_one = |(kind, other): &(String, String)| OBJECTS.contains(&&**kind) && other == name;
             manifests.names.iter().any(is_one)
@@ -161,21 +96,21 @@ impl<'a> Balancer<'a> {
             let text = format!("the filter's module comes from {image}: push it there, or give --image");
             remarks.note(argument("--image", image), text);
         }
-        Objects {
-            title: self.title("Kubernetes manifests"),
-            name,
-            namespace: self.namespace,
-            is_internal: self.is_internal,
-            key_env: self.key_env(),
-            image: kubernetes.image.clone().unwrap_or_else(|| image.to_owned()),
-            installer: kubernetes.installer.as_deref(),
-            headless,
-            envoy,
+        context! {
+            title => self.title("Kubernetes manifests"),
+            name => name,
+            namespace => self.namespace,
+            is_internal => self.is_internal,
+            key_env => self.key_env(),
+            image => kubernetes.image.as_deref().unwrap_or(image),
+            installer => kubernetes.installer,
+            headless => headless,
+            envoy => envoy,
         }
     }
 
     /// A headless Service beside each Service that has none.
-    fn headless(&self, manifests: &'a Manifests, remarks: &mut Remarks) -> Vec<Headless<'a>> {
+    fn headless(&self, manifests: &Manifests, remarks: &mut Remarks) -> Vec<Headless<'_>> {
         let mut all: Vec<Headless<'_>> = Vec::new();
         for backend in &self.backends.all {
             let service = backend.service;
@@ -201,13 +136,23 @@ impl<'a> Balancer<'a> {
         all
     }
 
-    /// The files of endpoints that the configuration refers to, each with its path.
-    pub fn files(&self, remarks: &mut Remarks) -> Vec<(&std::path::Path, EndpointFile<'_>)> {
+    /// The files of endpoints that the configuration refers to: the path of each, whether its endpoints are known, and
+    /// what `endpoints.yaml.jinja` is filled with.
+    pub fn files(&self, remarks: &mut Remarks) -> Vec<(&Path, bool, Value)> {
         let mut files = Vec::new();
         for backend in &self.backends.all {
             let Target::File(path, pods) = &backend.target else { continue };
-            let endpoints = pods.iter().map(|pod| endpoint(pod, backend, remarks)).collect();
-            files.push((&**path, EndpointFile { service: &backend.name, endpoints }));
+            for pod in pods {
+                if let Host::Name(name) = &pod.host {
+                    let message = format!("{name} is no IP: EDS knows no names");
+                    remarks.error(argument("--endpoints", name), message, "write an IP");
+                }
+            }
+            let health_port = backend.health.as_ref().and_then(|health| health.port);
+            let endpoint = |pod: &Pod| context! { address => pod.host.to_string(), port => pod.port };
+            let endpoints: Vec<Value> = pods.iter().map(endpoint).collect();
+            let values = context! { service => backend.name, endpoints, health_port };
+            files.push((&**path, !pods.is_empty(), values));
         }
         files
     }
@@ -223,10 +168,10 @@ impl<'a> Balancer<'a> {
     }
 
     /// The access log of a service, where logging is on for one of its backends.
-    fn log(&self, service: &FilterService) -> Option<Log> {
+    fn log(&self, service: &FilterService) -> Option<Value> {
         let mut own = service.backends.iter().filter_map(|(index, _)| self.backends.all.get(*index));
         let millionths = own.find_map(|backend| backend.policy.logged_millionths)?;
-        Some(Log { route: service.name.clone(), millionths })
+        Some(context! { route => service.name, millionths })
     }
 
     fn title(&self, what: &str) -> String {
@@ -317,21 +262,11 @@ fn aligned(rows: &[(String, String)]) -> Vec<String> {
     rows.iter().map(|(what, service)| format!("{what:width$}   {service}")).collect()
 }
 
-fn endpoint(pod: &Pod, backend: &Backend<'_>, remarks: &mut Remarks) -> Endpoint {
-    if let Host::Name(name) = &pod.host {
-        let message = format!("{name} is no IP: EDS knows no names");
-        remarks.error(argument("--endpoints", name), message, "write an IP");
-    }
-    Endpoint {
-        address: pod.host.to_string(),
-        port: pod.port,
-        health_port: backend.health.as_ref().and_then(|health| health.port),
-    }
-}
-
-impl Address {
-    fn of(address: SocketAddr) -> Self {
-        let ipv4_compat = address.ip() == std::net::Ipv6Addr::UNSPECIFIED;
-        Self { address: address.ip().to_string(), port_value: address.port(), ipv4_compat }
+/// Envoy's `SocketAddress`.
+fn address(address: SocketAddr) -> Value {
+    context! {
+        address => address.ip().to_string(),
+        port_value => address.port(),
+        ipv4_compat => (address.ip() == Ipv6Addr::UNSPECIFIED).then_some(true),
     }
 }

@@ -1,14 +1,13 @@
 //! The YAML documents of a file, and the places of their fields.
 
-use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Error, Location, Options, Spanned};
 
 use super::remarks::Remarks;
 use crate::source::{Place, Source};
+use crate::yaml::{self, Node, Value};
 
 /// One document of a file.
 #[derive(Debug)]
@@ -17,19 +16,6 @@ pub struct Document {
     range: Range<usize>,
     /// The document as it is written.
     pub root: Node,
-}
-
-/// A value as it is written, with the places of all fields.
-#[derive(Debug)]
-pub enum Node {
-    /// `null`, `~`, or nothing.
-    Null,
-    /// Any other scalar.
-    Scalar(String),
-    /// A list.
-    List(Vec<Spanned<Node>>),
-    /// A mapping, in the order in which it is written.
-    Map(Vec<(Spanned<String>, Spanned<Node>)>),
 }
 
 impl Document {
@@ -46,13 +32,17 @@ impl Document {
         }
         let mut documents = Vec::new();
         for range in ranges {
-            let mut document = Self { source: Arc::clone(source), range, root: Node::Null };
-            match serde_saphyr::from_str_with_options(document.text(), options(false)) {
-                Ok(root) => {
-                    document.root = root;
-                    documents.push(Arc::new(document));
+            match yaml::parse(source.text.get(range.clone()).unwrap_or_default()) {
+                Ok(nodes) => {
+                    let document =
+                        |root| Arc::new(Self { source: Arc::clone(source), range: range.clone(), root });
+                    documents.extend(nodes.into_iter().map(document));
                 }
-                Err(error) => document.say(&error, "not YAML: ", remarks),
+                Err((Range { start, end }, message)) => {
+                    let span = range.start + start..range.start + end;
+                    let place = Place { source: Arc::clone(source), span, field: String::new() };
+                    remarks.error(place, message, "write YAML or JSON");
+                }
             }
         }
         documents
@@ -73,15 +63,15 @@ impl Document {
         self.place(value.referenced, true)
     }
 
-    /// The beginning of the document.
-    pub fn start(&self) -> Place {
-        let text = self.text().trim_start_matches("---");
-        let start = self.range.end - text.trim_start().len();
-        Place { source: Arc::clone(&self.source), span: start..start, field: String::new() }
+    /// The place of a field as it is written; without one, that of the object.
+    pub fn of(&self, object: &Node, field: &str) -> Place {
+        let (span, field) = get(object, field).map_or((&object.span, ""), |value| (&value.span, field));
+        let span = self.range.start + span.start..self.range.start + span.end;
+        Place { source: Arc::clone(&self.source), span, field: field.to_owned() }
     }
 
     /// Reports an error of the parser, or of a type that the document does not match.
-    pub fn say(&self, error: &Error, prefix: &str, remarks: &mut Remarks) {
+    pub fn say(&self, error: &Error, remarks: &mut Remarks) {
         let told = error.without_snippet().to_string();
         // The place is told otherwise. The parser may advise on its own options.
         let told = told.split(" at line ").next().unwrap_or_default();
@@ -100,9 +90,9 @@ impl Document {
                 _ => (told, "write what the schema of this kind says".to_owned()),
             },
         };
-        let help = if prefix.is_empty() { help } else { "write YAML or JSON".to_owned() };
-        let place = error.location().map_or_else(|| self.start(), |at| self.place(at, missing.is_some()));
-        remarks.error(place, format!("{prefix}{message}"), help);
+        let place =
+            error.location().map_or_else(|| self.of(&self.root, ""), |at| self.place(at, missing.is_some()));
+        remarks.error(place, message, help);
     }
 
     fn place(&self, location: Location, is_value: bool) -> Place {
@@ -110,14 +100,10 @@ impl Document {
         let offset = span.byte_offset().map_or_else(|| self.offset(location), to_usize);
         let length = span.byte_len().map_or(0, to_usize);
         let mut found = Vec::new();
-        match &self.root {
-            // The fields of a list's item are called as in a manifest of its own.
-            Node::Map(_) if self.root.text("kind") == Some("List") => {
-                for (item, _) in self.root.items() {
-                    item.value.find(offset, "", &mut found);
-                }
-            }
-            root => root.find(offset, "", &mut found),
+        // The fields of a List's item are called as in a manifest of its own.
+        match items(&self.root) {
+            Some(items) => items.iter().for_each(|item| find(item, offset, "", &mut found)),
+            None => find(&self.root, offset, "", &mut found),
         }
         // The parser says that a list begins where its first item does: the innermost value is meant.
         let preferred = found.iter().rfind(|(value, _)| *value == is_value).or(found.last());
@@ -134,60 +120,52 @@ impl Document {
     }
 }
 
-impl Node {
-    /// The text of a field.
-    pub fn text(&self, field: &str) -> Option<&str> {
-        match &self.get(field)?.1.value {
-            Self::Scalar(text) => Some(text),
-            _ => None,
+/// The value of a field.
+pub fn get<'a>(object: &'a Node, field: &str) -> Option<&'a Node> {
+    let Value::Map(fields) = &object.value else { return None };
+    fields.iter().find(|(key, _)| key.name == field).map(|(_, value)| value)
+}
+
+/// The text of a field.
+pub fn text<'a>(object: &'a Node, field: &str) -> Option<&'a str> {
+    let Value::Text(text) = &get(object, field)?.value else { return None };
+    Some(text)
+}
+
+/// The items of a List.
+pub fn items(document: &Node) -> Option<&[Node]> {
+    match &get(document, "items")?.value {
+        Value::List(items) if text(document, "kind") == Some("List") => Some(items),
+        _ => None,
+    }
+}
+
+/// Finds the fields whose key (`false`) or value (`true`) begins at a byte.
+fn find(node: &Node, offset: usize, path: &str, found: &mut Vec<(bool, String)>) {
+    let mut visit = |value: &Node, field: String| {
+        if value.span.start == offset {
+            found.push((true, field.clone()));
         }
-    }
-
-    /// A field: its key and its value.
-    pub fn get(&self, field: &str) -> Option<&(Spanned<String>, Spanned<Self>)> {
-        let Self::Map(fields) = self else { return None };
-        fields.iter().find(|(key, _)| key.value == field)
-    }
-
-    /// The items of a List, with their kinds.
-    pub fn items(&self) -> Vec<(&Spanned<Self>, &str)> {
-        let Some((_, Spanned { value: Self::List(items), .. })) = self.get("items") else {
-            return Vec::new();
-        };
-        items.iter().map(|item| (item, item.value.text("kind").unwrap_or_default())).collect()
-    }
-
-    /// Finds the fields whose key (`false`) or value (`true`) begins at a byte.
-    fn find(&self, offset: usize, path: &str, found: &mut Vec<(bool, String)>) {
-        let mut visit = |value: &Spanned<Self>, field: String| {
-            if is_at(value, offset) {
-                found.push((true, field.clone()));
-            }
-            value.value.find(offset, &field, found);
-        };
-        match self {
-            Self::Null | Self::Scalar(_) => {}
-            Self::List(items) => {
-                items.iter().enumerate().for_each(|(index, item)| visit(item, format!("{path}[{index}]")));
-            }
-            Self::Map(fields) => {
-                for (key, value) in fields {
-                    visit(value, joined(path, &key.value));
-                }
-                let key = fields.iter().find(|(key, _)| is_at(key, offset));
-                found.extend(key.map(|(key, _)| (false, joined(path, &key.value))));
-            }
+        find(value, offset, &field, found);
+    };
+    match &node.value {
+        Value::List(items) => {
+            items.iter().enumerate().for_each(|(index, item)| visit(item, format!("{path}[{index}]")));
         }
+        Value::Map(fields) => {
+            for (key, value) in fields {
+                visit(value, joined(path, &key.name));
+            }
+            let key = fields.iter().find(|(key, _)| key.span.start == offset);
+            found.extend(key.map(|(key, _)| (false, joined(path, &key.name))));
+        }
+        _ => {}
     }
 }
 
 /// Strict where Kubernetes is: no number where a string is wanted, and no other booleans than true and false.
-pub fn options(is_strict: bool) -> Options {
-    serde_saphyr::options! { no_schema: is_strict, strict_booleans: is_strict, with_snippet: false }
-}
-
-fn is_at<T>(value: &Spanned<T>, offset: usize) -> bool {
-    value.referenced.span().byte_offset().map(to_usize) == Some(offset)
+pub fn options() -> Options {
+    serde_saphyr::options! { no_schema: true, strict_booleans: true, with_snippet: false }
 }
 
 fn joined(path: &str, key: &str) -> String {
@@ -231,60 +209,4 @@ fn ranges(text: &str) -> Vec<Range<usize>> {
         lines.any(|line| !line.is_empty() && !line.starts_with(['#', '%']))
     };
     ranges.into_iter().filter(has_content).collect()
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyNode)
-    }
-}
-
-struct AnyNode;
-
-impl<'de> Visitor<'de> for AnyNode {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
-            items.push(item);
-        }
-        Ok(Node::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
-        let mut fields = Vec::new();
-        while let Some(field) = access.next_entry()? {
-            fields.push(field);
-        }
-        Ok(Node::Map(fields))
-    }
 }

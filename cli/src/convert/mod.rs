@@ -100,12 +100,12 @@ pub fn convert(sources: &[Arc<Source>], options: &Options, remarks: &mut Remarks
     };
     let mut text = template::fill("envoy", balancer.configuration(remarks))?;
     if options.to == To::Kubernetes {
-        text = template::fill("kubernetes", balancer.objects(&manifests, text, remarks))?;
+        text = template::fill("kubernetes", balancer.objects(&manifests, &text, remarks))?;
     }
     let mut files = Vec::new();
-    for (path, file) in balancer.files(remarks) {
-        let (path, replaces) = (path.to_owned(), !file.endpoints.is_empty());
-        files.push(EndpointFile { path, contents: template::fill("endpoints", file)?, replaces });
+    for (path, replaces, values) in balancer.files(remarks) {
+        let contents = template::fill("endpoints", values)?;
+        files.push(EndpointFile { path: path.to_owned(), contents, replaces });
     }
     Ok((remarks.errors() == 0).then_some(Output { text, files }))
 }

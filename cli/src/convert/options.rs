@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 #[derive(Clone, Debug, Subcommand)]
 pub enum From {
     #[allow(missing_docs, reason = "the help is that of its options")]
-    Gke(Options),
+    Gke(Box<Options>),
 }
 
 /// Turns the manifests of a GKE Ingress or Gateway into a running balancer: Envoy with the session-affinity filter.
@@ -20,7 +20,8 @@ pub enum From {
 /// `GCPBackendPolicy` and `HealthCheckPolicy`. Objects of other kinds are skipped, so a
 /// whole folder, or what `kubectl get all,ingress,backendconfig -o yaml` prints, will do. Writes the result to standard
 /// output. Standard error names what is not carried over, with file, line and field. Where there are mistakes, standard
-/// error names them too, nothing is written, and the exit code is 1; it is 2 where the command line is wrong.
+/// error names them too, nothing is written, and the exit code is 1. It is 2 where the command line is wrong, or a file
+/// cannot be read.
 #[derive(Clone, Debug, Parser)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {

@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use crate::manifests::configured;
-use crate::support::{SECRET, convert_with, example_directory};
+use crate::support::{SECRET, convert_with, example_directory, run_as_is};
 
 fn converter(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_session-affinity"))
@@ -51,7 +51,7 @@ fn without_files_there_is_nothing_to_do() {
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
     let output = converter(&["deployment.yaml", "missing.yaml"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
     assert!(text(&output.stderr).starts_with("error: missing.yaml: "), "{}", text(&output.stderr));
 }
@@ -128,5 +128,40 @@ async fn what_is_written_is_for_people() {
     for line in written.text.lines() {
         let is_long_by_itself = line.contains("@type") || line.contains("healthCheck");
         assert!(line.len() <= 120 || is_long_by_itself, "{line}");
+    }
+}
+
+#[test]
+fn check_finds_nothing_in_what_is_written() {
+    let spec =
+        "{sessionAffinity: {affinityType: GENERATED_COOKIE, affinityCookieTtlSec: 3600}, timeoutSec: 1}";
+    let manifests = configured(spec);
+    let in_config_map = |manifests: &str| {
+        let objects: Vec<serde_json::Value> = serde_saphyr::from_multiple(manifests).unwrap();
+        let map = objects.into_iter().find(|object| object["kind"] == "ConfigMap").unwrap();
+        map["data"]["envoy.yaml"].as_str().unwrap().to_owned()
+    };
+    for arguments in [
+        &["--to", "envoy"][..],
+        &["--to", "envoy", "--key-env", "KEY"],
+        &["--to", "envoy", "--dns", "app=pods.example"],
+        &["--to", "envoy", "--eds", "eds"],
+        &["--to", "kubernetes"],
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("all.yaml"), &manifests).unwrap();
+        let written = run_as_is(directory, &[&["all.yaml"], arguments].concat(), std::process::Stdio::null());
+        assert!(written.succeeded, "{}", written.said);
+        let is_envoy = arguments[1] == "envoy";
+        let configuration = if is_envoy { written.output } else { in_config_map(&written.output) };
+        let file = written.directory.path().join("envoy.yaml");
+        std::fs::write(&file, &configuration).unwrap();
+        let checked = Command::new(env!("CARGO_BIN_EXE_session-affinity"))
+            .args(["check", "--format", "json", "envoy.yaml"])
+            .current_dir(&written.directory)
+            .output()
+            .unwrap();
+        assert_eq!(text(&checked.stdout), "", "{arguments:?}\n{configuration}");
+        assert!(checked.status.success());
     }
 }

@@ -90,7 +90,7 @@ fn a_mistake_in_a_later_document_is_told_with_the_line_of_the_file() {
     let manifests = all(&parts()).replace("affinityCookieTtlSec: 50", "affinityCookieTtlSec: -1");
     let line = manifests.lines().position(|line| line.contains("-1}")).unwrap() + 1;
     let wanted = format!(
-        "all.yaml:{line}: spec.sessionAffinity.affinityCookieTtlSec: error: invalid value: integer `-1`; \
+        "all.yaml:{line}: spec.sessionAffinity.affinityCookieTtlSec: error: invalid value: -1; \
          write an integer from 0 to 1209600"
     );
     assert_eq!(convert(&manifests).mistakes(), [wanted]);

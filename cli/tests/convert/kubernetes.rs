@@ -245,6 +245,14 @@ fn a_headless_service_of_the_same_pods_is_used_as_it_is() {
 }
 
 #[test]
+fn what_an_earlier_run_wrote_is_written_anew_under_the_same_names() {
+    let first = converted(&configured(COOKIE), &[]);
+    let both = format!("{}---\n{}", configured(COOKIE), first.output);
+    let second = converted(&both, &[]);
+    assert_eq!(objects(&second), objects(&first));
+}
+
+#[test]
 fn an_internal_ingress_gets_an_internal_load_balancer() {
     let internal = annotated(
         &ingress_to("app").replace("spec: ", "spec:\n  "),

@@ -29,12 +29,12 @@ fn a_value_that_is_not_allowed_is_named_with_what_is() {
     );
     assert_eq!(
         affinity("affinityCookieTtlSec: \"50\""),
-        "spec.sessionAffinity.affinityCookieTtlSec: error: invalid type: string \"50\"; \
+        "spec.sessionAffinity.affinityCookieTtlSec: error: invalid value: \"50\"; \
          write an integer from 0 to 1209600"
     );
     assert_eq!(
         affinity("affinityCookieTtlSec: 1209601"),
-        "spec.sessionAffinity.affinityCookieTtlSec: error: invalid value: integer `1209601`; \
+        "spec.sessionAffinity.affinityCookieTtlSec: error: invalid value: 1209601; \
          write an integer from 0 to 1209600"
     );
     assert_eq!(
@@ -53,7 +53,7 @@ fn a_value_that_is_not_allowed_is_named_with_what_is() {
     );
     assert_eq!(
         config("{timeoutSec: 0}"),
-        "spec.timeoutSec: error: invalid value: integer `0`; write an integer from 1 to 2147483647"
+        "spec.timeoutSec: error: invalid value: 0; write an integer from 1 to 2147483647"
     );
     assert_eq!(
         config("{customRequestHeaders: {headers: [no header]}}"),
@@ -61,7 +61,7 @@ fn a_value_that_is_not_allowed_is_named_with_what_is() {
     );
     assert_eq!(
         config("{logging: {enable: true, sampleRate: 2}}"),
-        "spec.logging.sampleRate: error: invalid value: floating point `2.0`; write a number from 0 to 1"
+        "spec.logging.sampleRate: error: invalid value: 2; write a number from 0 to 1"
     );
 }
 
@@ -75,7 +75,7 @@ fn every_mistake_is_told_at_once_with_its_file_and_line() {
     let files: Vec<_> = files.iter().map(|(name, text)| (*name, &**text)).collect();
     let mistakes = convert_files(&files, &[]).mistakes();
     let wanted = [
-        "deployment.yaml:6: spec.replicas: error: invalid type: string \"two\"; write an integer from 0 to 10000",
+        "deployment.yaml:6: spec.replicas: error: invalid value: \"two\"; write an integer from 0 to 10000",
         "service.yaml:8: spec.ports[0].prot: error: unknown field `prot`; write one of name, port, targetPort, \
          protocol, appProtocol, nodePort",
     ];
@@ -100,13 +100,9 @@ fn a_mistake_has_its_column_and_shows_the_line() {
     let conversion = convert(&configured("{sessionAffinity: {affinityCookieTtlSec: -1}}"));
     let line = "spec: {sessionAffinity: {affinityCookieTtlSec: -1}}";
     assert!(conversion.said.contains(line), "{}", conversion.said);
-    let column = line.find("affinityCookieTtlSec").unwrap() + 1;
+    let column = line.find("-1").unwrap() + 1;
     assert!(conversion.said.contains(&format!(" --> all.yaml:36:{column}\n")), "{}", conversion.said);
-    assert!(
-        conversion.said.contains("^^^^^^^^^^^^^^^^^^^^ spec.sessionAffinity.affinityCookieTtlSec"),
-        "{}",
-        conversion.said
-    );
+    assert!(conversion.said.contains("^^ spec.sessionAffinity.affinityCookieTtlSec"), "{}", conversion.said);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, Unexpected, Visitor};
-use serde::{Deserialize as Derive, Serialize};
+use serde::Deserialize as Derive;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
 use serde_saphyr::Spanned;
 
 /// A manifest's `metadata`.
@@ -66,7 +66,8 @@ pub fn is_subdomain(name: &str) -> bool {
 }
 
 /// A port by its number or by its name, Kubernetes' `IntOrString`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Derive)]
+#[serde(try_from = "Scalar")]
 pub enum PortRef {
     Number(u16),
     Name(String),
@@ -81,39 +82,96 @@ impl fmt::Display for PortRef {
     }
 }
 
-impl<'de> Deserialize<'de> for PortRef {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Port;
-        impl Visitor<'_> for Port {
-            type Value = PortRef;
+impl TryFrom<Scalar> for PortRef {
+    type Error = String;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an integer from 1 to 65535, or a port's name")
-            }
-
-            fn visit_i64<E: Error>(self, number: i64) -> Result<PortRef, E> {
-                let port = u16::try_from(number).ok().filter(|number| *number > 0);
-                port.map(PortRef::Number).ok_or_else(|| E::invalid_value(Unexpected::Signed(number), &self))
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<PortRef, E> {
-                self.visit_i64(number.try_into().unwrap_or(i64::MAX))
-            }
-
-            fn visit_str<E: Error>(self, name: &str) -> Result<PortRef, E> {
-                Ok(PortRef::Name(name.to_owned()))
-            }
+    fn try_from(scalar: Scalar) -> Result<Self, String> {
+        let number =
+            scalar.integer().and_then(|number| u16::try_from(number).ok()).filter(|number| *number > 0);
+        match (number, scalar) {
+            (Some(number), _) => Ok(Self::Number(number)),
+            (None, Scalar::Text(name)) => Ok(Self::Name(name)),
+            (None, other) => Err(other.refused("an integer from 1 to 65535, or a port's name")),
         }
-        deserializer.deserialize_any(Port)
     }
 }
 
-/// An integer from `MIN` to `MAX`. Text is no integer, even where it holds one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// A scalar as it is written. Text is no number and no boolean, even where it holds one.
+#[derive(Debug)]
+pub enum Scalar {
+    Bool(bool),
+    Integer(i64),
+    Float(f64),
+    Text(String),
+}
+
+impl Scalar {
+    fn integer(&self) -> Option<i64> {
+        if let Self::Integer(number) = *self { Some(number) } else { None }
+    }
+
+    fn refused(&self, expected: &str) -> String {
+        let given = match self {
+            Self::Bool(value) => value.to_string(),
+            Self::Integer(number) => number.to_string(),
+            Self::Float(number) => number.to_string(),
+            Self::Text(text) => format!("{text:?}"),
+        };
+        format!("invalid value: {given}, expected {expected}")
+    }
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyScalar;
+        impl Visitor<'_> for AnyScalar {
+            type Value = Scalar;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, a boolean or text")
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
+                Ok(Scalar::Bool(value))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
+                Ok(Scalar::Integer(number))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
+                Ok(Scalar::Integer(number.try_into().unwrap_or(i64::MAX)))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Scalar, E> {
+                Ok(Scalar::Float(number))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
+                Ok(Scalar::Text(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(AnyScalar)
+    }
+}
+
+/// An integer from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Derive)]
+#[serde(try_from = "Scalar")]
 pub struct Int<const MIN: u32, const MAX: u32>(pub u32);
 
 /// The number of a port.
 pub type Port = Int<1, 65535>;
+
+/// A boolean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Derive)]
+#[serde(try_from = "Scalar")]
+pub struct Flag(pub bool);
+
+/// A share of requests, from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Derive)]
+#[serde(try_from = "Scalar")]
+pub struct Share(pub f64);
 
 impl Port {
     /// The number.
@@ -121,55 +179,6 @@ impl Port {
         u16::try_from(self.0).unwrap_or_default()
     }
 }
-
-impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Int<MIN, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Integer<const MIN: u32, const MAX: u32>;
-        impl<const MIN: u32, const MAX: u32> Visitor<'_> for Integer<MIN, MAX> {
-            type Value = Int<MIN, MAX>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "an integer from {MIN} to {MAX}")
-            }
-
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-                let bounded = u32::try_from(number).ok().filter(|number| (MIN..=MAX).contains(number));
-                bounded.map(Int).ok_or_else(|| E::invalid_value(Unexpected::Signed(number), &self))
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-                self.visit_i64(number.try_into().unwrap_or(i64::MAX))
-            }
-        }
-        deserializer.deserialize_any(Integer)
-    }
-}
-
-/// A boolean. Text is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flag(pub bool);
-
-impl<'de> Deserialize<'de> for Flag {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Boolean;
-        impl Visitor<'_> for Boolean {
-            type Value = Flag;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("true or false")
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Flag, E> {
-                Ok(Flag(value))
-            }
-        }
-        deserializer.deserialize_any(Boolean)
-    }
-}
-
-/// A share of requests, from 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Share(pub f64);
 
 impl Share {
     /// The same in millionths.
@@ -181,34 +190,35 @@ impl Share {
     }
 }
 
-impl<'de> Deserialize<'de> for Share {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fraction;
-        impl Visitor<'_> for Fraction {
-            type Value = Share;
+impl<const MIN: u32, const MAX: u32> TryFrom<Scalar> for Int<MIN, MAX> {
+    type Error = String;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number from 0 to 1")
-            }
+    fn try_from(scalar: Scalar) -> Result<Self, String> {
+        let number = scalar.integer().and_then(|number| u32::try_from(number).ok());
+        let number = number.filter(|number| (MIN..=MAX).contains(number));
+        number.map(Self).ok_or_else(|| scalar.refused(&format!("an integer from {MIN} to {MAX}")))
+    }
+}
 
-            fn visit_f64<E: Error>(self, number: f64) -> Result<Share, E> {
-                let is_share = (0.0..=1.0).contains(&number);
-                if is_share {
-                    Ok(Share(number))
-                } else {
-                    Err(E::invalid_value(Unexpected::Float(number), &self))
-                }
-            }
+impl TryFrom<Scalar> for Flag {
+    type Error = String;
 
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Share, E> {
-                self.visit_f64(u32::try_from(number).map_or(f64::INFINITY, f64::from))
-            }
+    fn try_from(scalar: Scalar) -> Result<Self, String> {
+        if let Scalar::Bool(value) = scalar { Ok(Self(value)) } else { Err(scalar.refused("true or false")) }
+    }
+}
 
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Share, E> {
-                self.visit_f64(i32::try_from(number).map_or(f64::INFINITY, f64::from))
-            }
-        }
-        deserializer.deserialize_any(Fraction)
+impl TryFrom<Scalar> for Share {
+    type Error = String;
+
+    fn try_from(scalar: Scalar) -> Result<Self, String> {
+        let number = match scalar {
+            Scalar::Integer(number) => i32::try_from(number).ok().map(f64::from),
+            Scalar::Float(number) => Some(number),
+            _ => None,
+        };
+        let share = number.filter(|number| (0.0..=1.0).contains(number));
+        share.map(Self).ok_or_else(|| scalar.refused("a number from 0 to 1"))
     }
 }
 

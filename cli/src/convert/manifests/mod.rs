@@ -21,9 +21,10 @@ use self::gateway::{BackendPolicy, GatewaySpec, HealthPolicy, HttpRouteSpec, Pol
 use self::ingress::IngressSpec;
 use self::service::ServiceSpec;
 use self::workload::WorkloadSpec;
-use super::files::{Document, Node, options};
+use super::files::{Document, get, items, options, text};
 use super::remarks::Remarks;
 use crate::source::{Place, Source};
+use crate::yaml::{Node, Value};
 
 /// The kinds that are read, the groups of their APIs, and the versions.
 const KINDS: [(&str, &str, &[&str]); 9] = [
@@ -39,6 +40,9 @@ const KINDS: [(&str, &str, &[&str]); 9] = [
 ];
 
 const GATEWAY_API: &[&str] = &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"];
+
+/// The label of what `--to kubernetes` writes.
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 /// Where a manifest that names no namespace is created.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -118,112 +122,80 @@ impl Manifests {
                 manifests.add(&document, remarks);
             }
         }
+        refuse_duplicates(&manifests.workloads, remarks);
+        refuse_duplicates(&manifests.services, remarks);
+        refuse_duplicates(&manifests.backend_configs, remarks);
+        refuse_duplicates(&manifests.ingresses, remarks);
+        refuse_duplicates(&manifests.gateways, remarks);
+        refuse_duplicates(&manifests.http_routes, remarks);
+        refuse_duplicates(&manifests.backend_policies, remarks);
+        refuse_duplicates(&manifests.health_policies, remarks);
         manifests
     }
 
     fn add(&mut self, document: &Arc<Document>, remarks: &mut Remarks) {
-        let is_list = document.root.text("kind") == Some("List");
-        let nodes = if is_list { document.root.items() } else { Vec::new() };
-        let nodes =
-            nodes.iter().map(|(item, _)| (&item.value, Place { field: String::new(), ..document.at(item) }));
-        let nodes = if is_list { nodes.collect() } else { vec![(&document.root, document.start())] };
-        let kinds: Vec<Option<&str>> =
-            nodes.into_iter().map(|(node, place)| self.kind(document, node, place, remarks)).collect();
-        let read = with_deserializer_from_str_with_options(document.text(), options(true), |deserializer| {
-            match &*kinds {
-                [kind] if !is_list => Ok(vec![Kind(*kind).deserialize(deserializer)?]),
-                _ => List(&kinds).deserialize(deserializer),
-            }
+        let items = items(&document.root);
+        let nodes = items.unwrap_or(std::slice::from_ref(&document.root));
+        let kinds: Vec<Option<&str>> = nodes.iter().map(|node| self.kind(document, node, remarks)).collect();
+        let read = with_deserializer_from_str_with_options(document.text(), options(), |deserializer| {
+            let reader = Reader { manifests: self, document, kinds: &kinds };
+            if items.is_some() { deserializer.deserialize_any(reader) } else { reader.object(deserializer) }
         });
-        match read {
-            Ok(objects) => objects.into_iter().for_each(|object| self.keep(object, document, remarks)),
-            Err(error) => document.say(&error, "", remarks),
+        if let Err(error) = read {
+            document.say(&error, remarks);
         }
     }
 
     /// The kind of an object that is read; none of one that is skipped.
-    fn kind(
-        &mut self,
-        document: &Document,
-        object: &Node,
-        place: Place,
-        remarks: &mut Remarks,
-    ) -> Option<&'static str> {
+    fn kind(&mut self, document: &Document, object: &Node, remarks: &mut Remarks) -> Option<&'static str> {
         let names = KINDS.map(|(name, _, _)| name).join(", ");
-        if !matches!(object, Node::Map(_)) {
-            remarks.error(place, "not a manifest", format!("write an object with a kind: {names}"));
+        if !matches!(object.value, Value::Map(_)) {
+            let help = format!("write an object with a kind: {names}");
+            remarks.error(document.of(object, ""), "not a manifest", help);
             return None;
         }
-        let Some(kind) = object.text("kind") else {
-            remarks.error(place, "missing field `kind`", format!("write {names}, or List"));
+        let Some(kind) = text(object, "kind") else {
+            let help = format!("write {names}, or List");
+            remarks.error(document.of(object, ""), "missing field `kind`", help);
             return None;
         };
-        let version = object.text("apiVersion").unwrap_or_default();
-        if let Some((_, Spanned { value: metadata, .. })) = object.get("metadata") {
-            self.names.extend(metadata.text("name").map(|name| (kind.to_owned(), name.to_owned())));
+        let labels = get(object, "metadata").and_then(|metadata| get(metadata, "labels"));
+        if labels.and_then(|labels| text(labels, MANAGED_BY)) == Some("session-affinity") {
+            // What an earlier run wrote is written anew, under the same names.
+            return None;
         }
+        let version = text(object, "apiVersion").unwrap_or_default();
+        let name = get(object, "metadata").and_then(|metadata| text(metadata, "name"));
+        self.names.extend(name.map(|name| (kind.to_owned(), name.to_owned())));
         let known = KINDS.iter().find(|(name, group, _)| *name == kind && version.starts_with(group));
-        let at =
-            |field: &str| object.get(field).map_or_else(|| place.clone(), |(_, value)| document.at(value));
         let Some((name, _, versions)) = known else {
             let note = format!("skipped: nothing is read from objects of kind {kind}");
             if !remarks.has(&note, document.file()) {
-                remarks.note(at("kind"), note);
+                remarks.note(document.of(object, "kind"), note);
             }
             return None;
         };
         if !versions.contains(&version) {
             let message = format!("unknown version of {kind}: {version:?}");
-            remarks.error(at("apiVersion"), message, format!("write {}", versions.join(" or ")));
+            let help = format!("write {}", versions.join(" or "));
+            remarks.error(document.of(object, "apiVersion"), message, help);
             return None;
         }
         Some(name)
     }
-
-    fn keep(&mut self, object: Object, document: &Arc<Document>, remarks: &mut Remarks) {
-        match object {
-            Object::Workload(kind, object) => push(&mut self.workloads, kind, object, document, remarks),
-            Object::Service(object) => push(&mut self.services, "Service", object, document, remarks),
-            Object::Gateway(object) => push(&mut self.gateways, "Gateway", object, document, remarks),
-            Object::HttpRoute(object) => push(&mut self.http_routes, "HTTPRoute", object, document, remarks),
-            Object::GcpBackendPolicy(object) => {
-                push(&mut self.backend_policies, "GCPBackendPolicy", object, document, remarks);
-            }
-            Object::HealthCheckPolicy(object) => {
-                push(&mut self.health_policies, "HealthCheckPolicy", object, document, remarks);
-            }
-            Object::BackendConfig(object) => {
-                push(&mut self.backend_configs, "BackendConfig", object, document, remarks);
-            }
-            Object::Ingress(object) => push(&mut self.ingresses, "Ingress", object, document, remarks),
-            Object::Skipped => {}
-        }
-    }
 }
 
-fn push<S>(
-    all: &mut Vec<Manifest<S>>,
-    kind: &'static str,
-    typed: Typed<S>,
-    document: &Arc<Document>,
-    remarks: &mut Remarks,
-) {
-    let document = Arc::clone(document);
-    let new =
-        Manifest { document, kind, version: typed.api_version, metadata: typed.metadata, spec: typed.spec };
-    let is_same = |other: &&Manifest<S>| {
-        (other.kind, other.name(), other.namespace()) == (kind, new.name(), new.namespace())
-    };
-    if let Some(first) = all.iter().find(is_same) {
-        let place = first.place();
-        let message = format!(
-            "a second {kind} of this name; the first is at {}:{}",
-            place.source.name,
-            place.line_and_column().0
-        );
-        remarks.error(new.place(), message, "give one of the two another name, or leave it out");
+fn refuse_duplicates<S>(all: &[Manifest<S>], remarks: &mut Remarks) {
+    let full = |one: &Manifest<S>| (one.kind, one.name().to_owned(), one.namespace().to_owned());
+    for (index, one) in all.iter().enumerate() {
+        if let Some(first) = all.iter().take(index).find(|first| full(first) == full(one)) {
+            let Place { source, .. } = &first.place();
+            let (line, _) = first.place().line_and_column();
+            let message =
+                format!("a second {} of this name; the first is at {}:{line}", one.kind, source.name);
+            remarks.error(one.place(), message, "give one of the two another name, or leave it out");
+        }
     }
-    all.push(new);
 }
 
 /// What all objects have.
@@ -239,79 +211,95 @@ struct Typed<S> {
     _status: Option<IgnoredAny>,
 }
 
-#[allow(clippy::large_enum_variant, reason = "a handful of them lives for a moment")]
-enum Object {
-    Workload(&'static str, Typed<WorkloadSpec>),
-    Service(Typed<ServiceSpec>),
-    BackendConfig(Typed<BackendConfigSpec>),
-    Ingress(Typed<IngressSpec>),
-    Gateway(Typed<GatewaySpec>),
-    HttpRoute(Typed<HttpRouteSpec>),
-    GcpBackendPolicy(Typed<PolicySpec<BackendPolicy>>),
-    HealthCheckPolicy(Typed<PolicySpec<HealthPolicy>>),
-    Skipped,
+/// Reads an object of the first of these kinds, or a List of objects of all of them.
+struct Reader<'a> {
+    manifests: &'a mut Manifests,
+    document: &'a Arc<Document>,
+    kinds: &'a [Option<&'static str>],
 }
 
-/// Reads an object of this kind.
-struct Kind(Option<&'static str>);
-
-impl<'de> DeserializeSeed<'de> for Kind {
-    type Value = Object;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Object, D::Error> {
-        Ok(match self.0 {
-            Some("Service") => Object::Service(Typed::deserialize(deserializer)?),
-            Some("BackendConfig") => Object::BackendConfig(Typed::deserialize(deserializer)?),
-            Some("Ingress") => Object::Ingress(Typed::deserialize(deserializer)?),
-            Some("Gateway") => Object::Gateway(Typed::deserialize(deserializer)?),
-            Some("HTTPRoute") => Object::HttpRoute(Typed::deserialize(deserializer)?),
-            Some("GCPBackendPolicy") => Object::GcpBackendPolicy(Typed::deserialize(deserializer)?),
-            Some("HealthCheckPolicy") => Object::HealthCheckPolicy(Typed::deserialize(deserializer)?),
-            Some(kind) => Object::Workload(kind, Typed::deserialize(deserializer)?),
-            None => {
-                IgnoredAny::deserialize(deserializer)?;
-                Object::Skipped
-            }
-        })
+impl Reader<'_> {
+    fn object<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        let (all, document) = (self.manifests, self.document);
+        let Some(kind) = self.kinds.first().copied().flatten() else {
+            return IgnoredAny::deserialize(deserializer).map(drop);
+        };
+        match kind {
+            "Service" => add(&mut all.services, kind, document, deserializer),
+            "BackendConfig" => add(&mut all.backend_configs, kind, document, deserializer),
+            "Ingress" => add(&mut all.ingresses, kind, document, deserializer),
+            "Gateway" => add(&mut all.gateways, kind, document, deserializer),
+            "HTTPRoute" => add(&mut all.http_routes, kind, document, deserializer),
+            "GCPBackendPolicy" => add(&mut all.backend_policies, kind, document, deserializer),
+            "HealthCheckPolicy" => add(&mut all.health_policies, kind, document, deserializer),
+            _ => add(&mut all.workloads, kind, document, deserializer),
+        }
     }
 }
 
-/// Reads a List whose items are of these kinds, then its items.
-#[derive(Clone, Copy)]
-struct List<'a>(&'a [Option<&'static str>]);
+fn add<'de, S: Deserialize<'de>, D: Deserializer<'de>>(
+    all: &mut Vec<Manifest<S>>,
+    kind: &'static str,
+    document: &Arc<Document>,
+    deserializer: D,
+) -> Result<(), D::Error> {
+    let Typed { api_version: version, metadata, spec, .. } = Typed::deserialize(deserializer)?;
+    all.push(Manifest { document: Arc::clone(document), metadata, kind, version, spec });
+    Ok(())
+}
 
-impl<'de> DeserializeSeed<'de> for List<'_> {
-    type Value = Vec<Object>;
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.object(deserializer)
     }
 }
 
-impl<'de> Visitor<'de> for List<'_> {
-    type Value = Vec<Object>;
+impl<'de> Visitor<'de> for Reader<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of manifests")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
-        let mut objects = Vec::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        let Self { manifests, document, kinds } = self;
         while let Some(field) = fields.next_key::<String>()? {
             if field == "items" {
-                objects = fields.next_value_seed(self)?;
+                fields.next_value_seed(Items(Reader { manifests: &mut *manifests, document, kinds }))?;
             } else {
                 fields.next_value::<IgnoredAny>()?;
             }
         }
-        Ok(objects)
+        Ok(())
+    }
+}
+
+/// Reads the items of a List.
+struct Items<'a>(Reader<'a>);
+
+impl<'de> DeserializeSeed<'de> for Items<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Items<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of manifests")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        let mut objects = Vec::new();
-        for kind in self.0 {
-            objects.extend(items.next_element_seed(Kind(*kind))?);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let Self(Reader { manifests, document, kinds }) = self;
+        for kind in kinds {
+            let reader = Reader { manifests: &mut *manifests, document, kinds: std::slice::from_ref(kind) };
+            items.next_element_seed(reader)?;
         }
-        Ok(objects)
+        Ok(())
     }
 }
