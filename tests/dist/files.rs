@@ -15,8 +15,10 @@ fn a_release_has_all_its_parts() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     let expected = [
+        "envoy".to_owned(),
         "image".to_owned(),
         "release-notes.md".to_owned(),
+        "session-affinity".to_owned(),
         format!("session-affinity-{VERSION}.tgz"),
         "session-affinity.schema.json".to_owned(),
         "session_affinity.cdx.json".to_owned(),
@@ -24,6 +26,13 @@ fn a_release_has_all_its_parts() {
         "session_affinity.wasm.sha256".to_owned(),
     ];
     assert_eq!(names, BTreeSet::from(expected));
+}
+
+#[test]
+fn the_command_line_tool_passes_the_configurations_beside_it() {
+    let files = fs::read_dir(RELEASE.join("envoy")).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    run(Command::new(RELEASE.join("session-affinity")).arg("check").args(files));
 }
 
 #[test]

@@ -7,11 +7,12 @@ mod notes;
 mod sbom;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::build;
+use crate::{build, shell};
 
 /// The version of every part of a release.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -61,6 +62,9 @@ impl Dist {
             "session-affinity.schema.json",
             read(&root, "docs/session-affinity.schema.json")?.as_bytes(),
         )?;
+        write(to, "session-affinity", &tool(&root)?)?;
+        make_executable(&to.join("session-affinity"))?;
+        copy_configurations(&root.join("envoy"), &to.join("envoy"))?;
         let chart = chart::package(&root.join("deploy/helm/session-affinity"), to)?;
         println!("{}", chart.display());
         Ok(())
@@ -73,6 +77,32 @@ fn clear(directory: &Path) -> Result<()> {
         fs::remove_dir_all(directory).with_context(|| format!("clearing {}", directory.display()))?;
     }
     fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))
+}
+
+/// Builds the command-line tool for this machine.
+fn tool(root: &Path) -> Result<Vec<u8>> {
+    shell::run(shell::cargo().args(["build", "--release", "--package", "cli", "--bin", "session-affinity"]))?;
+    fs::read(root.join("target/release/session-affinity")).context("reading the command-line tool")
+}
+
+fn make_executable(path: &Path) -> Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("making {} executable", path.display()))
+}
+
+/// Copies the shipped configurations, with the files beside them.
+fn copy_configurations(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("creating {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_configurations(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target).with_context(|| format!("writing {}", target.display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn read(root: &Path, path: &str) -> Result<String> {
