@@ -1,4 +1,4 @@
-//! What docs/migrate.md tells people to write, in its tables too.
+//! What docs/migrate.md and docs/migrate-cloud.md tell people to write, in their tables too.
 
 mod run;
 
@@ -30,7 +30,8 @@ struct Place {
 }
 
 fn guide() -> Document {
-    read(&fs::read_to_string(workspace_root().join("docs/migrate.md")).unwrap())
+    let text = |page: &str| fs::read_to_string(workspace_root().join("docs").join(page)).unwrap();
+    read(&(text("migrate.md") + &text("migrate-cloud.md")))
 }
 
 fn read(text: &str) -> Document {

@@ -1,4 +1,4 @@
-//! The configurations of docs/migrate.md on a real Envoy: each keeps a session where it began.
+//! The configurations of the migration guide on a real Envoy: each keeps a session where it began.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
