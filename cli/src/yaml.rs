@@ -79,13 +79,25 @@ pub fn parse(text: &str) -> Result<Vec<Node>, (Range<usize>, String)> {
     let options = serde_saphyr::options! { with_snippet: false };
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
         let end = text.len();
-        let span = error.location().and_then(bytes).unwrap_or(end..end);
+        let span = error.location().map_or(end..end, |location| {
+            let start = offset(text, location);
+            bytes(location).unwrap_or(start..start)
+        });
         let problem = error.to_string();
         // The parser's message ends with the place, and may advise on options of the parser's.
         let problem = problem.split(" at line ").next().unwrap_or_default();
         let problem = problem.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
         (span, format!("not YAML: {problem}"))
     })
+}
+
+/// The byte at a line and a column, which the parser always knows.
+pub fn offset(text: &str, location: Location) -> usize {
+    let before = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
+    let start: usize = text.split_inclusive('\n').take(before(location.line())).map(str::len).sum();
+    let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    let column = line.char_indices().nth(before(location.column()));
+    start + column.map_or(line.len(), |(index, _)| index)
 }
 
 fn bytes(location: Location) -> Option<Range<usize>> {

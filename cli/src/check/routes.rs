@@ -8,6 +8,7 @@ use super::plugin::Plugin;
 use super::report::Report;
 use super::services::service_of;
 use super::vm::named;
+use crate::diagnostic::Level;
 
 /// Reports routes on which the filter cannot do its work.
 pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
@@ -25,7 +26,8 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
             }
             match service_of(config, route) {
                 Some((_, service)) => {
-                    served(route, action, service, config, report);
+                    let level = if is_used(manager, config) { Level::Warning } else { Level::Error };
+                    served(route, action, service, config, level, report);
                     timeout(route, action, report);
                 }
                 None => unserved(route, action, plugin, config, report),
@@ -68,8 +70,22 @@ fn has_header_of_another(envoy: &Envoy<'_>, plugin: &Plugin<'_>, action: At<'_>)
     cluster_headers(action).iter().any(|found| others.iter().any(|other| is_header(*found, other)))
 }
 
-/// A route that a service serves.
-fn served(route: &Route<'_>, action: At<'_>, service: &ServiceConfig, config: &Config, report: &mut Report) {
+/// Whether any route takes its cluster from the filter, or the routes come from a server and may.
+fn is_used(manager: &Manager<'_>, config: &Config) -> bool {
+    let actions = manager.routes.iter().filter_map(|route| route.at.get("route"));
+    let mut headers = actions.flat_map(cluster_headers);
+    headers.any(|found| is_header(found, &config.cluster_header))
+}
+
+/// A route that a service serves. `level` is for routes that the service serves because it serves all others.
+fn served(
+    route: &Route<'_>,
+    action: At<'_>,
+    service: &ServiceConfig,
+    config: &Config,
+    level: Level,
+    report: &mut Report,
+) {
     let header = &config.cluster_header;
     let headers = cluster_headers(action);
     let has_ours = headers.iter().any(|found| is_header(*found, header));
@@ -115,7 +131,7 @@ fn served(route: &Route<'_>, action: At<'_>, service: &ServiceConfig, config: &C
             "write `cluster_header: {header}` in place of `{field}`, or list the routes of the service in \
              `routes: [NAME]`"
         );
-        report.warning(found, message, help);
+        report.add(level, found.place(), message, help);
     }
 }
 

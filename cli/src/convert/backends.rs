@@ -118,6 +118,12 @@ impl<'a> Backends<'a> {
         self.services.len() - 1
     }
 
+    /// Whether the backend shares the requests of a route with another one.
+    pub fn is_in_split(&self, backend: usize) -> bool {
+        let mut splits = self.services.iter().filter(|service| service.backends.len() > 1);
+        splits.any(|service| service.backends.iter().any(|(index, _)| *index == backend))
+    }
+
     /// The number of the backend that a manifest refers to.
     pub fn backend(&mut self, reference: &Reference, remarks: &mut Remarks) -> Option<usize> {
         let (service, port) = self.find(reference, remarks)?;
@@ -259,6 +265,11 @@ impl Backend<'_> {
     /// Whether Envoy picks the pod. Otherwise the filter does.
     pub fn is_one_cluster(&self) -> bool {
         !matches!(self.target, Target::Pods(_))
+    }
+
+    /// How many clusters it has.
+    pub fn clusters(&self) -> usize {
+        if let Target::Pods(pods) = &self.target { pods.len() } else { 1 }
     }
 }
 

@@ -183,8 +183,8 @@ impl Balancer<'_> {
     /// Clusters of pods that several Services have are there once.
     fn clusters(&self, remarks: &mut Remarks) -> Vec<Cluster> {
         let mut clusters: Vec<Cluster> = Vec::new();
-        for backend in &self.backends.all {
-            for new in Cluster::of(backend) {
+        for (index, backend) in self.backends.all.iter().enumerate() {
+            for new in Cluster::of(backend, self.backends.is_in_split(index)) {
                 let place = backend.service.at(backend.port);
                 let is_there =
                     |other: &&Cluster| other.name == new.name || other.common_address(&new).is_some();

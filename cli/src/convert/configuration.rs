@@ -174,9 +174,10 @@ impl FilterService {
         let affine = policies.clone().find(|policy| policy.affinity_type != AffinityType::None);
         let policy = affine.or_else(|| policies.next());
         let pin = self.pin(backends);
-        let clusters = own().flat_map(|(backend, weight)| match &backend.target {
-            Target::Pods(pods) => pods.iter().map(|pod| (pod.cluster.clone(), weight)).collect(),
-            _ => vec![(backend.name.clone(), weight)],
+        let shares = shares(&own().map(|(backend, weight)| (backend.clusters(), weight)).collect::<Vec<_>>());
+        let clusters = own().zip(shares).flat_map(|((backend, _), share)| match &backend.target {
+            Target::Pods(pods) => pods.iter().map(|pod| (pod.cluster.clone(), share)).collect(),
+            _ => vec![(backend.name.clone(), share)],
         });
         let is_split = self.backends.len() > 1;
         let named = |(cluster, weight): (String, u32)| {
@@ -208,6 +209,26 @@ impl FilterService {
     }
 }
 
+/// The weight of each single cluster of Services that have so many clusters and such a weight. The clusters of a Service
+/// share its weight. The filter takes whole numbers up to 1,000.
+fn shares(services: &[(usize, u32)]) -> Vec<u32> {
+    const MOST: f64 = 1000.0;
+    let counts = || services.iter().map(|(clusters, _)| u32::try_from(*clusters).unwrap_or(u32::MAX).max(1));
+    let weights = || services.iter().map(|(_, weight)| *weight);
+    if counts().all(|count| Some(count) == counts().next()) {
+        return weights().collect();
+    }
+    if weights().zip(counts()).all(|(weight, count)| weight % count == 0) {
+        return weights().zip(counts()).map(|(weight, count)| weight / count).collect();
+    }
+    let exact = || weights().zip(counts()).map(|(weight, count)| f64::from(weight) / f64::from(count));
+    let largest = exact().fold(f64::MIN_POSITIVE, f64::max);
+    let scaled =
+        exact().map(|share| if share > 0.0 { (share / largest * MOST).round().max(1.0) } else { 0.0 });
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 1,000")]
+    scaled.map(|share| share as u32).collect()
+}
+
 /// A cluster: a pod, or all pods of a Service.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Cluster {
@@ -225,15 +246,18 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The clusters of a Service.
-    pub fn of(backend: &Backend<'_>) -> Vec<Self> {
+    /// The clusters of a Service. A Service that shares requests with another one has a health check of its own.
+    pub fn of(backend: &Backend<'_>, is_split: bool) -> Vec<Self> {
         let lb_policy = match backend.policy.affinity_type {
             AffinityType::None => "RANDOM",
             AffinityType::ClientIp => "MAGLEV",
             AffinityType::GeneratedCookie => "LEAST_REQUEST",
         };
-        // The filter checks single pods itself, where Envoy need not do it.
-        let health = backend.health.as_ref().filter(|health| backend.is_one_cluster() || health.is_special());
+        // The filter checks single pods itself, where Envoy need not do it and the filter's service has one health check.
+        let health = backend
+            .health
+            .as_ref()
+            .filter(|health| backend.is_one_cluster() || is_split || health.is_special());
         let common = context! {
             protocol => backend.protocol,
             health => health,

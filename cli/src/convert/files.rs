@@ -7,7 +7,7 @@ use serde_saphyr::{Error, Location, Options, Spanned};
 
 use super::remarks::Remarks;
 use crate::source::{Place, Source};
-use crate::yaml::{self, Node, Value};
+use crate::yaml::{self, Node, Value, offset};
 
 /// One document of a file.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl Document {
 
     fn place(&self, location: Location, is_value: bool) -> Place {
         let span = location.span();
-        let offset = span.byte_offset().map_or_else(|| self.offset(location), to_usize);
+        let offset = span.byte_offset().map_or_else(|| offset(self.text(), location), to_usize);
         let length = span.byte_len().map_or(0, to_usize);
         let mut found = Vec::new();
         // The fields of a List's item are called as in a manifest of its own.
@@ -110,13 +110,6 @@ impl Document {
         let field = preferred.map_or_else(String::new, |(_, field)| field.clone());
         let start = (self.range.start + offset).min(self.source.text.len());
         Place { source: Arc::clone(&self.source), span: start..start + length, field }
-    }
-
-    /// The byte at a line and a column, where the parser does not know it.
-    fn offset(&self, location: Location) -> usize {
-        let line = to_usize(location.line()).saturating_sub(1);
-        let lines: usize = self.text().split_inclusive('\n').take(line).map(str::len).sum();
-        lines + to_usize(location.column()).saturating_sub(1)
     }
 }
 

@@ -176,7 +176,13 @@ fn place(file: &EndpointFile) -> io::Result<()> {
     let mut new = tempfile::Builder::new().permissions(readable).tempfile_in(directory)?;
     new.write_all(file.contents.as_bytes())?;
     new.persist(&file.path)?;
-    let what = if file.replaces { "" } else { " without an endpoint: list the pods' addresses in it" };
-    eprintln!("note: {shown} is written{what}");
+    if file.replaces {
+        eprintln!("note: {shown} is written");
+    } else {
+        eprintln!(
+            "warning: {shown} is written without an endpoint: Envoy answers 503 until the addresses of the pods stand in \
+             it; give --endpoints to have them written"
+        );
+    }
     Ok(())
 }

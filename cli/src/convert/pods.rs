@@ -115,6 +115,10 @@ impl<'a> Pods<'a> {
                     let message = format!("nothing of the name {name} has pods");
                     remarks.error(argument(option, name), message, format!("write one of {known}"));
                 }
+                if option == "--dns" && self.is_named_in_endpoints(name) {
+                    let message = format!("--endpoints says where the pods of {name} are, too");
+                    remarks.error(argument(option, name), message, "give one of --dns and --endpoints");
+                }
                 if !seen.insert(name) {
                     let message = format!("{name} is given twice");
                     remarks.error(argument(option, name), message, "give all addresses of a name at once");
@@ -141,6 +145,11 @@ impl<'a> Pods<'a> {
     fn given(&self, name: &str) -> Option<&'a [Address]> {
         let endpoints = &self.options.envoy.endpoints;
         endpoints.iter().find(|given| given.name == name).map(|given| &*given.addresses)
+    }
+
+    fn is_named_in_endpoints(&self, service: &str) -> bool {
+        let named = self.manifests.services.iter().filter(|one| one.name() == service);
+        named.into_iter().any(|service| self.is_given(service))
     }
 
     fn is_given(&self, service: &Service) -> bool {

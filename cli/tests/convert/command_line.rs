@@ -132,9 +132,19 @@ async fn what_is_written_is_for_people() {
 }
 
 #[test]
+fn two_options_for_the_pods_of_one_service_are_refused() {
+    let manifests = configured("{sessionAffinity: {affinityType: GENERATED_COOKIE}}");
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("all.yaml"), manifests).unwrap();
+    let arguments = ["all.yaml", "--to", "envoy", "--dns", "app=pods.example", "--endpoints", "app=10.0.0.1"];
+    let written = run_as_is(directory, &arguments, std::process::Stdio::null());
+    assert!(!written.succeeded && written.output.is_empty(), "{}", written.output);
+    assert!(written.said.contains("give one of --dns and --endpoints"), "{}", written.said);
+}
+
+#[test]
 fn check_finds_nothing_in_what_is_written() {
-    let spec =
-        "{sessionAffinity: {affinityType: GENERATED_COOKIE, affinityCookieTtlSec: 3600}, timeoutSec: 1}";
+    let spec = "{sessionAffinity: {affinityType: GENERATED_COOKIE, affinityCookieTtlSec: 50}, timeoutSec: 1}";
     let manifests = configured(spec);
     let in_config_map = |manifests: &str| {
         let objects: Vec<serde_json::Value> = serde_saphyr::from_multiple(manifests).unwrap();

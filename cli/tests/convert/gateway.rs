@@ -250,6 +250,40 @@ async fn weights_split_new_sessions_and_a_session_keeps_its_service() {
 }
 
 #[tokio::test]
+async fn a_service_shares_its_weight_among_its_pods_and_keeps_its_health_check() {
+    let health = "{config: {type: HTTP, httpHealthCheck: {requestPath: /healthz}}}";
+    for (weights, pods, shares) in [((90, 10), (3, 1), (30, 10)), ((1, 1), (3, 2), (667, 1000))] {
+        let split = format!(
+            "{{backendRefs: [{{name: stable, port: 80, weight: {}}}, {{name: canary, port: 80, weight: {}}}]}}",
+            weights.0, weights.1
+        );
+        let others =
+            [plain_gateway(), route("web", "[]", &[&split]), policy("HealthCheckPolicy", "stable", health)];
+        let given = |name: &str, count: usize| {
+            let addresses: Vec<String> = (0..count).map(|pod| format!("10.{}.0.{pod}", name.len())).collect();
+            format!("{name}={}", addresses.join(","))
+        };
+        let (stable, canary) =
+            (given("stable", pods.0), given("canarys", pods.1).replace("canarys", "canary"));
+        let arguments = ["--endpoints", &stable, "--endpoints", &canary];
+        let written = convert_with(&manifests(&["stable", "canary"], &others), &arguments).written().await;
+        let backends = written.service()["backends"].as_array().unwrap().clone();
+        let weight_of = |name: &str| {
+            let own: Vec<_> =
+                backends.iter().filter(|one| one["cluster"].as_str().unwrap().starts_with(name)).collect();
+            (own.len(), own[0]["weight"].as_u64().unwrap())
+        };
+        assert_eq!((weight_of("stable"), weight_of("canary")), ((pods.0, shares.0), (pods.1, shares.1)));
+        let checked: Vec<_> = written
+            .clusters()
+            .iter()
+            .map(|cluster| cluster["health_checks"][0]["http_health_check"]["path"].clone())
+            .collect();
+        assert_eq!(checked.iter().filter(|path| **path == "/healthz").count(), pods.0, "{checked:?}");
+    }
+}
+
+#[tokio::test]
 async fn with_endpoints_a_split_keeps_the_service_and_the_pod_in_it() {
     let names = ["stable", "canary"];
     let pods: Vec<Vec<Pod>> = names
