@@ -1,8 +1,8 @@
 //! `convert`: the manifests of a GKE Ingress or Gateway in, a running balancer out.
 //!
 //! A Deployment, a BackendConfig, a Service and an Ingress describe a balancer: a table of hosts and paths, and behind it
-//! services with an affinity each. [`manifests`] are what is written. [`ingress`] and [`gateway`] read them as GKE's
-//! controllers do and make a [`balancer`] of them. Templates write it: `envoy.yaml.jinja`, and around it
+//! services with an affinity each. `manifests` are what is written. `ingress` and `gateway` read them as GKE's
+//! controllers do and make a `balancer` of them. Templates write it: `envoy.yaml.jinja`, and around it
 //! `kubernetes.yaml.jinja`.
 
 mod annotations;
