@@ -42,7 +42,7 @@ async fn six_first_requests_of_a_client_at_once_begin_on_one_backend() {
         (json!({ "affinityType": "GENERATED_COOKIE" }), "assigned"),
         (json!({ "affinityType": "GENERATED_HEADER", "header": { "name": "x-session" } }), "assigned"),
         (json!({ "affinityType": "COOKIE_ENVELOPE", "cookie": { "name": "JSESSIONID" } }), "none"),
-        (json!({ "affinityType": "HEADER_ENVELOPE", "header": { "name": "mcp-session-id" } }), "none"),
+        (json!({ "affinityType": "HEADER_ENVELOPE", "header": { "name": "mcp-session-id" } }), "assigned"),
         (json!({ "affinityType": "HEADER_FIELD", "header": { "name": "x-user" } }), "none"),
         (json!({ "affinityType": "QUERY_PARAMETER", "queryParameter": { "name": "user" } }), "none"),
         (json!({ "affinityType": "HTTP_COOKIE", "cookie": { "name": "user" } }), "none"),
