@@ -202,6 +202,25 @@ pub fn default_route() -> Value {
     })
 }
 
+/// Envoy's filter that honours `x-affinity-endpoint`, and says in it who answered.
+#[must_use]
+pub fn stateful_session(strict: bool) -> Value {
+    json!({
+        "name": "envoy.filters.http.stateful_session",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.stateful_session.v3.StatefulSession",
+            "strict": strict,
+            "session_state": {
+                "name": "envoy.http.stateful_session.header",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState",
+                    "name": "x-affinity-endpoint",
+                },
+            },
+        },
+    })
+}
+
 /// An address as Envoy writes it.
 #[must_use]
 pub fn socket_address(address: SocketAddr) -> Value {

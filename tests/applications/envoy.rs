@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 
-use harness::config::{self, Bootstrap};
+use harness::config::{self, Bootstrap, stateful_session};
 use harness::envoy::Envoy;
 use harness::workspace_root;
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ pub async fn with_filter(pin: Pin, recipe: &Value, instances: &[SocketAddr]) -> 
         Pin::Endpoint => {
             plugin["pin"] = json!("ENDPOINT");
             bootstrap = bootstrap.cluster_json(cluster("app", instances)).route(route_to("app"));
-            bootstrap = bootstrap.http_filter(stateful_session());
+            bootstrap = bootstrap.http_filter(stateful_session(false));
         }
         Pin::ClusterAndEndpoint => {
             plugin["pin"] = json!("CLUSTER_AND_ENDPOINT");
@@ -60,7 +60,7 @@ pub async fn with_filter(pin: Pin, recipe: &Value, instances: &[SocketAddr]) -> 
                 json!([{ "cluster": "blue", "weight": 2 }, { "cluster": "green", "weight": 1 }]);
             let (blue, green) = instances.split_at(2);
             bootstrap = bootstrap.cluster_json(cluster("blue", blue)).cluster_json(cluster("green", green));
-            bootstrap = bootstrap.route(by_filter).http_filter(stateful_session());
+            bootstrap = bootstrap.route(by_filter).http_filter(stateful_session(false));
         }
     }
     let bootstrap = bootstrap.filter_struct(&plugin).host_env_keys(&["SESSION_AFFINITY_KEY"]);
@@ -118,20 +118,4 @@ fn route(action: &Value) -> Value {
         "host_selection_retry_max_attempts": 5,
     });
     json!({ "name": "app", "match": { "prefix": "/" }, "route": action })
-}
-
-fn stateful_session() -> Value {
-    json!({
-        "name": "envoy.filters.http.stateful_session",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.stateful_session.v3.StatefulSession",
-            "session_state": {
-                "name": "envoy.http.stateful_session.header",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState",
-                    "name": "x-affinity-endpoint",
-                },
-            },
-        },
-    })
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use harness::client::{Client, Reply};
-use harness::config::{Bootstrap, cluster};
+use harness::config::{Bootstrap, cluster, stateful_session};
 use harness::envoy::Envoy;
 use harness::pod::Pod;
 use serde_json::{Value, json};
@@ -73,23 +73,6 @@ fn listener(configuration: &Value, index: usize) -> Value {
     // All plugins are in one VM; the name tells them apart.
     manager["http_filters"][0]["typed_config"]["config"]["name"] = json!(format!("plugin-{index}"));
     listener
-}
-
-fn stateful_session(strict: bool) -> Value {
-    json!({
-        "name": "envoy.filters.http.stateful_session",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.stateful_session.v3.StatefulSession",
-            "strict": strict,
-            "session_state": {
-                "name": "envoy.http.stateful_session.header",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState",
-                    "name": "x-affinity-endpoint",
-                },
-            },
-        },
-    })
 }
 
 /// A pod for each cluster that a configuration names, and three for endpoint pins.

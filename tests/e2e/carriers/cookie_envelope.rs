@@ -9,13 +9,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
 use harness::client::{Client, Reply};
-use harness::config::Bootstrap;
+use harness::config::{Bootstrap, stateful_session};
 use harness::envoy::Envoy;
 use harness::pod::{Pod, RawPod};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::endpoints::fleet::{keys, stateful_session};
+use crate::endpoints::fleet::keys;
 use crate::raw::exchange;
 use crate::support::{bootstrap, envoy, names, outcome};
 use crate::workers::assert_no_vm_failed;

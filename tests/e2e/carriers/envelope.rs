@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use harness::client::{Client, Reply};
-use harness::config::Bootstrap;
+use harness::config::{Bootstrap, stateful_session};
 use harness::envoy::Envoy;
 use harness::pod::Pod;
 use serde_json::{Value, json};
 
 use crate::ecds::{SOON, eventually};
-use crate::endpoints::fleet::{Fleet, endpoints, keys, route_with_retries, stateful_session};
+use crate::endpoints::fleet::{Fleet, endpoints, keys, route_with_retries};
 use crate::raw::exchange;
 use crate::support::{envoy, names, outcome};
 

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use harness::client::{Client, Reply};
+use harness::config::stateful_session;
 use harness::envoy::Envoy;
 use harness::pod::Pod;
 use serde_json::{Value, json};
 
 use crate::ecds::eventually;
-use crate::endpoints::fleet::{Fleet, endpoints, keys, route_with_retries, stateful_session};
+use crate::endpoints::fleet::{Fleet, endpoints, keys, route_with_retries};
 use crate::support::{bootstrap, envoy, fetch_each, names, outcome, pods};
 
 fn plugin(backends: &Value, affinity: &Value) -> Value {

@@ -6,11 +6,11 @@ mod responses;
 use std::net::SocketAddr;
 
 use harness::client::Reply;
-use harness::config::{Bootstrap, cluster};
+use harness::config::{Bootstrap, cluster, stateful_session};
 use harness::envoy::Envoy;
 use serde_json::{Value, json};
 
-use crate::endpoints::fleet::{keys, stateful_session};
+use crate::endpoints::fleet::keys;
 use crate::hostile_bytes::values;
 use crate::workers::{Workers, assert_no_vm_failed};
 

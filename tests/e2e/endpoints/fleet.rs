@@ -16,24 +16,6 @@ use crate::ecds::{SOON, eventually};
 use crate::support::{fetch_each, outcome};
 use crate::workers::Workers;
 
-/// Envoy's filter that honours `x-affinity-endpoint`, and says in it who answered.
-pub fn stateful_session(strict: bool) -> Value {
-    json!({
-        "name": "envoy.filters.http.stateful_session",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.stateful_session.v3.StatefulSession",
-            "strict": strict,
-            "session_state": {
-                "name": "envoy.http.stateful_session.header",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState",
-                    "name": "x-affinity-endpoint",
-                },
-            },
-        },
-    })
-}
-
 /// One key.
 pub fn keys() -> Value {
     json!([{ "id": "k1", "secret": "c2Vzc2lvbi1hZmZpbml0eS1lbmQtdG8tZW5kLXRlc3Q=" }])

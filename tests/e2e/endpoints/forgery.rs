@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use harness::client::{Client, Reply};
-use harness::config::Bootstrap;
+use harness::config::{Bootstrap, stateful_session};
 use harness::envoy::Envoy;
 use harness::pod::Pod;
 use serde_json::{Value, json};
 
-use super::fleet::stateful_session;
 use super::secrecy;
 use crate::shipped_files::SECRET;
 use crate::support::{Headers, outcome};

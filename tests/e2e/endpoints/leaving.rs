@@ -1,13 +1,11 @@
 //! A pod leaves, in every way a pod can leave: exactly its sessions move, once, and no GET fails.
 
 use harness::client::Client;
-use harness::config::Bootstrap;
+use harness::config::{Bootstrap, stateful_session};
 use harness::pod::{Pod, RefusingAddress};
 use serde_json::json;
 
-use super::fleet::{
-    Fleet, Sessions, endpoint, endpoints, pin_endpoint, route_with_retries, stateful_session,
-};
+use super::fleet::{Fleet, Sessions, endpoint, endpoints, pin_endpoint, route_with_retries};
 use crate::support::pods;
 
 /// Enough that four pods have some each: that one has none happens once in ten million runs.

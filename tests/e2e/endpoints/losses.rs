@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use harness::client::Client;
-use harness::config::Bootstrap;
+use harness::config::{Bootstrap, stateful_session};
 use harness::pod::{Pod, RefusingAddress};
 use serde_json::json;
 
-use super::fleet::{Fleet, endpoint, endpoints, pin_endpoint, route_with_retries, stateful_session};
+use super::fleet::{Fleet, endpoint, endpoints, pin_endpoint, route_with_retries};
 use super::users::Users;
 use crate::availability::load::alone;
 use crate::ecds::eventually;

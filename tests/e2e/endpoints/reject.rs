@@ -1,10 +1,10 @@
 //! `REJECT` where Envoy decides: `strict: true` of its `stateful_session`.
 
 use harness::client::Client;
-use harness::config::Bootstrap;
+use harness::config::{Bootstrap, stateful_session};
 use serde_json::{Value, json};
 
-use super::fleet::{Fleet, endpoint, endpoints, pin_endpoint, route_with_retries, stateful_session};
+use super::fleet::{Fleet, endpoint, endpoints, pin_endpoint, route_with_retries};
 use crate::support::{outcome, pods};
 
 fn strict(bootstrap: Bootstrap) -> Bootstrap {

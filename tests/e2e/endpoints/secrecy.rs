@@ -5,12 +5,12 @@ use std::net::{SocketAddr, TcpListener};
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use harness::client::{Client, Reply};
-use harness::config::Bootstrap;
+use harness::config::{Bootstrap, stateful_session};
 use harness::envoy::Envoy;
 use harness::pod::Pod;
 use serde_json::{Value, json};
 
-use super::fleet::{keys, stateful_session};
+use super::fleet::keys;
 use crate::raw::exchange;
 use crate::support::outcome;
 

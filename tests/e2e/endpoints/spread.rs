@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use harness::config::stateful_session;
 use harness::envoy::Envoy;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::fleet::{Fleet, endpoint, pin_endpoint, stateful_session};
+use super::fleet::{Fleet, endpoint, pin_endpoint};
 
 const ENDPOINTS: u32 = 500;
 const SESSIONS: usize = 10_000;

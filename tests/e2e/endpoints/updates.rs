@@ -1,11 +1,11 @@
 //! Endpoints that come and go under load.
 
 use harness::client::Client;
-use harness::config::Bootstrap;
+use harness::config::{Bootstrap, stateful_session};
 use harness::pod::Pod;
 use serde_json::Value;
 
-use super::fleet::{Fleet, endpoints, pin_endpoint, route_with_retries, stateful_session};
+use super::fleet::{Fleet, endpoints, pin_endpoint, route_with_retries};
 use super::users::Users;
 use crate::availability::load::alone;
 use crate::support::{fetch_each, pods};

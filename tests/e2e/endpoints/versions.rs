@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use harness::chi_squared;
 use harness::client::{Client, Reply};
-use harness::config::{self, Bootstrap};
+use harness::config::{self, Bootstrap, stateful_session};
 use harness::pod::Pod;
 use serde_json::{Value, json};
 
-use super::fleet::{Session, keys, route_with_retries, stateful_session};
+use super::fleet::{Session, keys, route_with_retries};
 use crate::ecds::{Live, eventually};
 use crate::support::fetch_each;
 use crate::workers::assert_no_vm_failed;

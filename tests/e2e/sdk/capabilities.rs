@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::availability::fleet::{Fleet, SECOND, told};
 use crate::ecds::{SOON, eventually};
-use crate::endpoints::fleet::stateful_session;
 use crate::workers::{Workers, assert_no_vm_failed};
+use harness::config::stateful_session;
 
 const SECRET: &str = "Y2FwYWJpbGl0aWVzLWVuZC10by1lbmQtdGVzdC1rZXk=";
 

@@ -1,14 +1,14 @@
 //! `REJECT` of gRPC calls: by the filter, and with endpoint pins by Envoy's `stateful_session`, of which the filter says how.
 
 use harness::client::{Client, Reply};
-use harness::config::Bootstrap;
+use harness::config::{Bootstrap, stateful_session};
 use http::Method;
 use serde_json::json;
 
 use super::{route_to, speak_http2};
 use crate::availability::fleet::session_on;
 use crate::ecds::eventually;
-use crate::endpoints::fleet::{Fleet, endpoints, pin_endpoint, stateful_session};
+use crate::endpoints::fleet::{Fleet, endpoints, pin_endpoint};
 use crate::support::{outcome, pods};
 
 #[tokio::test]
