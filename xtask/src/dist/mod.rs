@@ -1,6 +1,5 @@
 //! `cargo xtask dist`: everything that a release consists of.
 
-mod chart;
 mod checksum;
 mod image;
 mod notes;
@@ -11,6 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use harness::helm::Chart;
 
 use crate::{build, shell};
 
@@ -65,7 +65,7 @@ impl Dist {
         write(to, "session-affinity", &tool(&root)?)?;
         make_executable(&to.join("session-affinity"))?;
         copy_configurations(&root.join("envoy"), &to.join("envoy"))?;
-        let chart = chart::package(&root.join("deploy/helm/session-affinity"), to)?;
+        let chart = Chart::shipped().package(to).context("packaging the Helm chart")?;
         println!("{}", chart.display());
         Ok(())
     }
