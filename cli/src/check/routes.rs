@@ -14,6 +14,8 @@ use crate::diagnostic::Level;
 pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
     for (manager, position) in envoy.managers_of(plugin) {
         let Some(filter) = manager.filters.get(position) else { continue };
+        // A route that only the service without `routes` serves may be meant for another cluster, unless all are.
+        let level = if is_used(manager, config) { Level::Warning } else { Level::Error };
         for route in &manager.routes {
             overrides(route, filter.name, report);
             let Some(action) = route.at.get("route") else { continue };
@@ -26,7 +28,6 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
             }
             match service_of(config, route) {
                 Some((_, service)) => {
-                    let level = if is_used(manager, config) { Level::Warning } else { Level::Error };
                     served(route, action, service, config, level, report);
                     timeout(route, action, report);
                 }
@@ -70,7 +71,7 @@ fn has_header_of_another(envoy: &Envoy<'_>, plugin: &Plugin<'_>, action: At<'_>)
     cluster_headers(action).iter().any(|found| others.iter().any(|other| is_header(*found, other)))
 }
 
-/// Whether any route takes its cluster from the filter, or the routes come from a server and may.
+/// Whether any route of these takes its cluster from the filter.
 fn is_used(manager: &Manager<'_>, config: &Config) -> bool {
     let actions = manager.routes.iter().filter_map(|route| route.at.get("route"));
     let mut headers = actions.flat_map(cluster_headers);

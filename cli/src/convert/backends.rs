@@ -18,7 +18,7 @@ use crate::source::Place;
 pub const COOKIE: &str = "GCLB";
 const SERVICE_TYPES: [&str; 3] = ["ClusterIP", "NodePort", "LoadBalancer"];
 
-/// Annotations of a Service that Envoy has no equal for.
+/// Annotations of a Service that are not supported.
 const NOT_SUPPORTED: [(&str, &str); 3] = [
     (
         "networking.gke.io/transparent-health-checker",

@@ -90,7 +90,7 @@ pub fn balancer<'a>(
     }
 }
 
-/// What GKE says about a Gateway, and what of it has no equal.
+/// Settings of a Gateway that only GKE has, and whether they are supported.
 fn check(gateway: &Gateway, remarks: &mut Remarks) {
     let class = &gateway.spec.gateway_class_name;
     if !class.value.starts_with("gke-l7-") {

@@ -20,7 +20,7 @@ const TLS: &str = "the listener written speaks plain HTTP: give it a certificate
                    or end TLS before Envoy";
 const ADDRESS: &str = "Envoy's address is that of its own machine or Service";
 
-/// Annotations of a GKE Ingress that Envoy has no equal for.
+/// Annotations of a GKE Ingress that are not supported.
 const NOT_SUPPORTED: [(&str, &str); 7] = [
     ("kubernetes.io/ingress.global-static-ip-name", ADDRESS),
     ("kubernetes.io/ingress.regional-static-ip-name", ADDRESS),

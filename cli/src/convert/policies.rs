@@ -15,7 +15,7 @@ use super::remarks::Remarks;
 const DAY: u32 = 86_400;
 
 const IAP: &str = "Envoy does not ask Google who a user is: without it, everybody gets through";
-const CDN: &str = "nothing is cached: Envoy has no equal of Cloud CDN";
+const CDN: &str = "nothing is cached: Cloud CDN is not supported";
 const ARMOR: &str = "Envoy does not know Cloud Armor's rules: without them, everybody gets through";
 const DRAINING: &str =
     "Envoy sets no limit: requests under way to a pod that is taken out go on to their end";
@@ -35,7 +35,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// What a BackendConfig says, and what of it has no equal.
+    /// The settings of a BackendConfig. Reports those that are not supported.
     pub fn of_backend_config(config: &BackendConfig, remarks: &mut Remarks) -> Self {
         let BackendConfigSpec { iap, cdn, security_policy, connection_draining, .. } = &config.spec;
         for (switch, why) in [(iap, IAP), (cdn, CDN)] {
@@ -69,7 +69,7 @@ impl Policy {
         }
     }
 
-    /// What a `GCPBackendPolicy` says, and what of it has no equal.
+    /// The settings of a `GCPBackendPolicy`. Reports those that are not supported.
     pub fn of_gateway(policy: &GcpBackendPolicy, remarks: &mut Remarks) -> Self {
         let PolicySpec { default: Some(settings), .. } = &policy.spec else { return Self::default() };
         let BackendPolicy { session_affinity, timeout_sec, logging, .. } = settings;

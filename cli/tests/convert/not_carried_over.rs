@@ -1,4 +1,4 @@
-//! What has no equal in Envoy, and is said to have none: with the manifest, the line and the field.
+//! Unsupported settings are reported with manifest, line and field.
 
 use crate::manifests::{all, annotated, configured, ingress_to, service, stateful_set};
 use crate::support::convert;

@@ -174,7 +174,7 @@ impl Written {
         self.clusters().iter().map(address).collect()
     }
 
-    /// What has no equal.
+    /// The reports of unsupported settings.
     pub fn not_carried_over(&self) -> Vec<String> {
         remarks_with(&self.said, ": not carried over: ")
     }
