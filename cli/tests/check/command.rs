@@ -30,7 +30,7 @@ fn text_that_is_no_yaml_is_an_error_with_its_place() {
     let output = run(directory.path(), &["check", "envoy.yaml"]);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("error: not YAML: ") && text.contains("envoy.yaml:3:"), "{text}");
+    assert!(text.contains("error: not YAML: ") && text.contains("envoy.yaml:2:14"), "{text}");
 }
 
 #[test]

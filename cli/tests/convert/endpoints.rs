@@ -144,11 +144,8 @@ async fn files_that_are_there_are_left_as_they_are_unless_addresses_are_given() 
     let empty = convert_with(&configured(COOKIE), &["--eds", "eds"]).written().await;
     let listed = shipped::read(&empty.directory.path().join("eds/app.yaml")).unwrap();
     assert_eq!(listed["resources"][0]["endpoints"], json!([]));
-    assert!(
-        empty
-            .said
-            .contains("note: eds/app.yaml is written without an endpoint: list the pods' addresses in it")
-    );
+    let warning = "warning: eds/app.yaml is written without an endpoint: Envoy answers 503";
+    assert!(empty.said.contains(warning), "{}", empty.said);
 
     let Written { directory, .. } = empty;
     fs::write(directory.path().join("eds/app.yaml"), "# mine\n").unwrap();
