@@ -26,7 +26,7 @@ struct File {
 const FILES: [File; 3] = [
     File {
         name: "ingress.yaml",
-        about: "# What stands in for the Ingress and the BackendConfig of the GKE example: Envoy's address and its\n\
+        about: "# Replaces the Ingress and the BackendConfig of the GKE example: Envoy's address and its\n\
                 # configuration. Envoy itself is in envoy.yaml, or in envoy-init-container.yaml.\n\
                 # After a change of the ConfigMap: kubectl rollout restart deployment/neg-demo-ing\n",
         module: "image-volume",
@@ -42,7 +42,7 @@ const FILES: [File; 3] = [
     },
     File {
         name: "envoy-init-container.yaml",
-        about: "# Envoy, with the module copied by an init container: for every Kubernetes. In place of envoy.yaml.\n",
+        about: "# Envoy, with the module copied by an init container: for every Kubernetes. Replaces envoy.yaml.\n",
         module: "init-container",
         templates: &["deployment.yaml"],
     },

@@ -3,7 +3,7 @@
 {{- $settings := .settings | default dict -}}
 - name: {{ toYaml .name }}
   {{- if not (hasKey $settings "type") }}
-  # Every address that DNS gives for the headless Service is an endpoint.
+  # Every address that DNS returns for the headless Service is an endpoint.
   type: STRICT_DNS
   {{- end }}
   {{- if not (hasKey $settings "dns_lookup_family") }}
@@ -18,20 +18,20 @@
   connect_timeout: {{ .connectTimeout | default "1s" }}
   {{- if not (hasKey $settings "common_lb_config") }}
   common_lb_config:
-    # When no pod is left, fail at once.
+    # When no pod is healthy, fail at once.
     healthy_panic_threshold: {value: 0}
-    # Pods with one of these keep their sessions.
+    # Pods in one of these states keep their sessions.
     override_host_status: {statuses: [UNKNOWN, HEALTHY, DEGRADED, DRAINING]}
   {{- end }}
   {{- if not (hasKey $settings "outlier_detection") }}
-  # Three requests in a row that could not connect, or five that the pod answered with 502, 503 or 504, and
-  # the pod gets no requests for 30 seconds.
+  # Three consecutive requests that cannot connect, or five that the pod answers with 502, 503 or 504,
+  # eject the pod for 30 seconds.
   outlier_detection:
     split_external_local_origin_errors: true
     consecutive_local_origin_failure: 3
     consecutive_gateway_failure: 5
     enforcing_consecutive_gateway_failure: 100
-    # 500 of an application's own is no reason to move its sessions.
+    # An application's own 500 is no reason to move its sessions.
     enforcing_consecutive_5xx: 0
     enforcing_success_rate: 0
     enforcing_local_origin_success_rate: 0
@@ -39,7 +39,7 @@
     max_ejection_percent: 50
   {{- end }}
   {{- if not (hasKey $settings "circuit_breakers") }}
-  # Envoy's default allows three retries at a time; one more would be answered with 503.
+  # By default, Envoy allows three retries at the same time. A request that needs one more gets 503.
   circuit_breakers:
     thresholds: [{max_retries: 1024}]
   {{- end }}

@@ -2,7 +2,7 @@
 {{- define "session-affinity.envoy" -}}
 {{- $tls := .Values.tls.secrets }}
 {{- $name := include "session-affinity.name" . | toYaml -}}
-# Envoy reads certificates only where it has a name.
+# Envoy needs a node id and a node cluster to read certificates from files.
 node: {id: {{ $name }}, cluster: {{ $name }}}
 
 admin:
@@ -59,7 +59,8 @@ static_resources:
           common_tls_context:
             alpn_protocols: [h2, http/1.1]
             tls_params: {tls_minimum_protocol_version: TLSv1_2}
-            # In files of their own, so that Envoy reads a renewed certificate without a restart.
+            # The certificates are in files of their own, so that Envoy reads a renewed certificate
+            # without a restart.
             tls_certificate_sds_secret_configs:
             {{- range $tls }}
             - name: {{ toYaml . }}
@@ -73,7 +74,7 @@ static_resources:
           {{- include "session-affinity.manager" (dict "root" . "statPrefix" "ingress_https") | nindent 10 }}
   {{- end }}
 
-  # For the kubelet: /ready is 200, and 503 from the moment that the pod is to end.
+  # For the kubelet: /ready answers 200, and 503 from the moment that the pod begins to end.
   - name: ready
     address: {socket_address: {address: 0.0.0.0, port_value: 9902}}
     filter_chains:
@@ -104,7 +105,7 @@ static_resources:
               "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
   {{- if .Values.stats.enabled }}
 
-  # For Prometheus: /stats/prometheus of the admin interface, and nothing else of it.
+  # For Prometheus: only /stats/prometheus of the admin interface.
   - name: stats
     address: {socket_address: {address: 0.0.0.0, port_value: 9903}}
     filter_chains:

@@ -6,13 +6,13 @@ Envoy's connection manager, for http and for https. Arguments: root, statPrefix.
 {{- $strictness := include "session-affinity.strictness" $root -}}
 "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
 stat_prefix: {{ .statPrefix }}
-# An X-Forwarded-For of clients' own is not believed, but for what trusted proxies in front added to it.
+# Envoy ignores X-Forwarded-For from clients. It trusts only what trusted proxies in front of it add.
 use_remote_address: true
 {{- if $root.Values.trustedHops }}
 xff_num_trusted_hops: {{ $root.Values.trustedHops }}
 {{- end }}
 {{- if $root.Values.accessLog }}
-# One line of JSON for each request: what became of its session, and where it went.
+# One line of JSON for each request: the outcome, and where the request went.
 access_log:
 - name: envoy.access_loggers.stdout
   typed_config:
@@ -31,10 +31,10 @@ access_log:
         backend: "%UPSTREAM_CLUSTER%"
         endpoint: "%UPSTREAM_HOST%"
 {{- end }}
-# Routes and cookie paths are compared with the path as the pod will understand it.
+# Envoy matches routes, and the filter matches cookie paths, with the path that the pod will use.
 normalize_path: true
 merge_slashes: true
-# Only the filter may say where a request goes.
+# Only the filter may choose where a request goes.
 early_header_mutation_extensions:
 - name: envoy.http.early_header_mutation.header_mutation
   typed_config:
@@ -42,26 +42,26 @@ early_header_mutation_extensions:
     mutations:
     - remove: x-affinity-cluster
     - remove: x-affinity-endpoint
-# A request or a WebSocket on which nothing is sent for this long ends.
+# A request or a WebSocket ends when nothing is sent on it for this long.
 stream_idle_timeout: {{ $root.Values.streamIdleTimeout }}
 {{- if include "session-affinity.websockets" $root }}
-# Off, but for routes that allow WebSockets.
+# Off, except on routes that allow WebSockets.
 upgrade_configs:
 - upgrade_type: websocket
   enabled: false
 {{- end }}
 route_config:
   name: ingress
-  # app.example.com:8080 is app.example.com.
+  # A host with a port, such as app.example.com:8080, is the same host.
   ignore_port_in_host_matching: true
   request_headers_to_remove: [x-affinity-cluster, x-affinity-endpoint]
   response_headers_to_remove: [x-affinity-cluster, x-affinity-endpoint]
-  # A host or path that is not here is answered with 404.
+  # Envoy answers 404 for any other host or path.
   virtual_hosts:
   {{- include "session-affinity.virtual-hosts" $root | trim | nindent 2 }}
 http_filters:
-# Before the filter on the way in: Envoy chooses the route again, where an earlier filter had it cleared.
-# Last on the way out: no client sees a pod's address.
+# On a request, this filter runs before session_affinity: it makes Envoy choose the route again if an
+# earlier filter cleared the route cache. On a response, it runs last: no client sees a pod's address.
 - name: envoy.filters.http.header_mutation
   typed_config:
     "@type": type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation
@@ -76,7 +76,7 @@ http_filters:
     "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
     config:
       name: session_affinity
-      # Should the VM ever fail, load it again, and refuse requests until it is back.
+      # If the VM ever fails, Envoy loads it again. Until then, Envoy refuses requests.
       failure_policy: FAIL_RELOAD
       reload_config: {backoff: {base_interval: 0.05s}}
       vm_config:
@@ -95,7 +95,8 @@ http_filters:
         value:
           {{- include "session-affinity.plugin" $root | nindent 10 }}
 {{- if $strictness }}
-# It tells the filter which pod has answered, and takes from it the pod that a session wants.
+# On a request, this filter uses the pod that session_affinity names. On a response, it names the pod that
+# answered.
 - name: envoy.filters.http.stateful_session
   typed_config:
     "@type": type.googleapis.com/envoy.extensions.filters.http.stateful_session.v3.StatefulSession
@@ -114,7 +115,7 @@ session_state:
     "@type": type.googleapis.com/envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState
     name: x-affinity-endpoint
 {{- if . }}
-# As `onUnavailable: REJECT` says: 503 in place of another pod.
+# As `onUnavailable: REJECT` requires: 503 instead of another pod.
 strict: true
 {{- end }}
 {{- end }}
@@ -130,7 +131,7 @@ logOutcome: true
 debugHeader: {{ . }}
 {{ end -}}
 {{- with .Values.keys.list -}}
-# The first key makes tokens, every key reads them.
+# The first key makes tokens, and every key reads them.
 keys:
 {{- range . }}
 - {id: {{ toYaml .id }}, env: {{ include "session-affinity.key-variable" . }}}

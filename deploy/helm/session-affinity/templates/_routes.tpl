@@ -17,10 +17,10 @@
   {{- if has $host ($route.hosts | default (list "*")) }}
   {{- $arguments := dict "root" $root "route" $route "service" (get $services $route.service) }}
   {{- if ne $route.retries false }}
-  # Requests that may be sent twice. A pod that went away refuses them, or drops them half-way:
-  # they are tried on another pod, and the session moves there.
+  # Requests that may be sent twice. A pod that went away refuses or cuts them off. Envoy then tries
+  # them on another pod, and the session moves there.
   {{- include "session-affinity.route" (merge (dict "repeatable" true) $arguments) | nindent 2 }}
-  # All others: again only where the pod never got the request.
+  # All other requests: retry only if the pod never got the request.
   {{- end }}
   {{- include "session-affinity.route" $arguments | nindent 2 }}
   {{- end }}
@@ -58,7 +58,8 @@
     {{- else }}
     cluster_header: x-affinity-cluster
     {{- end }}
-    # The time for a whole answer, which may be a stream. 0s is no limit; Envoy's default is 15s.
+    # The time limit for a whole response, which may be a stream. 0s means no limit. Envoy's default
+    # is 15 s.
     timeout: {{ .route.timeout | default "0s" }}
     {{- if and (ne .route.retries false) (not (hasKey $settings "retry_policy")) }}
     retry_policy:
