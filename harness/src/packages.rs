@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -13,7 +14,8 @@ use crate::progress::Progress;
 /// # Errors
 /// If the program is missing and cannot be installed. The message names the packages.
 pub fn need(program: &str, packages: &[&str]) -> Result<()> {
-    if on_path(program).is_some() { Ok(()) } else { install(program, packages) }
+    let is_there = || on_path(program).is_some();
+    if is_there() { Ok(()) } else { install(program, packages, is_there) }
 }
 
 /// Makes sure that this file exists, for packages that bring no program. If the file is missing, root installs these
@@ -22,10 +24,17 @@ pub fn need(program: &str, packages: &[&str]) -> Result<()> {
 /// # Errors
 /// If the file is missing and cannot be installed. The message names the packages.
 pub fn need_file(file: &Path, packages: &[&str]) -> Result<()> {
-    if file.exists() { Ok(()) } else { install(&file.display().to_string(), packages) }
+    let is_there = || file.exists();
+    if is_there() { Ok(()) } else { install(&file.display().to_string(), packages, is_there) }
 }
 
-fn install(missing: &str, packages: &[&str]) -> Result<()> {
+fn install(missing: &str, packages: &[&str], is_there: impl Fn() -> bool) -> Result<()> {
+    // Two tests may miss the same program, and apt-get refuses to run twice.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if is_there() {
+        return Ok(());
+    }
     let packages = packages.join(" ");
     if !is_root() || on_path("apt-get").is_none() {
         bail!("{missing} is missing: install it first (Debian: apt-get install {packages})");

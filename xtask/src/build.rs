@@ -30,12 +30,13 @@ impl Build {
 
 /// Builds the module, optimised, and returns where it is.
 pub fn run() -> Result<PathBuf> {
-    build("session_affinity", &[])
+    build("session_affinity", &workspace_target(), &[])
 }
 
-/// Builds the module that tests kill, and returns where it is.
+/// Builds the module that tests kill, and returns where it is. It has a target directory of its own: cargo would
+/// otherwise link one module over the other, and link both again in each run.
 pub fn trap_for_tests() -> Result<PathBuf> {
-    build("session_affinity_trap", &["--features", "trap-for-tests"])
+    build("session_affinity_trap", &workspace_target().join("trap"), &["--features", "trap-for-tests"])
 }
 
 /// Builds the module of another checkout, in a `target` of its own.
@@ -59,11 +60,15 @@ pub fn cargo(subcommand: &str) -> Result<Command> {
     Ok(cargo)
 }
 
-fn build(name: &str, features: &[&str]) -> Result<PathBuf> {
-    shell::run(cargo("build")?.arg("--release").args(features))?;
-    let target = harness::workspace_root().join("target");
-    let linked = target.join(TARGET).join("release/session_affinity.wasm");
-    let module = target.join(name).with_extension("wasm");
+fn workspace_target() -> PathBuf {
+    harness::workspace_root().join("target")
+}
+
+/// Builds `target/<name>.wasm`, with cargo's own files in the directory `cargo_target`.
+fn build(name: &str, cargo_target: &Path, features: &[&str]) -> Result<PathBuf> {
+    shell::run(cargo("build")?.arg("--release").arg("--target-dir").arg(cargo_target).args(features))?;
+    let linked = cargo_target.join(TARGET).join("release/session_affinity.wasm");
+    let module = workspace_target().join(name).with_extension("wasm");
     place(&linked, &module)?;
     let size = fs::metadata(&module)?.len().div_ceil(1024);
     eprintln!("target/{name}.wasm: {size} KiB");

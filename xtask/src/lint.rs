@@ -4,13 +4,18 @@ use anyhow::Result;
 
 use crate::{build, shell};
 
+/// All code that is not for wasm32 alone.
+const FEATURES: [&str; 2] = ["--features", "session-affinity/fuzzing"];
+
 /// Runs each check, and stops at the first that fails.
 pub fn run() -> Result<()> {
     shell::run(shell::cargo().args(["fmt", "--all", "--check"]))?;
     shell::run(shell::cargo().args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]))?;
     let mut clippy = shell::cargo();
-    clippy.args(["clippy", "--workspace", "--all-targets", "--features", "session-affinity/fuzzing"]);
+    clippy.args(["clippy", "--workspace", "--all-targets"]).args(FEATURES);
     shell::run(clippy.args(["--", "-D", "warnings"]))?;
     shell::run(build::cargo("clippy")?.args(["--", "-D", "warnings"]))?;
-    shell::run(shell::cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    let mut doc = shell::cargo();
+    doc.args(["doc", "--workspace", "--no-deps"]).args(FEATURES);
+    shell::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }

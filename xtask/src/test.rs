@@ -1,12 +1,14 @@
 //! `cargo xtask test`.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use console::style;
-use harness::envoy_binary;
+use harness::envoy_binary::{self, MATRIX};
 
 use crate::{build, shell};
 
@@ -14,28 +16,25 @@ use crate::{build, shell};
 #[derive(clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Test {
-    /// Also run the end-to-end tests on every other supported Envoy
-    #[arg(long)]
-    matrix: bool,
-    /// Also the tests that go on for a minute or more, under load
-    #[arg(long)]
+    /// Also the tests that take a minute or more, under load
+    #[arg(long, conflicts_with_all = ["applications", "browser", "compose"])]
     soak: bool,
+    /// Instead, the end-to-end tests on every other supported Envoy, on all of them at the same time
+    #[arg(long, group = "instead")]
+    matrix: bool,
     /// Instead, the Compose files, on the Docker engine that `docker` reaches
-    #[arg(long, conflicts_with_all = ["applications", "browser", "matrix", "soak"])]
+    #[arg(long, group = "instead")]
     compose: bool,
     /// Instead, what a browser does with the cookies: Chromium, without a window
-    #[arg(long, conflicts_with_all = ["applications", "matrix", "soak"])]
+    #[arg(long, group = "instead")]
     browser: bool,
     /// Instead, unmodified applications that keep their sessions in memory: Tomcat, Express, Django and others
-    #[arg(long, conflicts_with_all = ["matrix", "soak"])]
+    #[arg(long, group = "instead")]
     applications: bool,
     /// Only tests whose name contains this
     #[arg(long, value_name = "NAME")]
     filter: Option<String>,
 }
-
-/// What is run on the other Envoys.
-const END_TO_END: &str = "end-to-end tests";
 
 /// The modules to test.
 struct Modules {
@@ -53,10 +52,9 @@ const UNDER_LOAD: [&str; 6] = [
     "shipped::socketio::",
 ];
 
-/// How one run went.
+/// How the tests went on one Envoy.
 struct Outcome {
     envoy: String,
-    what: &'static str,
     passed: bool,
     time: Duration,
 }
@@ -67,68 +65,89 @@ impl Test {
         if self.browser || self.applications {
             harness::packages::need("chromedriver", &["chromium", "chromium-driver"])?;
         }
-        let trap = build::trap_for_tests()?;
-        let modules = Modules { filter: build::run()?, trap };
+        let modules = Modules { filter: build::run()?, trap: build::trap_for_tests()? };
         let envoy = envoy_binary::locate()?;
         let version = envoy_binary::version_of(&envoy)?;
-        eprintln!("testing on Envoy {version}");
-        // Always the whole workspace: packages by themselves have other features, and all would be compiled anew.
-        let (what, selection): (_, &[&str]) = if self.browser {
-            ("browser's tests", &["--workspace", "--test", "browser"])
-        } else if self.applications {
-            ("applications", &["--workspace", "--test", "applications"])
-        } else if self.compose {
-            ("Compose tests", &["--workspace", "--test", "compose"])
-        } else {
-            ("all tests", &["--workspace"])
-        };
-        let mut outcomes = vec![self.test(&version, what, &envoy, &modules, selection)];
         if self.matrix {
-            for other in envoy_binary::MATRIX.into_iter().filter(|other| *other != version) {
-                let envoy = envoy_binary::get(other)?;
-                eprintln!("testing on Envoy {other}");
-                let end_to_end = ["--workspace", "--test", "e2e"];
-                outcomes.push(self.test(other, END_TO_END, &envoy, &modules, &end_to_end));
-            }
+            return report(&self.on_other_envoys(&version, &modules)?);
         }
-        report(&outcomes)
-    }
-
-    fn test(
-        &self,
-        version: &str,
-        what: &'static str,
-        envoy: &Path,
-        modules: &Modules,
-        selection: &[&str],
-    ) -> Outcome {
+        eprintln!("testing on Envoy {version}");
         let start = Instant::now();
-        let mut cargo = self.cargo(what, selection);
-        cargo.env("ENVOY", envoy).env("SESSION_AFFINITY_WASM", &modules.filter);
-        cargo.env("SESSION_AFFINITY_TRAP_WASM", &modules.trap);
-        let result = shell::run(&mut cargo);
-        Outcome { envoy: version.to_owned(), what, passed: result.is_ok(), time: start.elapsed() }
+        let passed = shell::run(&mut self.cargo(&envoy, &modules)).is_ok();
+        report(&[Outcome { envoy: version, passed, time: start.elapsed() }])
     }
 
-    fn cargo(&self, what: &str, selection: &[&str]) -> Command {
+    /// Runs the end-to-end tests on all supported Envoys but this one. A run that fails prints its output.
+    fn on_other_envoys(&self, version: &str, modules: &Modules) -> Result<Vec<Outcome>> {
+        let others = MATRIX.into_iter().filter(|other| *other != version);
+        let envoys: Vec<_> =
+            others.map(|other| Ok((other, envoy_binary::get(other)?))).collect::<Result<_>>()?;
+        shell::run(shell::cargo().args(["test", "--no-run"]).args(self.selection()))?;
+        let versions: Vec<_> = envoys.iter().map(|(version, _)| *version).collect();
+        eprintln!("testing on Envoy {}, at the same time", versions.join(", "));
+        thread::scope(|scope| {
+            let run = |(version, envoy)| scope.spawn(move || self.on_other_envoy(version, envoy, modules));
+            let runs: Vec<_> = envoys.iter().map(|(version, envoy)| run((version, envoy))).collect();
+            runs.into_iter().map(|run| run.join().unwrap_or_else(|_| bail!("a run panicked"))).collect()
+        })
+    }
+
+    fn on_other_envoy(&self, version: &str, envoy: &Path, modules: &Modules) -> Result<Outcome> {
+        let start = Instant::now();
+        let output = self.cargo(envoy, modules).output()?;
+        let outcome =
+            Outcome { envoy: version.to_owned(), passed: output.status.success(), time: start.elapsed() };
+        if outcome.passed {
+            eprintln!("Envoy {version}: passed");
+        } else {
+            let [printed, reported] =
+                [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+            println!("Envoy {version}: FAILED\n{printed}{reported}");
+        }
+        Ok(outcome)
+    }
+
+    /// Which tests cargo builds. Always of the whole workspace: packages by themselves have other features, and all of
+    /// them would be compiled anew.
+    fn selection(&self) -> &'static [&'static str] {
+        if self.matrix {
+            &["--workspace", "--test", "e2e"]
+        } else if self.browser {
+            &["--workspace", "--test", "browser"]
+        } else if self.applications {
+            &["--workspace", "--test", "applications"]
+        } else if self.compose {
+            &["--workspace", "--test", "compose"]
+        } else {
+            &["--workspace"]
+        }
+    }
+
+    fn cargo(&self, envoy: &Path, modules: &Modules) -> Command {
         let mut cargo = shell::cargo();
-        cargo.args(["test", "--no-fail-fast"]).args(selection).arg("--");
+        cargo.args(["test", "--no-fail-fast"]).args(self.selection()).arg("--");
         cargo.args(&self.filter);
         if self.soak {
             cargo.arg("--include-ignored");
         }
-        if what == END_TO_END {
+        if self.matrix {
             cargo.args(UNDER_LOAD.iter().flat_map(|module| ["--skip", module]));
+        } else if env::var_os("RUST_TEST_THREADS").is_none() {
+            // A test mostly waits, so that each core has time for two.
+            let cores = thread::available_parallelism().map_or(1, Into::into);
+            cargo.env("RUST_TEST_THREADS", (2 * cores).to_string());
         }
+        cargo.env("ENVOY", envoy).env("SESSION_AFFINITY_WASM", &modules.filter);
+        cargo.env("SESSION_AFFINITY_TRAP_WASM", &modules.trap);
         cargo
     }
 }
 
 fn report(outcomes: &[Outcome]) -> Result<()> {
-    println!("\n{:<8}  {:<16}  {:<6}  {:>7}", "Envoy", "", "", "time");
-    for Outcome { envoy, what, passed, time } in outcomes {
+    println!("\n{:<8}  {:<6}  {:>8}", "Envoy", "", "time");
+    for Outcome { envoy, passed, time } in outcomes {
         let result = if *passed { style("passed").green() } else { style("FAILED").red().bold() };
-        println!("{envoy:<8}  {what:<16}  {result}  {:>5.1} s", time.as_secs_f64());
+        println!("{envoy:<8}  {result}  {:>6.1} s", time.as_secs_f64());
     }
     let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.passed).collect();
     if !failed.is_empty() {

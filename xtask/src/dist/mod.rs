@@ -81,8 +81,16 @@ fn clear(directory: &Path) -> Result<()> {
 
 /// Builds the command-line tool for this machine.
 fn tool(root: &Path) -> Result<Vec<u8>> {
-    shell::run(shell::cargo().args(["build", "--release", "--package", "cli", "--bin", "session-affinity"]))?;
-    fs::read(root.join("target/release/session-affinity")).context("reading the command-line tool")
+    shell::run(shell::cargo().args([
+        "build",
+        "--profile",
+        "tool",
+        "--package",
+        "cli",
+        "--bin",
+        "session-affinity",
+    ]))?;
+    fs::read(root.join("target/tool/session-affinity")).context("reading the command-line tool")
 }
 
 fn make_executable(path: &Path) -> Result<()> {
