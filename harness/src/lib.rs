@@ -39,6 +39,7 @@ pub mod python_package;
 pub mod shipped;
 mod statistics;
 mod thread;
+pub mod tool;
 pub mod xds;
 
 pub use module::{module_path, workspace_root};

@@ -7,8 +7,10 @@ mod traffic;
 mod values;
 
 use std::fs;
+use std::process::Command;
 
 use harness::helm::Chart;
+use harness::tool;
 use serde_json::json;
 
 use crate::manifests::{list, name};
@@ -37,6 +39,17 @@ async fn envoy_accepts_the_configuration_of_every_rendering() {
         let files = rendering.envoy_files(&directory.path().join(rendering.name));
         tls::write_certificates(&directory.path().join(rendering.name), rendering);
         assert_eq!(options().validate_file(&files[0]).await, Ok(()), "{}", rendering.name);
+    }
+}
+
+#[test]
+fn session_affinity_check_finds_nothing_in_the_configuration_of_every_rendering() {
+    let directory = tempfile::tempdir().unwrap();
+    for rendering in renderings() {
+        let files = rendering.envoy_files(&directory.path().join(rendering.name));
+        let output = Command::new(tool::path()).arg("check").args(files).output().unwrap();
+        let found = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && found.is_empty(), "{}:\n{found}", rendering.name);
     }
 }
 

@@ -4,12 +4,10 @@ use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::LazyLock;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use harness::{envoy_binary, module_path, packages, workspace_root};
+use harness::{envoy_binary, module_path, packages, tool, workspace_root};
 
 use crate::page::{Block, Page, pages};
 use crate::ports::Ports;
@@ -66,38 +64,8 @@ fn programs(directory: &Path) -> PathBuf {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     // On a terminal, curl shows no progress while it prints a page.
     fs::write(programs.join(".curlrc"), "no-progress-meter\n").unwrap();
-    std::os::unix::fs::symlink(tool(), programs.join("session-affinity")).unwrap();
+    std::os::unix::fs::symlink(tool::path(), programs.join("session-affinity")).unwrap();
     programs
-}
-
-/// When the newest file below a directory was changed.
-fn changed(directory: &Path) -> SystemTime {
-    let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let times =
-        paths.map(
-            |path| {
-                if path.is_dir() { changed(&path) } else { path.metadata().unwrap().modified().unwrap() }
-            },
-        );
-    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-/// The command-line tool. `cargo test --workspace` has built it. If this test is run alone, the tool may be missing or
-/// old.
-fn tool() -> &'static Path {
-    static TOOL: LazyLock<PathBuf> = LazyLock::new(|| {
-        let test = std::env::current_exe().unwrap();
-        let tool = test.ancestors().nth(2).unwrap().join("session-affinity");
-        let newest =
-            ["src", "cli/src"].map(|sources| changed(&workspace_root().join(sources))).into_iter().max();
-        let built = tool.metadata().and_then(|metadata| metadata.modified()).ok();
-        if built < newest {
-            let built = Command::new(env!("CARGO")).args(["build", "--package", "cli"]).status().unwrap();
-            assert!(built.success());
-        }
-        tool
-    });
-    &TOOL
 }
 
 /// Runs all commands of a page.

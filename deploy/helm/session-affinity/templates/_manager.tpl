@@ -144,7 +144,7 @@ services:
   routes:
   {{- range $routes }}
   {{- if eq .service $service.name }}
-  {{- if ne .retries false }}
+  {{- if include "session-affinity.retried" (dict "route" . "service" $service) }}
   - {{ toYaml (print .name "-repeatable") }}
   {{- end }}
   - {{ toYaml .name }}

@@ -16,7 +16,7 @@
   {{- range $route := $root.Values.routes }}
   {{- if has $host ($route.hosts | default (list "*")) }}
   {{- $arguments := dict "root" $root "route" $route "service" (get $services $route.service) }}
-  {{- if ne $route.retries false }}
+  {{- if include "session-affinity.retried" $arguments }}
   # Requests that may be sent twice. A pod that went away refuses or cuts them off. Envoy then tries
   # them on another pod, and the session moves there.
   {{- include "session-affinity.route" (merge (dict "repeatable" true) $arguments) | nindent 2 }}
@@ -26,6 +26,14 @@
   {{- end }}
   {{- end }}
 {{- end }}
+{{- end }}
+
+{{/*
+Whether requests of a route are retried on another pod. A service that rejects requests of lost sessions has no other pod
+for them. Arguments: route, service.
+*/}}
+{{- define "session-affinity.retried" -}}
+{{- if and (ne .route.retries false) (not (include "session-affinity.strict" .service)) }}true{{ end }}
 {{- end }}
 
 {{/* A route. Arguments: root, route, service, repeatable. */}}
@@ -61,7 +69,7 @@
     # The time limit for a whole response, which may be a stream. 0s means no limit. Envoy's default
     # is 15 s.
     timeout: {{ .route.timeout | default "0s" }}
-    {{- if and (ne .route.retries false) (not (hasKey $settings "retry_policy")) }}
+    {{- if and (include "session-affinity.retried" .) (not (hasKey $settings "retry_policy")) }}
     retry_policy:
       retry_on: connect-failure,refused-stream,{{ if .repeatable }}reset{{ else }}reset-before-request{{ end }}
       num_retries: 2
