@@ -5,7 +5,7 @@ use std::fs;
 use crate::page::{Page, all_pages};
 
 /// Pages of GitHub's own, which are no files.
-const ON_GITHUB: [&str; 1] = ["releases"];
+const ON_GITHUB: [&str; 2] = ["issues", "releases"];
 
 /// What is wrong with a link, if anything is.
 fn mistake(page: &Page, link: &str) -> Option<String> {
