@@ -19,8 +19,9 @@ impl Default for PrefixLengths {
     }
 }
 
-/// The hash key of a client, from Envoy's `source.address` (`127.0.0.1:39944`, `[2001:db8::1]:0`). The port plays no
-/// part, and an IPv4 address mapped into IPv6 counts as IPv4. `None` for what is no IP address, such as a Unix socket.
+/// The hash key of a client, from Envoy's `source.address` (`127.0.0.1:39944`, `[2001:db8::1]:0`). The port has no
+/// effect, and an IPv4 address mapped into IPv6 counts as IPv4. `None` if the address is not an IP address, such as
+/// that of a Unix socket.
 pub(crate) fn hash_key(source_address: &[u8], prefixes: PrefixLengths) -> Option<u64> {
     let address: SocketAddr = std::str::from_utf8(source_address).ok()?.parse().ok()?;
     Some(match address.ip().to_canonical() {

@@ -1,4 +1,4 @@
-//! Which responses a worker looks at: each look costs a host call.
+//! Which responses a worker examines. Examining a response costs a host call.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -8,11 +8,11 @@ use fnv::FnvBuildHasher;
 use crate::balance::BackendId;
 use crate::session::Millis;
 
-/// Responses of a backend that a worker looks at in a second, in the long run.
+/// Maximum responses of a backend that a worker examines per second, on average.
 const LOOKS_PER_SEC: u64 = 20;
-/// Responses that it looks at in a row after a quiet second.
+/// Maximum consecutive responses that a worker examines after a quiet second.
 const BURST: u64 = 20;
-/// One look, in the unit of [`Bucket::level`].
+/// The cost of one look, in the unit of [`Bucket::level`].
 const LOOK: u64 = 1_000;
 
 /// A token bucket for each backend of a service.
@@ -23,13 +23,13 @@ pub(crate) struct Sampler {
 
 #[derive(Debug)]
 struct Bucket {
-    /// Thousandths of a look that are left.
+    /// Remaining looks, in thousandths.
     level: u64,
     filled_at: Millis,
 }
 
 impl Sampler {
-    /// Whether to look at a response of this backend. Under light traffic the answer is always yes.
+    /// Whether to examine a response of this backend. Always true under light traffic.
     pub(crate) fn should_look(&self, backend: BackendId, now: Millis) -> bool {
         let Ok(mut buckets) = self.buckets.try_borrow_mut() else {
             return true;
@@ -37,7 +37,7 @@ impl Sampler {
         let full = BURST.saturating_mul(LOOK);
         let bucket = buckets.entry(backend).or_insert(Bucket { level: full, filled_at: now });
         if now != bucket.filled_at {
-            // A clock that was set back gives nothing.
+            // If the clock was set back, no look is gained.
             let gained = now.saturating_sub(bucket.filled_at).saturating_mul(LOOKS_PER_SEC);
             bucket.level = bucket.level.saturating_add(gained).min(full);
             bucket.filled_at = now;

@@ -87,7 +87,7 @@ fn help(plugin: &Plugin<'_>, error: &ConfigError) -> String {
             Some(name) => format!("write {}", plugin.kind.host_variable(&name)),
             None => format!("write the name of {allowed}"),
         },
-        _ if wrong.starts_with("missing, as is") => {
+        _ if wrong.starts_with("missing, and ") => {
             "write in each service the names of the routes that it serves, for example `routes: [api]`; only \
              one service may leave `routes` out, and serves all other routes"
                 .to_owned()
@@ -96,7 +96,7 @@ fn help(plugin: &Plugin<'_>, error: &ConfigError) -> String {
             && field == "name"
             && error.path().ends_with("cookie.name") =>
         {
-            "write a name of its own for the cookie of this service, for example `cookie: {name: GCLB_B}`"
+            "write a unique name for the cookie of this service, for example `cookie: {name: GCLB_B}`"
                 .to_owned()
         }
         _ if wrong.starts_with("duplicate of") => format!("write {allowed}"),

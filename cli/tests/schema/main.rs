@@ -148,7 +148,7 @@ const NOT_IN_THE_SCHEMA: &[(&str, &str)] = &[
     ("given twice", "JSON as a schema sees it has each field once"),
     ("duplicate of", "names that differ"),
     ("the same name as", "names that differ"),
-    ("missing, as is", "several services together"),
+    ("missing, and ", "several services together"),
     ("given beside services", "fields that exclude each other"),
     ("missing; allowed: a list of clusters", "needed only without `pin: ENDPOINT`"),
     ("missing; allowed: an object with", "needed only with some affinity types"),

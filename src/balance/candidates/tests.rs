@@ -1,4 +1,4 @@
-//! All randomness is fixed, so each test passes always or never.
+//! All random numbers are fixed, so each test always has the same result.
 
 use std::collections::BTreeMap;
 
@@ -139,7 +139,7 @@ fn a_draining_backend_is_chosen_only_where_no_other_is_left() {
         assert_eq!(by_weight(&mixed, random), "a");
         assert_eq!(by_hash(&mixed, random), "a");
     }
-    // The configuration refuses such a list. It is what is left where every other backend is unavailable.
+    // The configuration refuses such a list. Only these backends remain if every other backend is unavailable.
     let draining = backends(&[("a", 0), ("b", 0)]);
     let equal = [("a", 1), ("b", 1)];
     assert!(p_value(randoms(10_000).map(|random| by_weight(&draining, random)), &equal) > UNLIKELY);

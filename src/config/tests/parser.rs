@@ -101,7 +101,7 @@ fn no_summary_warning_or_debug_text_shows_a_secret() {
 
 #[test]
 fn the_path_of_a_field_in_a_list_of_services_has_its_place_in_the_list() {
-    // Every case of a single service again, as the second of two.
+    // Repeats each case of a single service, as the second of two services.
     let first = r#"{"name":"first","routes":["first"],"backends":["first"]}"#;
     let mut tried = 0;
     for case in cases::refused() {

@@ -1,4 +1,4 @@
-//! Settings that are taken, and do less than one may think: the line at configure says so.
+//! Settings that are accepted, but do less than the user may expect. The log line at configure warns about them.
 
 use crate::config::Config;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn without_keys(affinity: &Value) -> Value {
     configuration
 }
 
-/// There is one warning, and it names this setting.
+/// Asserts that there is one warning, and that the warning names this setting.
 fn assert_warns_of(setting: &str, configuration: &Value) {
     let warnings = warnings(configuration);
     assert!(warnings.len() == 1 && warnings[0].contains(setting), "{configuration}: {warnings:?}");
@@ -83,7 +83,7 @@ fn keys_that_no_service_has_tokens_for_are_warned_of() {
     ] {
         assert_warns_of("keys", &service(&affinity));
     }
-    // One that has is enough.
+    // One service with tokens is enough.
     let mut configuration = service(&json!({}));
     let fields = configuration.as_object_mut().unwrap();
     fields.remove("sessionAffinity");

@@ -67,7 +67,7 @@ fn with_outlier_detection_off_no_response_changes_the_table() {
     }
 }
 
-/// The count is of failures to connect. A connection resets it, and a timeout of unknown cause says nothing.
+/// The count is about failures to connect. A connection resets the count. A timeout of unknown cause changes nothing.
 #[test]
 fn a_failure_on_a_connection_resets_the_count_of_failures_to_connect() {
     for (between, ejects) in [(TimedOut, true), (GatewayError, false)] {

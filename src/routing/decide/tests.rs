@@ -29,7 +29,7 @@ fn for_50_seconds() -> TestService {
     service(&generated_cookie(&json!({ "affinityCookieTtlSec": 50 })))
 }
 
-/// The cookie of a session on `b` that began at this time.
+/// The cookie of a session that began on `b` at this time.
 fn on_b(service: &TestService, start: Millis) -> String {
     service.cookie(&begin(start, "b"))
 }
@@ -106,7 +106,7 @@ fn the_outcome_of_a_new_session_says_what_the_request_brought() {
         (aged(50_000), Outcome::Expired),
         (aged(1_000_000_000), Outcome::Expired),
         (aged(-60_001), Outcome::Invalid),
-        // A session that was ours once says more than any junk.
+        // An expired session takes precedence over invalid values.
         (format!("GCLB=x; {}", aged(50_000)), Outcome::Expired),
         (format!("{}; GCLB=x", aged(50_000)), Outcome::Expired),
         (format!("{}; {}", aged(-60_001), aged(50_000)), Outcome::Expired),
@@ -217,7 +217,7 @@ fn a_token_counts_only_where_service_cookie_and_secret_are_the_same() {
     for (elsewhere, outcome) in [
         (configured("shop", "GCLB", json!([key("k1", SECRET)])), Outcome::Pinned),
         (configured("shop", "GCLB", json!([key("k2", OTHER_SECRET), key("k1", SECRET)])), Outcome::Pinned),
-        // The id of a key is for people alone.
+        // The id of a key is only for people and has no effect on tokens.
         (configured("shop", "GCLB", json!([key("k2", SECRET)])), Outcome::Pinned),
         (configured("shop", "GCLB", json!([key("k2", OTHER_SECRET)])), Outcome::Invalid),
         (configured("shop", "GCLB", json!([key("k1", OTHER_SECRET)])), Outcome::Invalid),
@@ -242,7 +242,7 @@ fn with_reject_a_session_stays_on_its_lost_backend_and_its_requests_are_rejected
     {
         let decision = decide_on(&service, &service.cookie(&begin(NOW, lost)));
         assert_eq!((decision.outcome, decision.routing), (Outcome::Rejected, Routing::Reject(status)));
-        // Everybody else is served.
+        // Other requests are served.
         assert_eq!(decide_on(&service, "").outcome, Outcome::Assigned);
         assert_eq!(decide_on(&service, "GCLB=x").outcome, Outcome::Invalid);
         assert_eq!(decide_on(&service, &on_b(&service, NOW)).outcome, Outcome::Pinned);

@@ -25,13 +25,13 @@ const LAYOUTS: [Layout; 4] = [
 const SMALLEST: Layout = LAYOUTS[0];
 const LARGEST: Layout = LAYOUTS[3];
 
-/// A codec with keys of these secrets, in a worker of its own.
+/// A codec with keys of these secrets and a separate cache.
 fn codec_of(secrets: &[&[u8]], service: &str, carrier: Carrier<'_>, layout: Layout) -> TokenCodec {
     let keys = secrets.iter().map(|secret| Key::new("k".to_owned(), secret)).collect();
     TokenCodec::new(keys, Rc::default(), service, carrier, layout)
 }
 
-/// The codec of the cookie `GCLB` of the service `shop`.
+/// The codec for the cookie `GCLB` of the service `shop`.
 fn codec(secrets: &[&[u8]], layout: Layout) -> TokenCodec {
     codec_of(secrets, "shop", COOKIE, layout)
 }
@@ -57,7 +57,7 @@ fn at(endpoint: &str) -> SocketAddr {
     endpoint.parse().unwrap()
 }
 
-/// What a token of this layout keeps of a session.
+/// The parts of a session that a token of this layout keeps.
 fn kept(session: Session, layout: Layout) -> Session {
     Session {
         last_use: layout.last_use.then(|| session.last_use.unwrap_or(session.start)),
@@ -249,7 +249,8 @@ fn two_tokens_of_one_session_have_nothing_in_common_after_their_version() {
         let token = codec.write(&session(), [nonce; NONCE_LEN]).unwrap();
         Base64UrlUnpadded::decode_vec(&token).unwrap().split_off(1 + NONCE_LEN)
     };
-    // 41 bytes of ciphertext and tag. Between two tokens half of the 328 bits differ, give or take 9.
+    // Ciphertext and tag have 41 bytes. Two tokens differ in half of the 328 bits on average, with a standard deviation
+    // of 9.
     let differing: u32 = (1..=100)
         .map(|nonce| {
             bytes(0).iter().zip(bytes(nonce)).map(|(one, other)| (one ^ other).count_ones()).sum::<u32>()
@@ -297,7 +298,7 @@ proptest! {
                 let token = codec.write(&session, nonce).unwrap();
                 prop_assert!(token.len() <= MAX_LEN);
                 prop_assert!(codec.may_be_token(token.as_bytes()));
-                // The second time from the cache.
+                // The second read comes from the cache.
                 for _ in 0..2 {
                     prop_assert_eq!(codec.read(token.as_bytes()), Some(kept(session, layout)));
                 }

@@ -1,4 +1,4 @@
-//! What health checks do to the table.
+//! The effect of health checks on the table.
 
 use serde_json::json;
 

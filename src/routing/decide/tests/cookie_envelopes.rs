@@ -1,4 +1,4 @@
-//! Sessions in a cookie of the application's own.
+//! Sessions in the application's own cookie.
 
 use super::*;
 use crate::testing::NONCE;
@@ -9,7 +9,7 @@ fn by_cookie() -> TestService {
     service(&json!({ "sessionAffinity": affinity, "backends": ["a", "b", "c"] }))
 }
 
-/// The envelope of a session on this backend and this value.
+/// The envelope of a session on this backend, with this value.
 fn envelope(service: &TestService, cluster: &str, value: &[u8]) -> String {
     service.tokens.as_ref().unwrap().write_envelope(&begin(NOW, cluster), value, NONCE).unwrap()
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Junk with the length and the first byte of a token.
+/// An invalid text with the length and the first byte of a token.
 fn looks_like_a_token(service: &TestService) -> String {
     let mut cookie = on_b(service, NOW);
     let last = cookie.pop().unwrap();

@@ -25,7 +25,7 @@ fn a_session_goes_to_its_endpoint_where_the_service_pins_endpoints() {
         ("CLUSTER_AND_ENDPOINT", Some("b"), Some(endpoint())),
         ("ENDPOINT", None, Some(endpoint())),
     ] {
-        // The token is one of a service that pinned both. The pin is what changes.
+        // The token comes from a service that pinned both. Only the pin differs.
         let session = Session { endpoint: Some(self::endpoint()), ..begin(NOW, "b") };
         let token = pinning("CLUSTER_AND_ENDPOINT").cookie(&session);
         let decision = decide_on(&pinning(pin), &token);

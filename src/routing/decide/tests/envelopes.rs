@@ -58,7 +58,8 @@ fn a_value_that_is_no_envelope_of_ours_is_not_unwrapped() {
     assert_eq!(service.decide(&request_with_header("s", b"")).outcome, Outcome::Assigned);
 }
 
-/// Without keys anyone can make an envelope. No envelope brings into a header what a header cannot hold.
+/// Without keys anyone can make an envelope. So an envelope must not bring bytes into a header that a header must not
+/// contain.
 #[test]
 fn an_envelope_of_no_value_or_of_control_bytes_is_invalid_and_not_unwrapped() {
     let service = enveloping(false);

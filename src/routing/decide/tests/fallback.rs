@@ -1,4 +1,4 @@
-//! `fallback: CLIENT_IP`: a client's first requests begin on one backend.
+//! `fallback: CLIENT_IP`: the first requests of a client go to one backend.
 
 use super::*;
 use crate::testing::Question::{ClientAddress, CorsPreflight, FirstCookieLine, Path};

@@ -198,7 +198,7 @@ fn sessions_that_begin_on_one_backend_spread_when_they_move() {
 #[test]
 fn scaling_a_service_up_and_down_moves_each_session_at_most_once() {
     let all: Vec<String> = (0..20).map(|index| format!("neg-{index}")).collect();
-    // 20 backends, 18, 20, 18, and so on.
+    // The number of backends alternates between 20 and 18.
     let steps: Vec<TestService> =
         (0..10).map(|step| over(&json!(&all[..if step % 2 == 0 { 20 } else { 18 }]))).collect();
     let (mut on_lost, mut moved) = (0, 0);

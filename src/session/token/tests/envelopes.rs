@@ -3,7 +3,7 @@
 use super::*;
 
 const HEADER: Carrier<'_> = Carrier::HeaderEnvelope("mcp-session-id");
-/// What an application calls its session. One byte of it is not ASCII.
+/// A session id of an application. One byte of it is not ASCII.
 pub(super) const VALUE: &[u8] = b"0f36a8a5-\xff";
 
 fn envelopes(secrets: &[&[u8]], layout: Layout) -> TokenCodec {
@@ -116,7 +116,7 @@ proptest! {
                 let codec = codec_of(secrets, "shop", Carrier::HeaderEnvelope(&header), layout);
                 let envelope = codec.write_envelope(&session, value.as_bytes(), nonce).unwrap();
                 prop_assert!(envelope.len() <= MAX_LEN + value.len().div_ceil(3) * 4);
-                // The second time from the cache.
+                // The second read comes from the cache.
                 for _ in 0..2 {
                     let expected = (kept(session, layout), value.clone().into_bytes());
                     prop_assert_eq!(codec.read_envelope(envelope.as_bytes()), Some(expected));
