@@ -231,7 +231,7 @@ pub(crate) fn cluster(decision: &Decision) -> String {
 }
 
 /// The session whose token the client receives, if it receives one.
-pub(crate) fn told(decision: &Decision) -> Option<Session> {
+pub(crate) fn sent_session(decision: &Decision) -> Option<Session> {
     match &forwarded(decision).session {
         SessionUpdate::New(session) | SessionUpdate::Changed(session) => Some(*session),
         SessionUpdate::None | SessionUpdate::Unchanged(_) | SessionUpdate::NewKey { .. } => None,
@@ -254,7 +254,7 @@ impl Client {
     pub(crate) fn begin(service: &TestService, now: Millis, random: u64) -> Self {
         let decision = service.decide(&request(now, random, ""));
         assert_eq!(decision.outcome, Outcome::Assigned);
-        Self { cookie: service.cookie(&told(&decision).unwrap()), cluster: cluster(&decision) }
+        Self { cookie: service.cookie(&sent_session(&decision).unwrap()), cluster: cluster(&decision) }
     }
 
     /// Many clients that begin at the same time.
@@ -266,7 +266,7 @@ impl Client {
     pub(crate) fn ask(&mut self, service: &TestService, now: Millis, random: u64) -> Outcome {
         let decision = service.decide(&request(now, random, &self.cookie));
         self.cluster = cluster(&decision);
-        if let Some(session) = told(&decision) {
+        if let Some(session) = sent_session(&decision) {
             self.cookie = service.cookie(&session);
         }
         decision.outcome

@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn the_port_and_the_spelling_of_an_address_play_no_part() {
+    fn the_port_and_the_spelling_of_an_address_have_no_effect() {
         for (one, other) in [
             ("10.1.2.3:80", "10.1.2.3:0"),
             ("10.1.2.3:80", "[::ffff:10.1.2.3]:80"),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_address_with_a_port_has_no_key() {
+    fn a_text_that_is_not_an_address_with_a_port_has_no_key() {
         for text in [
             "",
             "10.1.2.3",

@@ -128,7 +128,7 @@ impl Response<'_> {
     fn class_for_detection(&self, class: ResponseClass) -> ResponseClass {
         let counts_gateway_errors = self.service().health.outlier_detection().counts_gateway_errors();
         match class {
-            ResponseClass::NotConnected if self.is_of_one_endpoint() => ResponseClass::Nothing,
+            ResponseClass::NotConnected if self.concerns_one_endpoint() => ResponseClass::Nothing,
             ResponseClass::NotConnected | ResponseClass::NoHost if self.strict_status().is_some() => {
                 ResponseClass::Nothing
             }
@@ -140,7 +140,7 @@ impl Response<'_> {
 
     /// Whether a failed connection says nothing about the backend's other endpoints: the request named the session's
     /// endpoint, and Envoy tried no other endpoint.
-    fn is_of_one_endpoint(&self) -> bool {
+    fn concerns_one_endpoint(&self) -> bool {
         let is_first_attempt = || {
             let attempts = host::property("upstream\0request_attempt_count");
             attempts
@@ -289,7 +289,7 @@ impl Response<'_> {
         if is_too_long {
             self.warnings().long_cookie(name);
         }
-        if !mutations.is_empty() && self.may_tell_client() {
+        if !mutations.is_empty() && self.may_send_token() {
             mutations.iter().for_each(apply);
         }
     }
@@ -300,7 +300,7 @@ impl Response<'_> {
         let Some(update) = token_update(self.service(), session, envelope.as_ref(), value, self) else {
             return;
         };
-        if !self.may_tell_client() {
+        if !self.may_send_token() {
             return;
         }
         match set_token(&self.service().affinity, update, self.headers()) {
@@ -315,7 +315,7 @@ impl Response<'_> {
 
     /// Whether the client may receive the token. Warns if the route, the endpoint or the cluster is not the expected
     /// one.
-    fn may_tell_client(&self) -> bool {
+    fn may_send_token(&self) -> bool {
         if self.is_route_changed() || self.lacks_endpoint() {
             return false;
         }

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_values_of_a_cookie_are_found_wherever_they_stand() {
+    fn the_values_of_a_cookie_are_found_at_every_position() {
         let cases: [(&str, &[&str]); 24] = [
             ("", &[]),
             ("GCLB=x", &["x"]),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_value_leaves_every_other_byte_as_it_is() {
+    fn replacing_a_value_changes_no_other_byte() {
         let cases: [(&[&str], Option<&str>); 10] = [
             (&[], None),
             (&["a=1"], None),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn hiding_removes_the_hidden_cookies_and_leaves_the_others_as_they_are() {
+    fn hiding_removes_the_hidden_cookies_and_does_not_change_the_others() {
         let cases: [(&[&str], Option<&str>); 13] = [
             (&[], None),
             (&["GCLB=x"], None),

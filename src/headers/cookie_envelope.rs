@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn other_cookies_and_their_order_stay() {
+    fn other_cookies_and_their_order_stay_unchanged() {
         assert_eq!(
             wrapped(&["a=1", "SID=x; Path=/", "sid=y", "SID=z", "SIDE=w"]),
             ["remove set-cookie", "a=1", "SID=<x>; Path=/", "sid=y", "SID=<z>", "SIDE=w"]
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_deletes_the_cookie_passes_as_it_is() {
+    fn a_line_that_deletes_the_cookie_stays_unchanged() {
         for line in [
             "SID=",
             "SID=\"\"; Path=/",
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_that_browsers_would_not_keep_goes_out_as_it_is() {
+    fn a_cookie_that_would_become_too_long_for_browsers_stays_unchanged() {
         let line = "SID=x; Path=/";
         for (len, is_too_long) in [(4093, false), (4094, true)] {
             let wrapped = wrap_cookies("SID", &lines(&[line]), NOW, |_| Some("e".repeat(len)));

@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_parameter_of_the_name_counts_percent_decoded() {
+    fn the_first_parameter_with_the_name_is_percent_decoded() {
         for (path, value) in [
             ("/?user=ann", Some("ann")),
             ("/a?x=1&user=ann&user=bob", Some("ann")),

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_application_sets_our_cookie_only_by_its_exact_name() {
+    fn the_name_of_a_cookie_that_the_application_sets_is_compared_exactly() {
         for (line, ours) in [
             ("GCLB=x", true),
             ("GCLB=x; Path=/; HttpOnly", true),

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_for_shared_caches_go() {
+    fn a_token_removes_the_fields_for_shared_caches() {
         let response =
             [("surrogate-control", "max-age=9"), ("cache-control", "public"), ("cache-control", "max-age=1")];
         assert_eq!(
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_application_sets_our_cookie_its_word_stands() {
+    fn a_cookie_that_the_application_sets_itself_stays_unchanged() {
         for line in ["GCLB=mine", "GCLB=; Max-Age=0", "GCLB = x; Path=/"] {
             let response = [("set-cookie", "a=1"), ("set-cookie", line), ("cache-control", "public")];
             assert_eq!(mutations(&generated_cookie(), None, false, &response), None, "{line}");
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_takes_the_place_of_the_applications_value() {
+    fn an_envelope_replaces_the_applications_value() {
         let affinity = in_header("HEADER_ENVELOPE");
         let one = [("x-session", "mine"), ("cache-control", "no-store")];
         assert_eq!(mutations(&affinity, None, false, &one).unwrap(), ["set x-session: token"]);

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn where_every_backend_is_unavailable_all_of_them_take_requests() {
+    fn if_every_backend_is_unavailable_all_of_them_take_requests() {
         let mut health = ServiceHealth::new(3, &json!({}));
         for index in 0..3 {
             health.eject(index);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_that_failed_lately_is_failing_and_still_available() {
+    fn a_backend_that_failed_recently_is_failing_and_still_available() {
         let mut health = ServiceHealth::with(4, json!({ "healthCheck": {} }));
         health.eject(0);
         health.report(1, ResponseClass::NotConnected);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn candidates_are_computed_anew_only_when_the_unavailable_backends_change() {
+    fn candidates_are_computed_again_only_when_the_unavailable_backends_change() {
         let mut health = ServiceHealth::new(3, &json!({}));
         health.eject(1);
         let first = health.availability();
@@ -174,7 +174,7 @@ mod tests {
 
     /// A service and a backend of another service may have the same name, and two services may share a cluster.
     #[test]
-    fn an_ejection_counts_for_its_own_service_alone() {
+    fn an_ejection_counts_only_for_its_own_service() {
         let mut shop = ServiceHealth::with(2, json!({ "name": "shop" }));
         shop.eject(0);
         let mut blog = ServiceHealth::with(2, json!({ "name": "blog" }));

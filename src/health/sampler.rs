@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn every_response_is_looked_at_while_traffic_is_light() {
+    fn every_response_is_examined_under_light_traffic() {
         let sampler = Sampler::default();
         for second in 0..100 {
             assert_eq!(looks(&sampler, NOW + second * 1_000, 20), 20);
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bounded_number_of_responses_a_second_is_looked_at_under_load() {
+    fn a_limited_number_of_responses_per_second_is_examined_under_load() {
         let sampler = Sampler::default();
         looks(&sampler, NOW, 1_000);
         let ticks = (1..=50).map(|tick| looks(&sampler, NOW + tick * 200, 1_000));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_stops_no_looks_for_long() {
+    fn a_clock_that_was_set_back_does_not_stop_looks_for_long() {
         let sampler = Sampler::default();
         looks(&sampler, NOW, 1_000);
         looks(&sampler, NOW - 1_000_000, 1);

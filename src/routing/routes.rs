@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_of_no_service_is_served_by_none() {
+    fn a_route_that_no_service_names_is_not_served() {
         let routes = routes(false);
         assert_eq!(routes.get(Some(b"blog")), None);
         assert_eq!(routes.get(None), None);

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_state_of_a_session_follows_from_its_times_and_todays_configuration() {
+    fn the_state_of_a_session_depends_on_its_times_and_the_current_configuration() {
         for (ttl, idle, age, state) in [
             // No end.
             (0, 0, 0, Live),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn use_renews_a_session_but_not_beyond_its_absolute_life() {
+    fn use_renews_a_session_but_not_beyond_its_absolute_lifetime() {
         let lifetime = lifetime(20, 8);
         let used = session().used_at(NOW + 7_000);
         assert_eq!(lifetime.state(&used, NOW + 8_999), Live);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_whose_token_notes_no_use_is_renewable_once_an_idle_timeout_is_set() {
+    fn a_session_whose_token_has_no_last_use_is_renewable_once_an_idle_timeout_is_set() {
         let unused = begin(NOW, "a");
         for age in [0, 7_999, 8_000, 1_000_000_000] {
             assert_eq!(lifetime(0, 0).state(&unused, NOW + age), Live);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn max_age_is_the_rest_of_the_absolute_life_in_seconds_rounded_up() {
+    fn max_age_is_the_rest_of_the_absolute_lifetime_in_seconds_rounded_up() {
         for (age, left) in
             [(0, 50), (1, 50), (999, 50), (1_000, 49), (49_000, 1), (49_999, 1), (50_000, 0), (60_000, 0)]
         {
@@ -182,7 +182,7 @@ mod tests {
         }
 
         #[test]
-        fn a_session_in_use_lives_until_its_absolute_life_ends(
+        fn a_session_in_use_lives_until_its_absolute_lifetime_ends(
             age in 0..1_209_600_000_u64, ttl in 0..=1_209_600_u32, idle in 0..=1_209_600_u32
         ) {
             let now = NOW + age;

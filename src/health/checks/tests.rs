@@ -78,7 +78,7 @@ fn only_services_with_a_health_check_are_probed() {
 
 /// There are more backends than can be probed in one tick, and more than can be probed in one interval.
 #[test]
-fn of_many_backends_each_is_probed() {
+fn each_of_many_backends_is_probed() {
     const MANY: usize = 6_000;
     let mut checks = checks(MANY, &json!({ "checkIntervalSec": 1 }));
     let counts = counts(&mut checks, NOW, NOW + 30_000);
@@ -126,7 +126,7 @@ const fn passes(second: Millis) -> CheckResult {
 use ProbeResult::{Failed, NotSent, Passed};
 
 #[test]
-fn as_many_consecutive_results_as_configured_are_a_finding() {
+fn the_configured_number_of_consecutive_results_is_a_finding() {
     let check = json!({ "healthyThreshold": 2, "unhealthyThreshold": 3 });
     let found = findings(check, &[Failed, Failed, Failed, Failed, Passed, Passed, Passed]);
     let fails = Some(CheckResult::Fails);

@@ -13,7 +13,7 @@ use super::*;
 use crate::testing::Question::{self, FirstCookieLine, FurtherCookieLines, Random, Seed};
 use crate::testing::{
     NOW, OTHER_SECRET, Request, SECRET, TestService, UNLIKELY, begin, cluster, forwarded, p_value, randoms,
-    request, request_with_header, service, told,
+    request, request_with_header, sent_session, service,
 };
 
 /// A service with generated cookies, these further fields of `sessionAffinity`, and the backends `a`, `b` and `c`.
@@ -83,12 +83,12 @@ fn a_pinned_request_costs_one_host_call() {
 }
 
 #[test]
-fn the_scheme_is_asked_for_only_when_a_session_begins_whose_cookie_depends_on_it() {
+fn the_scheme_is_read_only_when_a_session_begins_whose_cookie_depends_on_it() {
     for (secure, is_asked) in [("AUTO", true), ("ALWAYS", false), ("NEVER", false)] {
         let service = service(&generated_cookie(&json!({ "cookie": { "secure": secure } })));
         for https in [false, true] {
             let request = Request { https, ..Request::default() };
-            let session = told(&service.decide(&request)).unwrap();
+            let session = sent_session(&service.decide(&request)).unwrap();
             assert_eq!(session.https, https && is_asked, "{secure}");
             assert_eq!(request.asked().contains(&Question::Scheme), is_asked, "{secure}");
         }
@@ -96,7 +96,7 @@ fn the_scheme_is_asked_for_only_when_a_session_begins_whose_cookie_depends_on_it
 }
 
 #[test]
-fn the_outcome_of_a_new_session_says_what_the_request_brought() {
+fn the_outcome_of_a_new_session_depends_on_the_tokens_of_the_request() {
     let service = for_50_seconds();
     let aged = |age: i64| on_b(&service, NOW.checked_add_signed(-age).unwrap());
     for (cookies, outcome) in [
@@ -121,7 +121,7 @@ fn the_outcome_of_a_new_session_says_what_the_request_brought() {
 }
 
 #[test]
-fn outside_of_the_cookies_path_no_session_counts_and_none_begins() {
+fn outside_the_cookies_path_no_session_is_used_and_none_begins() {
     let service = service(&generated_cookie(&json!({ "cookie": { "path": "/shop" } })));
     let on_b = on_b(&service, NOW);
     for (path, outcome) in [
@@ -135,7 +135,7 @@ fn outside_of_the_cookies_path_no_session_counts_and_none_begins() {
         for random in randoms(300) {
             let request = Request { path: path.into(), ..request(NOW, random, &on_b) };
             let decision = service.decide(&request);
-            assert_eq!((decision.outcome, told(&decision)), (outcome, None), "{path}");
+            assert_eq!((decision.outcome, sent_session(&decision)), (outcome, None), "{path}");
             clusters.push(cluster(&decision));
         }
         if outcome == Outcome::None {
@@ -197,12 +197,12 @@ fn without_randomness_no_session_begins() {
 fn a_new_session_takes_its_seed_from_the_hosts_cryptographic_randomness() {
     let request = Request { seed: Some(4711), ..Request::default() };
     let decision = for_50_seconds().decide(&request);
-    assert_eq!(told(&decision).unwrap().seed, 4711);
+    assert_eq!(sent_session(&decision).unwrap().seed, 4711);
     assert!(request.asked().contains(&Seed));
 }
 
 #[test]
-fn a_token_counts_only_where_service_cookie_and_secret_are_the_same() {
+fn a_token_is_valid_only_for_the_same_service_cookie_and_secret() {
     let configured = |name: &str, cookie: &str, keys: Value| {
         let mut config = generated_cookie(&json!({ "cookie": { "name": cookie } }));
         config["name"] = name.into();
@@ -250,7 +250,7 @@ fn with_reject_a_session_stays_on_its_lost_backend_and_its_requests_are_rejected
 }
 
 #[test]
-fn where_every_backend_is_unavailable_sessions_stay() {
+fn if_every_backend_is_unavailable_sessions_stay() {
     for on_unavailable in ["REPIN", "REJECT"] {
         let mut config = generated_cookie(&json!({}));
         config["onUnavailable"] = on_unavailable.into();

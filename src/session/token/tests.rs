@@ -129,7 +129,7 @@ fn turning_the_idle_timeout_on_and_pinning_endpoints_too_keeps_tokens_readable()
 }
 
 #[test]
-fn the_length_of_a_token_says_nothing_about_its_session() {
+fn the_length_of_a_token_does_not_depend_on_its_session() {
     for codec in all_codecs() {
         let begun = Session { last_use: None, endpoint: None, https: false, ..session() };
         let mut sessions = vec![
@@ -173,7 +173,7 @@ fn only_texts_with_the_length_and_the_first_byte_of_a_token_may_be_tokens() {
 }
 
 #[test]
-fn a_token_is_worth_nothing_for_another_service_carrier_or_secret() {
+fn a_token_is_invalid_for_another_service_carrier_or_secret() {
     let others: [(&[&[u8]], &str, Carrier<'_>, &str); 6] = [
         (&[SECRET], "blog", COOKIE, "another service"),
         (&[SECRET], "shop", Carrier::Cookie("GCLB2"), "another cookie"),
@@ -197,7 +197,7 @@ fn a_token_is_worth_nothing_for_another_service_carrier_or_secret() {
 }
 
 #[test]
-fn names_that_read_alike_when_joined_are_not_confused() {
+fn names_that_are_equal_when_joined_are_not_confused() {
     for secrets in [&[][..], &[SECRET]] {
         let one = codec_of(secrets, "shop", Carrier::Cookie("acookieb"), SMALLEST);
         let other = codec_of(secrets, "shopcookiea", Carrier::Cookie("b"), SMALLEST);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn every_other_bit_and_every_truncation_makes_a_token_worthless() {
+fn every_changed_bit_and_every_truncation_makes_a_token_invalid() {
     for codec in all_codecs() {
         let token = codec.write(&session(), NONCE).unwrap().into_bytes();
         // The token is in the cache from here on.
@@ -101,7 +101,7 @@ fn malformed_tokens_with_a_right_checksum_are_refused() {
 }
 
 #[test]
-fn thousands_of_bytes_are_no_token() {
+fn thousands_of_bytes_are_not_a_token() {
     for length in [127, 128, 129, 130, 4096, 1_000_000] {
         for start in ["", "AQAB", "AgEA"] {
             let text = start.bytes().chain(std::iter::repeat(b'A')).take(length).collect::<Vec<_>>();
