@@ -16,7 +16,7 @@ pub fn need(program: &str, packages: &[&str]) -> Result<()> {
     if on_path(program).is_some() { Ok(()) } else { install(program, packages) }
 }
 
-/// Makes sure that this file exists, for packages that bring no program. If the file is missing, root installs these
+/// Makes sure that this file exists, for packages without a program. If the file is missing, root installs these
 /// packages with apt-get.
 ///
 /// # Errors
