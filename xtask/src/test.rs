@@ -10,23 +10,23 @@ use harness::envoy_binary;
 
 use crate::{build, shell};
 
-/// What to test.
+/// The arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Test {
     /// Also run the end-to-end tests on every other supported Envoy
     #[arg(long)]
     matrix: bool,
-    /// Also the tests that go on for a minute or more, under load
+    /// Also run the tests under load, which take a minute or more
     #[arg(long)]
     soak: bool,
-    /// Instead, the Compose files, on the Docker engine that `docker` reaches
+    /// Instead, test the Compose files, on the Docker engine that `docker` uses
     #[arg(long, conflicts_with_all = ["applications", "browser", "matrix", "soak"])]
     compose: bool,
-    /// Instead, what a browser does with the cookies: Chromium, without a window
+    /// Instead, test the cookies in a browser: Chromium, without a window
     #[arg(long, conflicts_with_all = ["applications", "matrix", "soak"])]
     browser: bool,
-    /// Instead, unmodified applications that keep their sessions in memory: Tomcat, Express, Django and others
+    /// Instead, test unmodified applications with sessions in memory: Tomcat, Express, Django and others
     #[arg(long, conflicts_with_all = ["matrix", "soak"])]
     applications: bool,
     /// Only tests whose name contains this
@@ -34,7 +34,7 @@ pub struct Test {
     filter: Option<String>,
 }
 
-/// What is run on the other Envoys.
+/// The tests that run on the other Envoys.
 const END_TO_END: &str = "end-to-end tests";
 
 /// The modules to test.
@@ -43,7 +43,7 @@ struct Modules {
     trap: PathBuf,
 }
 
-/// Tests under load, which take as long as all others together: on the pinned Envoy only.
+/// Tests under load. They take as long as all other tests together, so they only run on the default Envoy.
 const UNDER_LOAD: [&str; 6] = [
     "availability::",
     "endpoints::losses::",
@@ -53,7 +53,7 @@ const UNDER_LOAD: [&str; 6] = [
     "shipped::socketio::",
 ];
 
-/// How one run went.
+/// The result of one run.
 struct Outcome {
     envoy: String,
     what: &'static str,
@@ -72,7 +72,7 @@ impl Test {
         let envoy = envoy_binary::locate()?;
         let version = envoy_binary::version_of(&envoy)?;
         eprintln!("testing on Envoy {version}");
-        // Always the whole workspace: packages by themselves have other features, and all would be compiled anew.
+        // Always the whole workspace: single packages have other features, so everything would be compiled again.
         let (what, selection): (_, &[&str]) = if self.browser {
             ("browser's tests", &["--workspace", "--test", "browser"])
         } else if self.applications {
