@@ -27,7 +27,7 @@ pub struct Options {
     /// Manifests: YAML or JSON, with one or several documents, or a List; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The output
+    /// The form of the output
     #[arg(long, value_enum, default_value_t = To::Kubernetes, value_name = "WHAT")]
     pub to: To,
     /// The Ingress to convert, if the files have several

@@ -26,7 +26,7 @@ fn converted(text: &str, arguments: &[&str]) -> (Option<Output>, Remarks) {
 
 /// Words of serde and of the parser that only a programmer understands.
 const PARSER_WORDS: [&str; 7] =
-    ["invalid type", "Option<", "scalar", "variant", "deserialize", "struct ", "must be quoted"];
+    ["invalid type", "Option<", "string scalar", "variant", "deserialize", "struct ", "must be quoted"];
 
 /// Asserts that the manifests give a configuration, or errors that can be shown.
 fn is_answered(text: &str, arguments: &[&str]) {
