@@ -114,7 +114,7 @@ impl Affinity {
         matches!(self, Self::HeaderEnvelope { .. } | Self::CookieEnvelope { .. })
     }
 
-    /// How long sessions live. `None` if the filter never ends a session.
+    /// How long sessions live. `None` if the filter ends no sessions.
     pub(crate) const fn lifetime(&self) -> Option<&Lifetime> {
         match self {
             Self::GeneratedCookie { lifetime, .. }

@@ -27,8 +27,7 @@ pub(super) fn handle(worker: &Worker, request: RequestState) {
     Response { worker, request, headers: OnceCell::new() }.handle();
 }
 
-/// Handles a response of a request without a service: removes the endpoint header, which `stateful_session` may set on
-/// every route.
+/// Handles any other response: removes the endpoint header, which `stateful_session` may set on every route.
 pub(super) fn remove_endpoint(worker: &Worker) {
     if let Some(name) = &worker.endpoint_header {
         host::remove_header(Headers::Response, name);

@@ -321,7 +321,7 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         }
     }
 
-    /// Forwards to the session's backend, which is available. `None` if the service pins only endpoints.
+    /// Forwards to the session's backend, which is available. `backend` is `None` if the service pins only endpoints.
     fn keep_backend(&self, session: Session, state: SessionState, backend: Option<&Rc<Backend>>) -> Decision {
         let endpoint = session.endpoint.filter(|_| self.service.pin.has_endpoint());
         let session = match state {
