@@ -1,8 +1,8 @@
-//! What `fuzz/` runs: one function for each target. Each function panics where something does not hold that must hold for
-//! any input. Only the feature `fuzzing` compiles this file.
+//! The functions that `fuzz/` runs, one for each target. Each function panics if a property does not hold that must
+//! hold for every input. Only the feature `fuzzing` compiles this file.
 
 #![allow(clippy::arithmetic_side_effects, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-#![allow(clippy::missing_panics_doc, reason = "each function panics where something does not hold")]
+#![allow(clippy::missing_panics_doc, reason = "each function panics if a property does not hold")]
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -24,7 +24,7 @@ use crate::session::{Millis, Session};
 
 const SECRET: &[u8] = b" 32 bytes that nobody shall see!";
 const NONCE: [u8; NONCE_LEN] = [7; NONCE_LEN];
-/// A moment in 2023.
+/// A time in 2023.
 const NOW: Millis = 1_700_000_000_000;
 
 /// Randomness for the whole filter: the same in every run.
@@ -52,7 +52,7 @@ impl Kind {
         TokenCodec::new(keys, Rc::default(), service, carrier, self.layout())
     }
 
-    /// What a token of this kind keeps of a session.
+    /// The parts of a session that a token of this kind keeps.
     fn kept(self, session: Session) -> Session {
         let Layout { last_use, endpoint } = self.layout();
         let last_use = last_use.then(|| session.last_use.unwrap_or(session.start));
@@ -60,7 +60,7 @@ impl Kind {
     }
 }
 
-/// A session of any numbers.
+/// A session with arbitrary numbers.
 #[must_use]
 pub fn session(numbers: [u64; 4], endpoint: Option<SocketAddr>, https: bool) -> AnySession {
     let [start, last_use, seed, backend] = numbers;
@@ -68,11 +68,11 @@ pub fn session(numbers: [u64; 4], endpoint: Option<SocketAddr>, https: bool) -> 
     AnySession(Session { start, last_use, seed, backend: BackendId::from_bits(backend), endpoint, https })
 }
 
-/// A session of any numbers.
+/// A session with arbitrary numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct AnySession(Session);
 
-/// A token opens to the session that was sealed, and only where it was made. Any other text opens to nothing.
+/// A token opens to its session, and only for the service and carrier that made it. Any other text does not open.
 pub fn sealed_token(kind: Kind, session: AnySession, flipped: usize) {
     let codec = kind.codec("shop", Carrier::Cookie("GCLB"));
     let text = codec.write(&session.0, NONCE).expect("a token");
@@ -95,11 +95,11 @@ pub fn sealed_token(kind: Kind, session: AnySession, flipped: usize) {
     assert_eq!(codec.read(&other), None, "{}", String::from_utf8_lossy(&other));
 }
 
-/// Any text is no token, or means the same when it is written again.
+/// Any text is either not a token, or the session in it can be written and read again without a change.
 pub fn any_token(kind: Kind, text: &[u8]) {
     let codec = kind.codec("shop", Carrier::Cookie("GCLB"));
     check_reading(kind, &codec, text);
-    // The checksum is no obstacle for a client: any payload may come.
+    // A client can compute the checksum, so any payload may arrive.
     if kind.0 & 1 == 0 {
         let bytes = [&[2], text].concat();
         let binding = b"\x02shop\0cookie\0GCLB\0";
@@ -119,7 +119,8 @@ fn check_reading(kind: Kind, codec: &TokenCodec, text: &[u8]) {
     }
 }
 
-/// An envelope gives back the value that went in, byte for byte, and no other text does. Any text is an envelope or none.
+/// An envelope returns its value, byte for byte. A changed text is not an envelope. Any text can be read as an envelope
+/// without a panic.
 pub fn envelope(kind: Kind, session: AnySession, value: &[u8], flipped: usize) {
     let codec = kind.codec("shop", Carrier::HeaderEnvelope("mcp-session-id"));
     codec.read_envelope(value);
@@ -174,8 +175,8 @@ pub fn cookie_header(lines: &[Vec<u8>]) {
     }
 }
 
-/// Of an application's `Set-Cookie` lines only values of `SID` change. A browser that sends them back gives the application
-/// its own values.
+/// In the `Set-Cookie` lines of an application, only values of `SID` change. When a browser sends them back, the
+/// application receives its own values.
 pub fn set_cookie(kind: Kind, session: AnySession, lines: Vec<Vec<u8>>) {
     let codec = kind.codec("shop", Carrier::CookieEnvelope("SID"));
     let response: Vec<_> = lines.into_iter().map(|line| ("set-cookie".to_owned(), line)).collect();
@@ -219,7 +220,7 @@ fn check_wrapped(codec: &TokenCodec, before: &[u8], after: &[u8]) {
     assert_eq!(opened, Some([b"a=1; SID=", value_before.as_slice(), b"; b=2"].concat()));
 }
 
-/// Any bytes are refused with one line that shows no secret, or are a configuration that serves.
+/// Any bytes are either refused with one line that shows no secret, or are a valid configuration.
 pub fn configuration(bytes: &[u8]) {
     let config = match Config::parse(bytes, &|_| None) {
         Ok(config) => config,
@@ -241,7 +242,7 @@ pub fn configuration(bytes: &[u8]) {
     }
 }
 
-/// The same configuration as a Struct and as JSON text is served alike, or refused both times.
+/// The same configuration as a Struct and as JSON text has the same effect, or is refused in both forms.
 pub fn same_configuration(json: &[u8], as_struct: &[u8]) {
     let parse = |bytes: &[u8]| Config::parse(bytes, &|_| None);
     match (parse(json), parse(as_struct)) {
@@ -263,13 +264,14 @@ fn check_error(error: &str, bytes: &[u8]) {
         return;
     };
     for secret in keys.iter().filter_map(|key| key.get("secret")?.as_str()) {
-        // A shorter text may be a part of what the error says anyway.
+        // A shorter text may be part of the error message by chance.
         let is_long = secret.len() >= 32;
         assert!(!is_long || !error.contains(secret), "{error}");
     }
 }
 
-/// Any bytes are a health table. Reports and checks change the table as they say, and somebody always takes requests.
+/// Any bytes can be read as a health table. Reports and checks change the table only if they say so, and at least one
+/// backend always takes requests.
 pub fn health_table(bytes: &[u8], steps: &[(u8, u8, u16)]) {
     let config = br#"{"backends":["a","b",{"cluster":"c","backup":true}],"healthCheck":{},
         "outlierDetection":{"consecutiveGatewayErrors":2,"maxEjectionPercent":50}}"#;

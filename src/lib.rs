@@ -2,16 +2,16 @@
 //! header which the route's `cluster_header` names, so that Envoy itself sends every request of a session to the same
 //! backend.
 //!
-//! `envoy` is the only door to Envoy. All other modules take plain values, and know no host, clock or randomness.
+//! `envoy` is the only interface to Envoy. All other modules take plain values, and use no host, clock or randomness.
 //!
-//! Three walks through the code:
+//! Three paths through the code:
 //!
 //! - *From a cookie to a token*: `envoy::stream` finds the service, `envoy::request` gathers the inputs,
-//!   `routing::decide` decides, `envoy::request` applies the decision. On the response, `envoy::response` asks
-//!   `health::classify` what the response is, `routing::token_update` says what the client learns, and
-//!   `headers::set_token` says how.
+//!   `routing::decide` decides, `envoy::request` applies the decision. On the response, `health::classify` classifies
+//!   the response, `routing::token_update` makes the new token, and `headers::set_token` makes the header changes.
+//!   `envoy::response` calls all three.
 //! - *From the configuration to a service*: `envoy::plugin`, [`config`], `envoy::worker`, `routing::service`, and
-//!   `envoy::active_service` with all that a worker keeps for the service.
+//!   `envoy::active_service` with the state that a worker keeps for the service.
 //! - *From a failed response to the decision of another worker*: `envoy::response`, `health::classify`,
 //!   `envoy::shared_health`, `health::table`, the tick of the other worker's `envoy::worker`, `health::availability`.
 

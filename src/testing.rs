@@ -1,5 +1,5 @@
-//! What unit tests share: services made from configurations, requests that note what they are asked for, clients that
-//! keep their cookie, and randomness that is the same in every run.
+//! Helpers of unit tests: services made from configurations, requests that record which inputs are read, clients that
+//! keep their cookie, and fixed randomness.
 
 use std::cell::RefCell;
 use std::ops::Deref;
@@ -21,7 +21,7 @@ use crate::session::{Millis, Session};
 pub(crate) const SECRET: &str = "IDMyIGJ5dGVzIHRoYXQgbm9ib2R5IHNoYWxsIHNlZSE=";
 /// Another configured secret.
 pub(crate) const OTHER_SECRET: &str = "QW5vdGhlciB0aGlydHktdHdvIGJ5dGVzIGhlcmUuLi4=";
-/// A moment in 2023.
+/// A time in 2023.
 pub(crate) const NOW: Millis = 1_700_000_000_000;
 /// The nonce of all tokens of test clients.
 pub(crate) const NONCE: [u8; NONCE_LEN] = [7; NONCE_LEN];
@@ -36,7 +36,7 @@ pub(crate) fn services(config: &Value) -> Vec<Service> {
     config.services.into_iter().map(|service| Service::new(service, &keys, &cache)).collect()
 }
 
-/// The service of a configuration that has one.
+/// The service of a configuration with one service.
 pub(crate) fn service(config: &Value) -> TestService {
     let service = services(config).remove(0);
     let availability = Availability::all_available(service.backends());
@@ -91,7 +91,7 @@ impl Deref for TestService {
     }
 }
 
-/// A question of a decision that costs a host call.
+/// An input of a decision that costs a host call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
     Random,
@@ -106,7 +106,7 @@ pub(crate) enum Question {
     CookieLines,
 }
 
-/// A request. Notes the questions that a decision asks.
+/// A request. Records the inputs that a decision reads.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) now: Millis,
@@ -122,7 +122,7 @@ pub(crate) struct Request {
 }
 
 impl Default for Request {
-    /// Asks for `/` over http, and brings nothing.
+    /// A request for `/` over http, without cookies and headers.
     fn default() -> Self {
         Self {
             now: NOW,
@@ -140,7 +140,7 @@ impl Default for Request {
 }
 
 impl Request {
-    /// The questions so far, in their order.
+    /// The inputs read so far, in order.
     pub(crate) fn asked(&self) -> Vec<Question> {
         self.asked.borrow().clone()
     }
@@ -206,7 +206,7 @@ impl DecisionInputs for Request {
     }
 }
 
-/// A request with these cookies in one line. `random` stands for all of its randomness.
+/// A request with these cookies in one line. `random` is the value of all its random numbers.
 pub(crate) fn request(now: Millis, random: u64, cookies: &str) -> Request {
     let cookie_lines = if cookies.is_empty() { Vec::new() } else { vec![cookies.as_bytes().to_vec()] };
     Request { now, random, seed: Some(mix(!random)), cookie_lines, ..Request::default() }
@@ -217,7 +217,7 @@ pub(crate) fn request_with_header(name: &'static str, value: &[u8]) -> Request {
     Request { header: Some((name, value.to_vec())), ..Request::default() }
 }
 
-/// How a request goes on.
+/// How a request is forwarded.
 pub(crate) fn forwarded(decision: &Decision) -> &Forward {
     match &decision.routing {
         Routing::Forward(forward) => forward,
@@ -230,8 +230,8 @@ pub(crate) fn cluster(decision: &Decision) -> String {
     forwarded(decision).backend.as_ref().unwrap().cluster().to_owned()
 }
 
-/// The session that the client is told of, if it is told of one.
-pub(crate) fn told(decision: &Decision) -> Option<Session> {
+/// The session whose token the client receives, if it receives one.
+pub(crate) fn sent_session(decision: &Decision) -> Option<Session> {
     match &forwarded(decision).session {
         SessionUpdate::New(session) | SessionUpdate::Changed(session) => Some(*session),
         SessionUpdate::None | SessionUpdate::Unchanged(_) | SessionUpdate::NewKey { .. } => None,
@@ -254,7 +254,7 @@ impl Client {
     pub(crate) fn begin(service: &TestService, now: Millis, random: u64) -> Self {
         let decision = service.decide(&request(now, random, ""));
         assert_eq!(decision.outcome, Outcome::Assigned);
-        Self { cookie: service.cookie(&told(&decision).unwrap()), cluster: cluster(&decision) }
+        Self { cookie: service.cookie(&sent_session(&decision).unwrap()), cluster: cluster(&decision) }
     }
 
     /// Many clients that begin at the same time.
@@ -266,7 +266,7 @@ impl Client {
     pub(crate) fn ask(&mut self, service: &TestService, now: Millis, random: u64) -> Outcome {
         let decision = service.decide(&request(now, random, &self.cookie));
         self.cluster = cluster(&decision);
-        if let Some(session) = told(&decision) {
+        if let Some(session) = sent_session(&decision) {
             self.cookie = service.cookie(&session);
         }
         decision.outcome
@@ -278,7 +278,8 @@ pub(crate) fn randoms(count: u64) -> impl Iterator<Item = u64> {
     (1..=count).map(|index| mix(index.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
 }
 
-/// How likely a spread is if it follows the weights. No cluster of weight 0 may be in the spread.
+/// The p-value of the hypothesis that the spread follows the weights. The spread must not contain a cluster of weight
+/// 0.
 pub(crate) fn p_value(clusters: impl IntoIterator<Item = impl AsRef<str>>, weights: &[(&str, u32)]) -> f64 {
     let mut counts = vec![0; weights.len()];
     for cluster in clusters {

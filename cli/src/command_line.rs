@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::convert::options::From;
 
-/// The command-line tool beside the session-affinity filter for Envoy.
+/// The command-line tool of the session-affinity filter for Envoy.
 #[derive(Debug, Parser)]
 #[command(name = "session-affinity", version, arg_required_else_help = true)]
 pub struct CommandLine {
@@ -18,10 +18,10 @@ pub struct CommandLine {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Checks Envoy configurations that have the filter, and says what to write.
+    /// Checks Envoy configurations with the filter, and tells what to write instead.
     #[command(long_about = CHECK_ABOUT, after_long_help = CHECK_EXAMPLES)]
     Check(Check),
-    /// Turns the configuration of another balancer into a running one.
+    /// Converts the configuration of another load balancer.
     #[command(subcommand)]
     Convert(Box<From>),
     /// Prints the JSON Schema (2020-12) of the plugin configuration, for editors.
@@ -36,7 +36,7 @@ pub struct Check {
     /// standard input.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// How to print what is found.
+    /// How to print the diagnostics.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
@@ -51,19 +51,19 @@ pub enum Format {
 }
 
 const CHECK_ABOUT: &str = "\
-Checks Envoy configurations that have the filter, and says what to write.
+Checks Envoy configurations with the filter, and tells what to write instead.
 
 Reads YAML and JSON: the bootstrap of an Envoy, and resources of LDS, RDS, CDS and ECDS. Files that the
 given files name (`path_config_source`) are read too, from the working directory or from the directory of
 the file that names them. Of Kubernetes manifests, `check` reads the Envoy configurations in a ConfigMap,
 and WasmPlugin, EnvoyFilter, EnvoyExtensionPolicy and EnvoyPatchPolicy.
 
-An error is something that does not work, a warning something that works otherwise than you may think.
-What only a server knows (clusters or routes that Envoy gets over gRPC or REST) is not checked. What only
-Envoy knows is not checked either: use `envoy --mode validate` as well.
+An error is something that does not work. A warning is something that may not work as you expect.
+Clusters and routes that Envoy gets from a server (over gRPC or REST) are not checked. `check` does not
+replace Envoy's own checks: use `envoy --mode validate` as well.
 
-A warning that you have read and want to keep as it is: write the comment `# check: accepted` and your
-reason on the line that is marked, or above. `check` then leaves the warning out.";
+To accept a warning, write the comment `# check: accepted` and your reason on the marked line, or directly
+above. `check` then leaves the warning out.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -81,9 +81,9 @@ Exit codes:
 const SCHEMA_ABOUT: &str = "\
 Prints the JSON Schema (2020-12) of the plugin configuration, for editors.
 
-An editor that knows the schema completes names, shows what they mean, and marks what is wrong by itself.
-Some rules need more than one field, or more than JSON. The schema does not have these rules;
-`session-affinity check` and the filter itself have them:
+With the schema, an editor completes names, shows their meaning, and marks errors.
+Some rules need more than one field, or more than JSON. The schema does not have these rules.
+`session-affinity check` and the filter itself check them:
 
 - names that must differ: of services, routes, clusters, keys and headers, and of the cookies of two services
 - at most one service without `routes`, and no field of a single service beside `services`

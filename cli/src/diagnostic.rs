@@ -1,36 +1,36 @@
-//! What the tool says about a file, for people and for machines.
+//! A diagnostic about a file, for people and for machines.
 
 use annotate_snippets::{AnnotationKind, Level as Title, Renderer, Snippet};
 use serde::Serialize;
 
 use crate::source::Place;
 
-/// How much a diagnostic matters.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Something to know.
+    /// Information.
     Note,
-    /// It works, but not as its author may think.
+    /// It works, but perhaps not as intended.
     Warning,
-    /// It does not work: the exit code is 1, and nothing is written.
+    /// It does not work. The exit code is 1, and `convert` writes nothing.
     Error,
 }
 
-/// One thing to say about one place.
+/// A message about one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// How much it matters.
+    /// The severity.
     pub level: Level,
-    /// Where.
+    /// The place.
     pub place: Place,
-    /// What is wrong, in one sentence without a full stop.
+    /// What is wrong: one sentence without a full stop.
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
 }
 
-/// A diagnostic as `--format json` prints it, one in a line.
+/// A diagnostic for `--format json`, one per line.
 #[derive(Debug, Serialize)]
 struct Record<'a> {
     level: Level,
@@ -44,7 +44,7 @@ struct Record<'a> {
 }
 
 impl Diagnostic {
-    /// The message, the line in question with a marker below it, and the help; as rustc prints its errors.
+    /// The message, the line with a marker below it, and the help, in the style of rustc.
     #[must_use]
     pub fn render(&self, renderer: &Renderer) -> String {
         let title = match self.level {
@@ -54,7 +54,7 @@ impl Diagnostic {
         };
         let Place { source, span, field } = &self.place;
         let label = (!field.is_empty()).then_some(field.as_str());
-        // A marker over several lines hides what it marks.
+        // A marker over several lines would hide the text, so only the first line is marked.
         let marked = source.text.get(span.clone()).unwrap_or_default();
         let first_line = marked.lines().next().unwrap_or_default().len();
         let annotation = AnnotationKind::Primary.span(span.start..span.start + first_line).label(label);
@@ -69,7 +69,7 @@ impl Diagnostic {
     /// One line of JSON.
     ///
     /// # Errors
-    /// None is possible: all fields are text and numbers.
+    /// Never: all fields are text and numbers.
     pub fn to_json(&self) -> serde_json::Result<String> {
         let (line, column) = self.place.line_and_column();
         serde_json::to_string(&Record {

@@ -1,4 +1,4 @@
-//! The command-line tool beside the session-affinity filter.
+//! The command-line tool of the session-affinity filter.
 
 #![allow(clippy::arithmetic_side_effects, reason = "no part of the module")]
 

@@ -61,7 +61,7 @@ fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Prints to standard output, with colours where it is a terminal that wants them. A reader that has gone is no error.
+/// Prints to standard output, with colours if it is a terminal with colours. A closed pipe is not an error.
 fn print(text: &str) -> anyhow::Result<()> {
     match anstream::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

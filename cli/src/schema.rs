@@ -11,8 +11,8 @@ pub fn text() -> String {
     format!("{:#}\n", sorted(Config::json_schema()))
 }
 
-/// The fields in the order of their names. Without this, the order depends on a feature of `serde_json` that any
-/// dependency may switch on.
+/// Sorts the fields by name. Otherwise the order would depend on a feature of `serde_json` that any dependency may
+/// switch on.
 fn sorted(value: Value) -> Value {
     match value {
         Value::Object(fields) => {

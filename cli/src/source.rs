@@ -1,4 +1,4 @@
-//! The files that are read, and places in them.
+//! Files that the tool reads, and places in them.
 
 use std::io::Read as _;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use anyhow::Context as _;
 
-/// The text of a file, and what the file is called in diagnostics.
+/// The text of a file, and the name of the file in diagnostics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The path as it was given, or `standard input`.
@@ -34,19 +34,19 @@ impl Source {
     }
 }
 
-/// A place that a diagnostic is about.
+/// The place of a diagnostic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file.
     pub source: Arc<Source>,
-    /// Bytes of the text; empty at its end where the place is not known more closely.
+    /// The range of bytes in the text. Empty at the end of the text if the exact place is not known.
     pub span: Range<usize>,
-    /// The field, written like `services[0].routes[1]`; empty for a document as a whole.
+    /// The field, such as `services[0].routes[1]`. Empty for a whole document.
     pub field: String,
 }
 
 impl Place {
-    /// The line and the column of the first byte, both from 1; a column is a character.
+    /// The line and the column of the first byte. Both start at 1. The column counts characters.
     #[must_use]
     pub fn line_and_column(&self) -> (usize, usize) {
         let before = self.source.text.get(..self.span.start).unwrap_or(&self.source.text);

@@ -1,5 +1,6 @@
-//! YAML and JSON as a tree in which each value knows its place.
+//! YAML and JSON as a tree in which each value has its position.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,65 +10,65 @@ use serde_saphyr::{Location, Spanned};
 use crate::diagnostic::{Diagnostic, Level};
 use crate::source::{Place, Source};
 
-/// A value and its bytes in the text.
+/// A value and its range in the text.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// The value.
     pub value: Value,
-    /// Its bytes. An alias stands where it is used.
+    /// The range in bytes. For an alias, the range of its use.
     pub span: Range<usize>,
 }
 
-/// What YAML can say.
+/// A YAML value.
 #[derive(Clone, Debug)]
 pub enum Value {
     /// `null`, `~`, or nothing.
     Null,
-    /// `true`, `false`, and YAML 1.1's other words for them, as Envoy reads them.
+    /// `true`, `false`, and the other words of YAML 1.1 for them, as Envoy reads them.
     Bool(bool),
     /// A number without a fraction.
     Integer(i64),
     /// Any other number.
     Float(f64),
-    /// Everything else that is no collection, and all that is quoted.
+    /// Any other scalar, and all quoted scalars.
     Text(String),
     /// A list.
     List(Vec<Node>),
-    /// A mapping, in the order in which it is written. No key comes twice.
+    /// A mapping, in the written order. All keys are different.
     Map(Vec<(Key, Node)>),
 }
 
-/// A key of a mapping and its bytes in the text.
+/// A key of a mapping and its range in the text.
 #[derive(Clone, Debug)]
 pub struct Key {
     /// The key.
     pub name: String,
-    /// Its bytes.
+    /// The range in bytes.
     pub span: Range<usize>,
 }
 
-/// Reads all documents of a text. Empty ones are left out.
+/// Reads all documents of a text. Leaves out empty documents.
 ///
 /// # Errors
-/// Where the text is not YAML, or a mapping has a key twice.
+/// If the text is not YAML, or if a mapping has a key twice.
 pub fn documents(source: &Arc<Source>) -> Result<Vec<Node>, Box<Diagnostic>> {
     parse(&source.text).map_err(|(span, message)| {
         let place = Place { source: Arc::clone(source), span, field: String::new() };
         let help = if message.contains("duplicate") {
-            "write the key once, with all that stands below the two"
+            "write the key once, and merge the contents of both"
         } else {
-            "write YAML or JSON; reading stops at the marked place, and the mistake may stand in a line before it"
+            "write YAML or JSON; the parser stops at the marked place, but the error may be in an earlier line"
         };
         Box::new(Diagnostic { level: Level::Error, place, message, help: Some(help.to_owned()) })
     })
 }
 
-/// The documents of a text, or the bytes at which it is wrong and what is wrong there.
+/// Reads all documents of a text. Leaves out empty documents.
 ///
 /// # Errors
-/// As [`documents`].
+/// As [`documents`]: the range of the error and the message.
 pub fn parse(text: &str) -> Result<Vec<Node>, (Range<usize>, String)> {
-    // YAML forbids tabs as indentation, JSON does not. A space is as long as a tab, so places stay right.
+    // YAML forbids tabs as indentation, but JSON allows them. A space is as long as a tab, so positions stay correct.
     let is_json = text.trim_start().starts_with(['{', '[']);
     let without_tabs;
     let text = if is_json && text.contains('\t') {
@@ -84,14 +85,21 @@ pub fn parse(text: &str) -> Result<Vec<Node>, (Range<usize>, String)> {
             bytes(location).unwrap_or(start..start)
         });
         let problem = error.to_string();
-        // The parser's message ends with the place, and may advise on options of the parser's.
+        // The parser's message ends with the place, and with advice on options of the parser.
         let problem = problem.split(" at line ").next().unwrap_or_default();
         let problem = problem.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
-        (span, format!("not YAML: {problem}"))
+        let message = match problem {
+            "expected string scalar" => "a key is a list or a mapping; only text is allowed".to_owned(),
+            _ if problem.starts_with("cannot deserialize null") => {
+                "a key is null; only text is allowed".to_owned()
+            }
+            _ => format!("not YAML: {problem}"),
+        };
+        (span, message)
     })
 }
 
-/// The byte at a line and a column, which the parser always knows.
+/// The byte offset of a location. The parser always knows the line and the column.
 pub fn offset(text: &str, location: Location) -> usize {
     let before = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
     let start: usize = text.split_inclusive('\n').take(before(location.line())).map(str::len).sum();
@@ -121,6 +129,21 @@ impl<'de> Deserialize<'de> for Key {
     }
 }
 
+/// The value as an error shows it: one line, with only the kind of a list or a mapping.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(bool) => write!(f, "{bool}"),
+            Self::Integer(number) => write!(f, "{number}"),
+            Self::Float(number) => write!(f, "{number}"),
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::List(_) => f.write_str("a list"),
+            Self::Map(_) => f.write_str("a mapping"),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AnyValue)
@@ -132,7 +155,7 @@ struct AnyValue;
 impl<'de> Visitor<'de> for AnyValue {
     type Value = Value;
 
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-/// An HTTP client that follows no redirect and uses no proxy. It has no memory, but for [`Client::jar`].
+/// An HTTP client that follows no redirects and uses no proxy. Only [`Client::jar`] stores cookies.
 #[derive(Clone, Debug)]
 pub struct Client(reqwest::Client);
 
@@ -18,7 +18,7 @@ impl Client {
     /// HTTP/1.1, with connections kept alive.
     ///
     /// # Panics
-    /// Where the system has no randomness, as for every constructor here.
+    /// If the system has no randomness. The same holds for all constructors.
     #[must_use]
     pub fn http1() -> Self {
         Self::build(reqwest::Client::builder().http1_only())
@@ -30,14 +30,14 @@ impl Client {
         Self::build(reqwest::Client::builder().http1_only().pool_max_idle_per_host(0))
     }
 
-    /// HTTP/2 without TLS, known in advance (h2c with prior knowledge).
+    /// HTTP/2 without TLS (h2c with prior knowledge).
     #[must_use]
     pub fn http2() -> Self {
         Self::build(reqwest::Client::builder().http2_prior_knowledge())
     }
 
-    /// HTTP/1.1 with a browser's cookie jar: it stores cookies, sends them where they belong, and forgets
-    /// them when their `Max-Age` is over.
+    /// HTTP/1.1 with a cookie jar as in a browser. The jar stores cookies, sends them with matching requests, and
+    /// deletes them after their `Max-Age`.
     #[must_use]
     pub fn jar() -> Self {
         Self::build(reqwest::Client::builder().http1_only().cookie_store(true))
@@ -48,28 +48,28 @@ impl Client {
         Self(builder.build().expect("a client without TLS"))
     }
 
-    /// A GET request to be filled in; [`Reply::to`] sends it.
+    /// A GET request that the caller can change. [`Reply::to`] sends it.
     pub fn get(&self, url: &str) -> RequestBuilder {
         self.0.get(url)
     }
 
-    /// Any request to be filled in; [`Reply::to`] sends it.
+    /// A request that the caller can change. [`Reply::to`] sends it.
     pub fn request(&self, method: Method, url: &str) -> RequestBuilder {
         self.0.request(method, url)
     }
 
-    /// GETs `url` with these headers. A header given twice is sent twice, each in a line of its own.
+    /// GETs `url` with these headers. A header that is given twice is sent in two lines.
     ///
     /// # Errors
-    /// Where a header cannot be sent, or no whole response comes.
+    /// If a header is not valid, or if no complete response comes.
     pub async fn fetch(&self, url: &str, headers: &[(&str, &[u8])]) -> Result<Reply> {
         Reply::to(self.get(url).headers(header_map(headers)?)).await
     }
 
-    /// GETs `url` with this as its one `Cookie` header.
+    /// GETs `url` with this `Cookie` header.
     ///
     /// # Errors
-    /// Where it cannot be sent, or no whole response comes.
+    /// If the header is not valid, or if no complete response comes.
     pub async fn fetch_with_cookie(&self, url: &str, cookie: &str) -> Result<Reply> {
         self.fetch(url, &[("cookie", cookie.as_bytes())]).await
     }
@@ -78,13 +78,13 @@ impl Client {
 /// A response, read to its end.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// Its status.
+    /// The status.
     pub status: StatusCode,
-    /// Its body as text: the name of the pod, where a [`crate::pod::Pod`] answered.
+    /// The body as text. It is the name of the pod if a [`crate::pod::Pod`] answered.
     pub pod: String,
-    /// Its headers; their values can be any bytes.
+    /// The headers. Values can be any bytes.
     pub headers: HeaderMap,
-    /// Each `Set-Cookie` header, whole.
+    /// All `Set-Cookie` headers.
     pub set_cookies: Vec<String>,
 }
 
@@ -92,7 +92,7 @@ impl Reply {
     /// Sends `request` and reads the response to its end.
     ///
     /// # Errors
-    /// Where no whole response comes.
+    /// If no complete response comes.
     pub async fn to(request: RequestBuilder) -> Result<Self> {
         let response = request.send().await?;
         let status = response.status();
@@ -106,7 +106,7 @@ impl Reply {
         Ok(Self { status, pod, headers, set_cookies })
     }
 
-    /// The `Set-Cookie` header of the cookie of this name, the last where there are several.
+    /// The last `Set-Cookie` header of the cookie with this name.
     #[must_use]
     pub fn set_cookie(&self, name: &str) -> Option<&str> {
         self.set_cookies
@@ -122,7 +122,7 @@ impl Reply {
         self.set_cookie(name)?.split(';').next()
     }
 
-    /// The first value of a header, with what is not UTF-8 replaced.
+    /// The first value of a header. Bytes that are not UTF-8 are replaced.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
         self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
@@ -135,7 +135,7 @@ pub type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// Opens a WebSocket, and returns it with the headers of the 101 response. `url` may begin with `http://`.
 ///
 /// # Errors
-/// Where the connection fails or the answer is not a 101.
+/// If the connection fails or the response is not a 101.
 pub async fn websocket(url: &str, headers: &[(&str, &[u8])]) -> Result<(HeaderMap, WebSocket)> {
     let url = url.strip_prefix("http://").map_or_else(|| url.to_owned(), |rest| format!("ws://{rest}"));
     let mut request = url.into_client_request()?;
@@ -144,11 +144,11 @@ pub async fn websocket(url: &str, headers: &[(&str, &[u8])]) -> Result<(HeaderMa
     Ok((response.headers().clone(), socket))
 }
 
-/// Sends these bytes on a new connection, and returns all that comes until the other side closes it. The
-/// request should say `connection: close`.
+/// Sends these bytes on a new connection, and returns all bytes until the other side closes the connection. The request
+/// should have `connection: close`.
 ///
 /// # Errors
-/// Where the connection cannot be made or breaks.
+/// If the connection fails.
 pub async fn raw(address: SocketAddr, request: &[u8]) -> Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request).await?;

@@ -10,7 +10,7 @@ type Edit = Box<dyn FnOnce(&mut Value)>;
 
 /// Builds a bootstrap with one listener, named `http`, on 127.0.0.1 at a port that the system chooses.
 ///
-/// Without any of the `filter…` methods there is no Wasm filter in it.
+/// The bootstrap has a Wasm filter only if one of the `filter…` methods is called.
 #[derive(Default)]
 pub struct Bootstrap {
     clusters: Vec<Value>,
@@ -24,20 +24,20 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// A bootstrap without clusters; it gets the default route where no other is given.
+    /// A bootstrap without clusters. Without a call of [`Self::route`], it has the default route.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A static cluster of these endpoints that is never in panic: an unhealthy endpoint gets no request,
-    /// even where no other is left.
+    /// A static cluster of these endpoints without panic mode: an unhealthy endpoint gets no requests, even if all
+    /// endpoints are unhealthy.
     #[must_use]
     pub fn cluster(self, name: &str, endpoints: &[SocketAddr]) -> Self {
         self.cluster_json(cluster(name, endpoints))
     }
 
-    /// Any other cluster; [`cluster`] makes one to start from.
+    /// Any other cluster. [`cluster`] makes a cluster to start from.
     #[must_use]
     pub fn cluster_json(mut self, cluster: Value) -> Self {
         self.clusters.push(cluster);
@@ -50,7 +50,7 @@ impl Bootstrap {
         self.filter_text(&configuration.to_string())
     }
 
-    /// As [`Self::filter`], for text that need not be JSON.
+    /// As [`Self::filter`], for text that may not be JSON.
     #[must_use]
     pub fn filter_text(mut self, configuration: &str) -> Self {
         self.plugin = Some(wrapped("StringValue", &json!(configuration)));
@@ -78,14 +78,14 @@ impl Bootstrap {
         self
     }
 
-    /// The module to load; by default [`crate::module_path`].
+    /// The module to load. Default: [`crate::module_path`].
     #[must_use]
     pub fn module(mut self, path: impl Into<PathBuf>) -> Self {
         self.module = Some(path.into());
         self
     }
 
-    /// Variables of Envoy's own environment that the VM gets to see, where they are set.
+    /// Variables of Envoy's own environment that Envoy passes to the VM.
     #[must_use]
     pub fn host_env_keys(mut self, names: &[&str]) -> Self {
         self.environment.insert("host_env_keys".to_owned(), json!(names));
@@ -100,14 +100,14 @@ impl Bootstrap {
         self
     }
 
-    /// An HTTP filter between ours and the router, such as `envoy.filters.http.stateful_session`.
+    /// An HTTP filter between this filter and the router, such as `envoy.filters.http.stateful_session`.
     #[must_use]
     pub fn http_filter(mut self, filter: Value) -> Self {
         self.after.push(filter);
         self
     }
 
-    /// A route of the one virtual host, in order. Without any there is [`default_route`].
+    /// Adds a route to the only virtual host. Without a route, the virtual host has the [`default_route`].
     #[must_use]
     pub fn route(mut self, route: Value) -> Self {
         self.routes.push(route);
@@ -121,7 +121,7 @@ impl Bootstrap {
         self
     }
 
-    /// Changes anything, last of all, in the finished bootstrap.
+    /// Changes the finished bootstrap, after all other changes.
     #[must_use]
     pub fn edit(mut self, edit: impl FnOnce(&mut Value) + 'static) -> Self {
         self.edits.push(Box::new(edit));
@@ -131,7 +131,7 @@ impl Bootstrap {
     /// The bootstrap.
     ///
     /// # Panics
-    /// Where the filter's module is needed and has not been built.
+    /// If the filter's module is needed and has not been built.
     #[must_use]
     pub fn build(self) -> Value {
         let mut filters = Vec::new();
@@ -202,7 +202,8 @@ pub fn default_route() -> Value {
     })
 }
 
-/// Envoy's filter that honours `x-affinity-endpoint`, and says in it who answered.
+/// Envoy's filter that sends requests to the endpoint in `x-affinity-endpoint`, and names the answering endpoint in the
+/// same header.
 #[must_use]
 pub fn stateful_session(strict: bool) -> Value {
     json!({
@@ -221,7 +222,7 @@ pub fn stateful_session(strict: bool) -> Value {
     })
 }
 
-/// An address as Envoy writes it.
+/// An address in Envoy's form.
 #[must_use]
 pub fn socket_address(address: SocketAddr) -> Value {
     json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })

@@ -1,4 +1,4 @@
-//! A DNS server whose addresses change: what a cluster's DNS says of headless Services.
+//! A DNS server whose addresses change, as those of headless Services in a Kubernetes cluster do.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 use simple_dns::rdata::{A, RData};
 use simple_dns::{CLASS, Packet, PacketFlag, QTYPE, ResourceRecord, TYPE};
 
-/// How long an answer may be kept: `CoreDNS` in Kubernetes says 30 seconds.
+/// The TTL of responses in seconds: 30, as of `CoreDNS` in Kubernetes.
 const TTL: u32 = 30;
 
-/// A DNS server on 127.0.0.1. It serves for as long as the process lives.
+/// A DNS server on 127.0.0.1. It serves until the process ends.
 #[derive(Debug)]
 pub struct Dns {
     address: SocketAddr,
     answers: Arc<Mutex<Answers>>,
 }
 
-/// What the names stand for.
+/// The addresses of the names.
 #[derive(Debug, Default)]
 struct Answers {
     names: BTreeMap<String, Vec<Ipv4Addr>>,
@@ -26,7 +26,7 @@ struct Answers {
 }
 
 impl Dns {
-    /// Starts the server. Every name has these addresses.
+    /// Starts the server. Initially every name has these addresses.
     ///
     /// # Panics
     /// If the system has no port left.
@@ -51,12 +51,12 @@ impl Dns {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on every name that has no addresses of its own has these, whose ports do not count.
+    /// Sets the addresses of every name without its own addresses. Ports are ignored.
     pub fn set(&self, addresses: &[SocketAddr]) {
         self.answers().others = ips(addresses);
     }
 
-    /// From now on this name has these addresses, whose ports do not count.
+    /// Sets the addresses of this name. Ports are ignored.
     pub fn set_name(&self, name: &str, addresses: &[SocketAddr]) {
         self.answers().names.insert(name.to_owned(), ips(addresses));
     }

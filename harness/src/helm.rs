@@ -1,4 +1,4 @@
-//! Helm's own engine, out of the Python package `helm-python-sdk`. No cluster and no `helm` command are needed.
+//! Helm's own engine, from the Python package `helm-python-sdk`. Needs neither a cluster nor the `helm` command.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::python_package;
 
-/// The version of the package. It carries Helm 4.2.3.
+/// The version of the package. It contains Helm 4.2.3.
 const VERSION: &str = "0.2.2";
 
 /// A chart in a directory.
@@ -33,11 +33,11 @@ impl Chart {
         Self::new(crate::workspace_root().join("deploy/helm/session-affinity"))
     }
 
-    /// Renders the chart as `helm install NAME --namespace NAMESPACE` does, and returns the text of each template by the
-    /// template's file name: `configmap.yaml`. Templates of which nothing is left are not there.
+    /// Renders the chart as `helm install NAME --namespace NAMESPACE` does, and returns the text of each template by
+    /// the template's file name, such as `configmap.yaml`. Empty templates are left out.
     ///
     /// # Errors
-    /// Helm's message, where the chart refuses the values.
+    /// Helm's message, if the chart refuses the values.
     pub fn render(&self, values: &Value, name: &str, namespace: &str) -> Result<BTreeMap<String, String>> {
         let request = json!({ "do": "render", "values": values, "name": name, "namespace": namespace });
         let templates: BTreeMap<String, String> = self.ask(request)?;
@@ -47,10 +47,10 @@ impl Chart {
         Ok(written.map(|(path, text)| (file(&path), text)).collect())
     }
 
-    /// What `helm lint --strict` finds: warnings and errors.
+    /// The warnings and errors of `helm lint --strict`.
     ///
     /// # Errors
-    /// Where Helm cannot be run.
+    /// If Helm cannot be run.
     pub fn lint(&self, values: &Value) -> Result<Vec<String>> {
         self.ask(json!({ "do": "lint", "values": values }))
     }
@@ -58,7 +58,7 @@ impl Chart {
     /// Packages the chart into a directory, and returns the `.tgz` file.
     ///
     /// # Errors
-    /// Where the chart cannot be packaged.
+    /// If the chart cannot be packaged.
     pub fn package(&self, destination: &Path) -> Result<PathBuf> {
         self.ask(json!({ "do": "package", "values": {}, "destination": destination }))
     }
@@ -83,6 +83,6 @@ impl Chart {
         if !output.status.success() {
             bail!("{}", String::from_utf8_lossy(&output.stderr).trim_end());
         }
-        serde_json::from_slice(&output.stdout).context("what Helm's engine answers")
+        serde_json::from_slice(&output.stdout).context("reading the output of Helm's engine")
     }
 }

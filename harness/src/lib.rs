@@ -1,4 +1,4 @@
-//! Real parts for tests and the demo: Envoy processes, pods, clients.
+//! Parts of tests and of the demo: real Envoy processes, pods and clients.
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {

@@ -15,7 +15,7 @@ pub const RELEASE: &str = "neg-demo-ing";
 const HEADER: &str =
     "# Made from deploy/helm/session-affinity by `cargo xtask manifests`. Change the chart, not this file.\n";
 
-/// A file: its name, what its first lines say, the values that it differs by, the templates in it.
+/// A file: its name, its first lines, its values, and its templates.
 struct File {
     name: &'static str,
     about: &'static str,
@@ -48,10 +48,10 @@ const FILES: [File; 3] = [
     },
 ];
 
-/// What the files in `deploy/kubernetes` that come from the chart should hold now, by their paths.
+/// The expected contents of the files in `deploy/kubernetes` that come from the chart, by path.
 ///
 /// # Errors
-/// Where the chart cannot be rendered.
+/// If the chart cannot be rendered.
 pub fn rendered() -> Result<BTreeMap<PathBuf, String>> {
     let directory = crate::workspace_root().join("deploy/kubernetes");
     let mut files = BTreeMap::new();
@@ -71,7 +71,7 @@ pub fn rendered() -> Result<BTreeMap<PathBuf, String>> {
 /// Writes these files, and returns those that changed.
 ///
 /// # Errors
-/// Where the chart cannot be rendered, or a file cannot be written.
+/// If the chart cannot be rendered or a file cannot be written.
 pub fn write() -> Result<Vec<PathBuf>> {
     let mut changed = Vec::new();
     for (path, text) in rendered()? {

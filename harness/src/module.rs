@@ -1,23 +1,23 @@
-//! Where the filter's module is.
+//! The path of the filter's module.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-/// The root of the checkout this crate was built in.
+/// The root of the checkout in which this crate was built.
 ///
 /// # Panics
-/// Never in a checkout: this crate lies one directory below the root.
+/// Never in a checkout, because this crate is one directory below the root.
 #[must_use]
 pub fn workspace_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("harness/ lies in the workspace").to_path_buf()
 }
 
-/// The built filter: `SESSION_AFFINITY_WASM` where that is set, else `target/session_affinity.wasm`.
+/// The built filter: `SESSION_AFFINITY_WASM` if it is set, else `target/session_affinity.wasm`.
 ///
 /// # Errors
-/// Where the file does not exist; the message says how to build it.
+/// If the file does not exist. The message tells how to build it.
 pub fn module_path() -> Result<PathBuf> {
     let path = match env::var_os("SESSION_AFFINITY_WASM") {
         Some(path) => PathBuf::from(path),

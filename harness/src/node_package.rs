@@ -11,8 +11,8 @@ use crate::packages;
 use crate::progress::Progress;
 
 /// Copies the files of `program` (a directory with a `package.json` and a `package-lock.json`) into a directory of
-/// `cache`, and installs there exactly the packages of the lock file. Returns the copy. A copy that is there already is
-/// used as it is, without any network.
+/// `cache`, and installs exactly the packages of the lock file there. Returns the copy. An existing copy is used
+/// without network access.
 ///
 /// # Errors
 /// If Node.js or npm is missing and cannot be installed, or npm fails.
@@ -42,7 +42,7 @@ pub fn install(program: &Path, cache: &Path) -> Result<PathBuf> {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("npm ci in {} failed ({}):\n{}", program.display(), output.status, said.trim_end());
     }
-    // Another process may have been faster.
+    // Another process may have installed it in the meantime.
     if fs::rename(&copy, &directory).is_err() && !directory.is_dir() {
         bail!("could not place {}", directory.display());
     }

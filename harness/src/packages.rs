@@ -18,7 +18,7 @@ pub fn need(program: &str, packages: &[&str]) -> Result<()> {
     if is_there() { Ok(()) } else { install(program, packages, is_there) }
 }
 
-/// Makes sure that this file exists, for packages that bring no program. If the file is missing, root installs these
+/// Makes sure that this file exists, for packages without a program. If the file is missing, root installs these
 /// packages with apt-get.
 ///
 /// # Errors

@@ -1,10 +1,10 @@
-//! Says what is going on while something takes its time.
+//! Shows the progress of long tasks.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A line on standard error that lives while the work does: a spinner on a terminal, plain lines elsewhere.
+/// A line on standard error during a task: a spinner on a terminal, plain lines elsewhere.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
@@ -12,10 +12,10 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Starts the line. `message` says what is being done: "downloading Envoy 1.40.0".
+    /// Starts the line. `message` names the task: "downloading Envoy 1.40.0".
     ///
     /// # Panics
-    /// Never: the template is a constant.
+    /// Never, because the template is a constant.
     #[must_use]
     pub fn start(message: impl Into<String>) -> Self {
         let message = message.into();
@@ -30,7 +30,7 @@ impl Progress {
         Self { bar, message }
     }
 
-    /// Ends the line with how it went: "done", "37 MB", "failed".
+    /// Ends the line with the result: "done", "37 MB", "failed".
     pub fn finish(self, how: &str) {
         let line = format!("{}: {how} ({:.1} s)", self.message, self.bar.elapsed().as_secs_f64());
         let hidden = self.bar.is_hidden();

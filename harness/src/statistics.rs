@@ -1,14 +1,14 @@
-//! Does a spread follow its weights?
+//! Tests whether a spread follows its weights.
 
 use statrs::distribution::{ChiSquared, ContinuousCDF as _};
 
-/// The p-value of Pearson's chi-squared test: how likely counts at least this far from `weights` are, if
-/// each request picked its backend by weight. Below 0.001 or so, it did not.
+/// The p-value of Pearson's chi-squared test: the probability of counts at least this far from `weights`, if each
+/// request picks its backend by weight. A value below about 0.001 shows that requests do not.
 ///
-/// A weight of zero takes no part in the test: any count there gives 0.
+/// A weight of zero is not part of the test. A count above 0 for such a weight gives the result 0.
 ///
 /// # Panics
-/// Where the two slices differ in length, or fewer than two weights are above zero.
+/// If the two slices differ in length, or if fewer than two weights are above zero.
 #[must_use]
 pub fn chi_squared(observed: &[u64], weights: &[f64]) -> f64 {
     assert_eq!(observed.len(), weights.len(), "one weight for each count");

@@ -1,4 +1,4 @@
-//! A server on a thread and runtime of its own, so that stopping it closes every socket it holds.
+//! A server on a separate thread and runtime, so that stopping the server closes all its sockets.
 
 use std::future::Future;
 use std::io;
@@ -9,15 +9,15 @@ use std::thread::JoinHandle;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// Serves until it is dropped; then its listener and all its connections are closed, for certain, when the
-/// drop returns. (Tasks that a server spawns outlive a server that is only aborted.)
+/// Serves until it is dropped. When the drop returns, its listener and all its connections are closed. Aborting the
+/// server would not be enough, because the tasks that it spawned would go on.
 #[derive(Debug)]
 pub(crate) struct ServerThread {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     runtime: Handle,
-    /// Ends the freeze when it is dropped.
+    /// Dropping the sender ends the freeze.
     thaw: Mutex<Option<mpsc::Sender<()>>>,
 }
 
@@ -46,13 +46,13 @@ impl ServerThread {
         Ok(Self { address, stop: Some(stop), thread: Some(thread), runtime: handle, thaw: Mutex::new(None) })
     }
 
-    /// From now on the system still takes connections and bytes, but the server does nothing: as a process that
-    /// was sent SIGSTOP. Returns when that is so.
+    /// Freezes the server. The system still accepts connections and bytes, but the server does nothing, like a process
+    /// after SIGSTOP. Returns when the server is frozen.
     pub(crate) fn freeze(&self) {
         let (thaw, thawed) = mpsc::channel();
         let (frozen, is_frozen) = mpsc::channel();
         self.runtime.spawn(async move {
-            // This blocks the one thread on purpose. Both channels fail only where the other side is gone.
+            // This blocks the only thread on purpose. Both channels fail only if the other side is dropped.
             let _ = frozen.send(());
             let _ = thawed.recv();
         });
@@ -60,7 +60,7 @@ impl ServerThread {
         *self.thaw.lock().unwrap_or_else(PoisonError::into_inner) = Some(thaw);
     }
 
-    /// The server goes on where it was frozen.
+    /// Ends the freeze. The server continues.
     pub(crate) fn thaw(&self) {
         *self.thaw.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -75,7 +75,7 @@ impl Drop for ServerThread {
         drop(self.stop.take());
         self.thaw();
         if let Some(thread) = self.thread.take() {
-            // A panic in a handler is the test's to notice by its answer; dropping must not panic again.
+            // The test notices a panic in a handler by the missing response. Dropping must not panic again.
             let _ = thread.join();
         }
     }

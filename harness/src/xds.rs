@@ -6,15 +6,15 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-/// Replaces `path` in one rename, which is the only change Envoy's `path_config_source` sees. Parent
-/// directories are made where they are missing.
+/// Replaces `path` in one rename, because Envoy's `path_config_source` only notices renames. Creates missing parent
+/// directories.
 ///
 /// # Errors
-/// Where the file cannot be written or renamed.
+/// If the file cannot be written or renamed.
 pub fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
     let directory = path.parent().context("a file in a directory")?;
     std::fs::create_dir_all(directory)?;
-    // Envoy may run as another user, as it does in its image.
+    // Envoy may run as another user, as in its image.
     let readable = std::fs::Permissions::from_mode(0o644);
     let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(directory)?;
     file.write_all(contents.as_ref())?;
@@ -22,7 +22,7 @@ pub fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
     Ok(())
 }
 
-/// A discovery response for Envoy's `path_config_source`; each resource carries its own `@type`.
+/// A discovery response for Envoy's `path_config_source`. Each resource has its own `@type`.
 #[must_use]
 pub fn resources(resources: &[serde_json::Value]) -> String {
     serde_json::json!({ "resources": resources }).to_string()

@@ -1,4 +1,4 @@
-//! The parts work together, on a real Envoy, without the filter.
+//! Tests that the parts work together, on a real Envoy, without the filter.
 
 #![allow(clippy::string_slice, reason = "tests may panic")]
 
@@ -13,7 +13,7 @@ use harness::pod::{Pod, RawPod, RefusingAddress, SilentAddress};
 use harness::xds;
 use serde_json::{Value, json};
 
-/// A bootstrap with one cluster behind everything.
+/// A bootstrap with one cluster for all requests.
 fn to(address: std::net::SocketAddr) -> Bootstrap {
     Bootstrap::new()
         .cluster("pod", &[address])
@@ -45,10 +45,10 @@ async fn a_browser_gets_the_page_and_others_the_name() {
 }
 
 #[tokio::test]
-async fn a_jar_forgets_the_cookie_that_a_pod_takes_back() {
+async fn a_cookie_jar_forgets_a_cookie_that_a_pod_deletes() {
     let router =
         Router::new().route("/login", axum::routing::get(async || [("set-cookie", "GCLB=1; Path=/")]));
-    // A browser's cookies belong to the host, whatever the port.
+    // A browser's cookies belong to the host and not to the port.
     let app = Pod::with_router("app", router).unwrap();
     let pod = Pod::start("neg-demo-0").unwrap();
     let jar = Client::jar();
@@ -103,7 +103,7 @@ async fn a_stopped_pod_refuses_at_once_and_can_come_back() {
 }
 
 #[tokio::test]
-async fn a_frozen_pod_takes_requests_and_answers_when_it_thaws() {
+async fn a_frozen_pod_accepts_requests_and_answers_when_it_thaws() {
     let kept = RefusingAddress::new().unwrap();
     let pod = Pod::slow_at("neg-demo-0", kept.address(), Duration::from_millis(20)).unwrap();
     let url = format!("http://{}/", pod.address());

@@ -1,4 +1,4 @@
-//! Shipped configurations change in addresses and paths alone.
+//! Only addresses and paths of shipped configurations change.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ fn address(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
-/// The same JSON with the same marks in the places that may change.
+/// A configuration with these values in the places that may change.
 fn example(admin: &Value, listener: &Value, endpoint: &Value, module: &str, directory: &str) -> Value {
     json!({
         "admin": { "address": { "socket_address": admin } },

@@ -2,13 +2,13 @@
 
 use super::hash::hash;
 
-/// Identifies a backend in tokens and in the health table: a hash of its cluster's name. Two of a thousand backends
-/// have the same id in one of 37 trillion configurations.
+/// Identifies a backend in tokens and in the health table: a hash of its cluster's name. The probability that two of a
+/// thousand backends have the same id is 1 in 37 trillion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct BackendId(u64);
 
 impl BackendId {
-    /// The id of the backend whose cluster has this name.
+    /// The id of the backend with this cluster name.
     pub(crate) fn of(cluster: &str) -> Self {
         Self(hash(cluster.as_bytes()))
     }
@@ -18,7 +18,7 @@ impl BackendId {
         self.0
     }
 
-    /// The id that a token carries. It may belong to no backend.
+    /// The id from a token. A configured backend with this id may not exist.
     pub(crate) const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
@@ -44,12 +44,12 @@ impl Backend {
         &self.cluster
     }
 
-    /// Its identity in tokens and in the health table.
+    /// The backend's id in tokens and in the health table.
     pub(crate) const fn id(&self) -> BackendId {
         self.id
     }
 
-    /// Its share of new sessions.
+    /// The backend's share of new sessions.
     pub(crate) const fn weight(&self) -> u32 {
         self.weight
     }

@@ -10,7 +10,7 @@ use super::{Backend, BackendId, Candidates};
 /// A set of backends.
 pub(crate) type BackendSet = HashSet<BackendId, FnvBuildHasher>;
 
-/// All backends of a service. The order of the configuration means nothing.
+/// All backends of a service. The order in the configuration has no effect.
 #[derive(Debug)]
 pub(crate) struct Backends {
     all: Vec<Rc<Backend>>,
@@ -19,7 +19,7 @@ pub(crate) struct Backends {
 }
 
 impl Backends {
-    /// Each cluster is named once.
+    /// Each backend must have a different cluster.
     pub(crate) fn new(backends: impl IntoIterator<Item = Backend>) -> Self {
         let all: Vec<_> = backends.into_iter().map(Rc::new).collect();
         Self {

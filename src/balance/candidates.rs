@@ -27,8 +27,8 @@ struct WeightGroup {
 }
 
 impl Candidates {
-    /// Backups are candidates only where there is no other that does not drain. Draining backends are candidates only
-    /// where there is no other at all, and then all have the same weight.
+    /// The candidates are the regular backends with a weight above 0. Without any, the backups with a weight above 0
+    /// are the candidates. Without these too, the draining backends are the candidates, with equal weights.
     pub(crate) fn new<'a>(backends: impl IntoIterator<Item = &'a Rc<Backend>>) -> Self {
         let (draining, active): (Vec<_>, Vec<_>) = backends.into_iter().partition(|backend| backend.drains());
         let (backups, others): (Vec<_>, Vec<_>) = active.into_iter().partition(|backend| backend.is_backup());
@@ -55,7 +55,7 @@ impl Candidates {
         Self { groups }
     }
 
-    /// A candidate in proportion to the weights. `random` is uniform over all 64-bit numbers. `None` where there is no
+    /// A candidate in proportion to the weights. `random` is uniform over all 64-bit numbers. `None` if there is no
     /// candidate.
     pub(crate) fn by_weight(&self, random: u64) -> Option<&Rc<Backend>> {
         let total = self.groups.last()?.cumulative_weight;
@@ -67,8 +67,8 @@ impl Candidates {
         group.members.get(usize::try_from(member).ok()?)
     }
 
-    /// The candidate for a key: the same for the same key and candidates, on every worker of every Envoy. `None` where
-    /// there is no candidate.
+    /// The candidate for a key. The same key and the same candidates give the same result on every worker of every
+    /// Envoy. `None` if there is no candidate.
     pub(crate) fn by_hash(&self, key: u64) -> Option<&Rc<Backend>> {
         let best = self.groups.iter().filter_map(|group| {
             let (hash, backend) = group.best(key)?;
@@ -85,8 +85,8 @@ impl WeightGroup {
         members.saturating_mul(self.weight.into())
     }
 
-    /// The member with the highest hash for the key, and that hash. Ties go to the higher id, so that the order of the
-    /// configuration means nothing.
+    /// The member with the highest hash for the key, and that hash. If two hashes are equal, the higher id wins, so
+    /// that the order in the configuration has no effect.
     fn best(&self, key: u64) -> Option<(u64, &Rc<Backend>)> {
         self.members
             .iter()
@@ -101,8 +101,8 @@ fn scale(random: u64, total: u64) -> u64 {
     u64::try_from(product >> 64).unwrap_or(0)
 }
 
-/// When an exponential clock of rate `weight` first rings, with the hash read as a number in (0, 1). The backend whose
-/// clock rings first wins, which happens in proportion to the weights.
+/// The first event time of an exponential clock with rate `weight`. The hash is read as a number in (0, 1). The backend
+/// with the earliest event wins, so each backend wins in proportion to its weight.
 #[expect(clippy::cast_precision_loss, reason = "53 bits are what an f64 holds")]
 fn waiting_time(hash: u64, weight: u32) -> f64 {
     let unit = ((hash >> 11) as f64 + 0.5) / 9_007_199_254_740_992.0;

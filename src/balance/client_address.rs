@@ -19,8 +19,9 @@ impl Default for PrefixLengths {
     }
 }
 
-/// The hash key of a client, from Envoy's `source.address` (`127.0.0.1:39944`, `[2001:db8::1]:0`). The port plays no
-/// part, and an IPv4 address mapped into IPv6 counts as IPv4. `None` for what is no IP address, such as a Unix socket.
+/// The hash key of a client, from Envoy's `source.address` (`127.0.0.1:39944`, `[2001:db8::1]:0`). The port has no
+/// effect, and an IPv4 address mapped into IPv6 counts as IPv4. `None` if the address is not an IP address, such as
+/// that of a Unix socket.
 pub(crate) fn hash_key(source_address: &[u8], prefixes: PrefixLengths) -> Option<u64> {
     let address: SocketAddr = std::str::from_utf8(source_address).ok()?.parse().ok()?;
     Some(match address.ip().to_canonical() {
@@ -50,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn the_port_and_the_spelling_of_an_address_play_no_part() {
+    fn the_port_and_the_spelling_of_an_address_have_no_effect() {
         for (one, other) in [
             ("10.1.2.3:80", "10.1.2.3:0"),
             ("10.1.2.3:80", "[::ffff:10.1.2.3]:80"),
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_address_with_a_port_has_no_key() {
+    fn a_text_that_is_not_an_address_with_a_port_has_no_key() {
         for text in [
             "",
             "10.1.2.3",

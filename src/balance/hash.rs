@@ -1,6 +1,6 @@
-//! The one hash of this crate: FNV-1a over bytes, then a finalizer that spreads every input bit over all 64 output
-//! bits. FNV alone leaves the high bits of short inputs (addresses, `neg-0`, `neg-1`) nearly equal, and rendezvous
-//! hashing compares exactly those bits.
+//! The only hash function of this crate: FNV-1a over bytes, then a finalizer that spreads every input bit over all 64
+//! output bits. FNV alone leaves the high bits of short inputs (addresses, `neg-0`, `neg-1`) nearly equal, and
+//! rendezvous hashing compares exactly those bits.
 
 use std::hash::Hasher;
 

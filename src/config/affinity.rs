@@ -1,4 +1,4 @@
-//! `sessionAffinity`: the affinity type, and what goes with it.
+//! `sessionAffinity`: the affinity type and its settings.
 
 use serde::Deserialize;
 
@@ -20,16 +20,16 @@ pub(crate) enum Affinity {
     ClientIp(PrefixLengths),
     /// A token in a cookie that the filter makes.
     GeneratedCookie {
-        /// The cookie that carries it.
+        /// The cookie that carries the token.
         cookie: Cookie,
         /// How long a session lives.
         lifetime: Lifetime,
     },
-    /// The value of a cookie of the application's, or one that the filter makes where there is none.
+    /// The value of a cookie that the application sets, or of a cookie that the filter makes if there is none.
     HttpCookie {
-        /// The cookie, and how it is made.
+        /// The cookie, and the attributes of a cookie that the filter makes.
         cookie: Cookie,
-        /// Seconds for which the browser keeps a cookie that the filter made; 0 = it makes none.
+        /// Seconds for which the browser keeps a cookie that the filter made. 0: the filter makes no cookie.
         ttl_sec: u32,
     },
     /// The value of a header that the client sends.
@@ -88,7 +88,7 @@ impl Affinity {
         self.affinity_type().has_token()
     }
 
-    /// The cookie that it goes by, if it goes by one.
+    /// The cookie that decides the backend, if there is one.
     pub(crate) const fn cookie(&self) -> Option<&Cookie> {
         match self {
             Self::GeneratedCookie { cookie, .. } | Self::HttpCookie { cookie, .. } => Some(cookie),
@@ -96,7 +96,7 @@ impl Affinity {
         }
     }
 
-    /// The cookie that the filter makes, if it makes one.
+    /// The cookie that the filter makes, if there is one.
     pub(crate) const fn generated_cookie(&self) -> Option<&Cookie> {
         match self {
             Self::GeneratedCookie { cookie, .. } | Self::HttpCookie { cookie, ttl_sec: 1.. } => Some(cookie),
@@ -104,7 +104,7 @@ impl Affinity {
         }
     }
 
-    /// The cookie that no backend sees, if there is one.
+    /// The cookie that the filter hides from backends, if there is one.
     pub(crate) fn hidden_cookie(&self) -> Option<&Cookie> {
         self.cookie().filter(|cookie| cookie.hide_from_upstream)
     }
@@ -114,7 +114,7 @@ impl Affinity {
         matches!(self, Self::HeaderEnvelope { .. } | Self::CookieEnvelope { .. })
     }
 
-    /// How long sessions live, where the filter ends them.
+    /// How long sessions live. `None` if the filter ends no sessions.
     pub(crate) const fn lifetime(&self) -> Option<&Lifetime> {
         match self {
             Self::GeneratedCookie { lifetime, .. }
@@ -156,8 +156,8 @@ enum AffinityType {
     ClientIp,
     /// A cookie that the filter makes.
     GeneratedCookie,
-    /// The value of a cookie of the application's, by consistent hash. With a TTL the filter makes the cookie where it
-    /// is missing.
+    /// The value of a cookie of the application, by consistent hash. With a TTL, the filter makes the cookie if it is
+    /// missing.
     HttpCookie,
     /// The value of a header that the client sends, by consistent hash.
     HeaderField,
@@ -186,7 +186,7 @@ impl AffinityType {
         }
     }
 
-    /// Whether its sessions carry a token.
+    /// Whether sessions of this type carry a token.
     const fn has_token(self) -> bool {
         matches!(
             self,
@@ -198,8 +198,8 @@ impl AffinityType {
 /// Two weeks, Google Cloud's maximum.
 const MAX_TTL_SEC: u32 = 1_209_600;
 
-// Each field is right by itself.
-/// What ties a request to a backend, and for how long. The names are those of GKE's `BackendConfig` where that has the
+// Each field is valid by itself. `into_affinity` checks the combination.
+/// What ties a request to a backend, and for how long. The names are those of GKE's `BackendConfig` if it has the
 /// setting.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -207,10 +207,10 @@ const MAX_TTL_SEC: u32 = 1_209_600;
 pub(crate) struct SessionAffinity {
     /// What ties a request to a backend.
     affinity_type: AffinityType,
-    /// Seconds that a session lives from its start. 0: until the browser closes. Default: 0.
+    /// Maximum lifetime of a session in seconds, from its start. 0: until the browser closes. Default: 0.
     #[serde(default)]
     affinity_cookie_ttl_sec: Bounded<0, MAX_TTL_SEC>,
-    /// Seconds after which a session that nobody uses ends. Each use renews it. 0: never. Default: 0.
+    /// Seconds without a request after which a session ends. Each request renews the session. 0: never. Default: 0.
     #[serde(default)]
     idle_timeout_sec: Bounded<0, MAX_TTL_SEC>,
     /// The cookie, for `GENERATED_COOKIE`, `HTTP_COOKIE` and `COOKIE_ENVELOPE`.
@@ -219,14 +219,14 @@ pub(crate) struct SessionAffinity {
     header: Option<HeaderFields>,
     /// The query parameter, for `QUERY_PARAMETER`.
     query_parameter: Option<QueryParameterFields>,
-    /// How much of the client's address counts, for `CLIENT_IP` and for `fallback: CLIENT_IP`.
+    /// How many bits of the client's address count, for `CLIENT_IP` and for `fallback: CLIENT_IP`.
     client_ip: Option<ClientIpFields>,
-    /// How a request that brings no session and no key chooses its backend. Default: `WEIGHT`.
+    /// How the filter chooses the backend of a request without a session and without a key. Default: `WEIGHT`.
     #[serde(default)]
     fallback: FallbackWord,
 }
 
-/// How a request that brings no session and no key chooses its backend.
+/// How the filter chooses the backend of a request without a session and without a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Fallback {
     /// At random by weight.
@@ -236,7 +236,7 @@ pub(crate) enum Fallback {
     ClientIp(PrefixLengths),
 }
 
-/// How a request that brings no session and no key chooses its backend.
+/// How the filter chooses the backend of a request without a session and without a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -244,8 +244,7 @@ enum FallbackWord {
     /// At random, by weight.
     #[default]
     Weight,
-    /// By consistent hash of the client's address, so that requests that a client sends at the same time begin on one
-    /// backend.
+    /// By consistent hash of the client's address, so that simultaneous first requests of one client go to one backend.
     ClientIp,
 }
 
@@ -279,7 +278,7 @@ struct HeaderFields {
     name: HeaderName,
 }
 
-/// How much of the client's address counts.
+/// How many bits of the client's address count.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
@@ -303,13 +302,13 @@ impl From<&ClientIpFields> for PrefixLengths {
 }
 
 impl SessionAffinity {
-    /// Whether there is a TTL that has no effect.
+    /// Whether the TTL has no effect.
     pub(crate) fn has_unused_ttl(&self) -> bool {
         let unused = matches!(self.affinity_type, AffinityType::None | AffinityType::ClientIp);
         unused && self.affinity_cookie_ttl_sec.get() > 0
     }
 
-    /// What the filter does with a request that brings no session and no key.
+    /// How the filter chooses the backend of a request without a session and without a key.
     pub(crate) fn fallback(&self) -> Fallback {
         match self.fallback {
             FallbackWord::Weight => Fallback::Weight,
@@ -319,7 +318,7 @@ impl SessionAffinity {
         }
     }
 
-    /// What the filter does with it, if its fields go together.
+    /// The affinity, if the combination of the fields is valid.
     pub(crate) fn into_affinity(self, header_names: &HeaderNames) -> Result<Affinity, Problem> {
         self.check_companions()?;
         let lifetime = Lifetime {
@@ -369,12 +368,12 @@ impl SessionAffinity {
         })
     }
 
-    /// Checks that the affinity type has a use for each field.
+    /// Checks that each field has an effect with the affinity type.
     fn check_companions(&self) -> Result<(), Problem> {
         use AffinityType as T;
         const WITH_HEADER: &[T] = &[T::HeaderField, T::GeneratedHeader, T::HeaderEnvelope];
         const WITH_TOKEN: &[T] = &[T::GeneratedCookie, T::GeneratedHeader, T::HeaderEnvelope];
-        // NONE and CLIENT_IP take it, as GKE does, with a warning.
+        // NONE and CLIENT_IP accept a TTL, as GKE does, with a warning.
         const WITH_TTL: &[T] =
             &[T::None, T::ClientIp, T::GeneratedCookie, T::HttpCookie, T::GeneratedHeader, T::HeaderEnvelope];
         const WITH_FALLBACK: &[T] = &[

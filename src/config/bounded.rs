@@ -1,4 +1,4 @@
-//! Integers of a range.
+//! Integers with a minimum and a maximum.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 pub(crate) struct Bounded<const MIN: u32, const MAX: u32>(u32);
 
 impl<const MIN: u32, const MAX: u32> Bounded<MIN, MAX> {
-    /// The integer `N`. An `N` outside of the range does not compile.
+    /// The integer `N`. A value of `N` outside the range does not compile.
     pub(crate) const fn of<const N: u32>() -> Self {
         const { assert!(MIN <= N && N <= MAX, "within the range") };
         Self(N)
@@ -50,7 +50,7 @@ impl<const MIN: u32, const MAX: u32> Visitor<'_> for BoundedVisitor<MIN, MAX> {
         Bounded::new(number).ok_or_else(|| E::invalid_value(Unexpected::Signed(number), &self))
     }
 
-    /// A Struct has no other numbers than these, so `50.0` counts as the integer 50.
+    /// All numbers of a Struct are floating-point numbers, so `50.0` counts as the integer 50.
     #[expect(clippy::cast_possible_truncation, reason = "the cast of a whole number saturates")]
     fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
         let whole = (number.fract() == 0.0).then_some(number as i64);

@@ -1,5 +1,5 @@
 //! `sessionAffinity.cookie`. Browsers silently drop a cookie that breaks their rules (draft-ietf-httpbis-rfc6265bis).
-//! Such a cookie is refused here, where someone reads the error.
+//! The filter refuses such a cookie here, so that the operator sees an error.
 
 use serde::Deserialize;
 
@@ -8,12 +8,12 @@ use super::headers::is_token;
 use super::host_name::{ends_in_a_number, is_host_name};
 use super::text::{Rule, Text};
 
-/// When the cookie is marked `Secure`.
+/// When the cookie has the attribute `Secure`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Secure {
-    /// When the session began over https.
+    /// If the session began over https.
     #[default]
     Auto,
     /// Always.
@@ -43,10 +43,10 @@ pub(crate) enum SameSite {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum LifetimeType {
-    /// `Max-Age`, where the session has a TTL.
+    /// `Max-Age`, if the session has a TTL.
     #[default]
     Permanent,
-    /// No `Max-Age`: the browser keeps the cookie until it closes, and the end of the session is the server's.
+    /// No `Max-Age`: the browser keeps the cookie until it closes, and only the filter ends the session.
     Session,
 }
 
@@ -55,19 +55,19 @@ pub(crate) enum LifetimeType {
 pub(crate) struct Cookie {
     /// An RFC 6265 token. Case matters.
     pub(crate) name: String,
-    /// Where browsers send the cookie, and where the filter knows sessions.
+    /// The path for which browsers send the cookie. Requests outside the path have no session.
     pub(crate) path: String,
     /// `None`: only the host that set the cookie.
     pub(crate) domain: Option<String>,
-    /// When the cookie is marked `Secure`.
+    /// When the cookie has the attribute `Secure`.
     pub(crate) secure: Secure,
-    /// Whether scripts cannot read the cookie.
+    /// Whether the cookie is hidden from scripts.
     pub(crate) http_only: bool,
-    /// Whether pages of other sites may send the cookie.
+    /// Whether browsers send the cookie with requests from pages of other sites.
     pub(crate) same_site: SameSite,
-    /// Whether each top-level site has a cookie of its own (CHIPS).
+    /// Whether browsers keep a separate cookie for each top-level site (CHIPS).
     pub(crate) partitioned: bool,
-    /// Whether no backend sees the cookie.
+    /// Whether the filter hides the cookie from backends.
     pub(crate) hide_from_upstream: bool,
     /// Who ends the cookie.
     pub(crate) lifetime_type: LifetimeType,
@@ -105,7 +105,7 @@ impl Cookie {
         self.path == "/"
     }
 
-    /// Whether the `Secure` mark depends on the scheme of the request.
+    /// Whether the `Secure` attribute depends on the scheme of the request.
     pub(crate) fn depends_on_scheme(&self) -> bool {
         self.secure == Secure::Auto
     }
@@ -116,28 +116,29 @@ impl Cookie {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub(crate) struct CookieFields {
-    /// The name of the cookie. Two services that make cookies need two names. Default: `GCLB`.
+    /// The name of the cookie. Two services that make cookies need different names. Default: `GCLB`.
     name: Option<Text<CookieName>>,
-    /// Where browsers send the cookie, and where the filter knows sessions. Default: `/`.
+    /// The path for which browsers send the cookie. Requests outside the path have no session. Default: `/`.
     path: Option<Text<CookiePath>>,
-    /// The domain whose hosts share the cookie. Default: none, so only the host that set the cookie has it.
+    /// The domain whose hosts share the cookie. Default: none, so the browser sends the cookie only to the host that
+    /// set it.
     domain: Option<Text<CookieDomain>>,
-    /// When the cookie is marked `Secure`. Default: `AUTO`.
+    /// When the cookie has the attribute `Secure`. Default: `AUTO`.
     secure: Secure,
-    /// Whether scripts cannot read the cookie. Default: true.
+    /// Whether the cookie is hidden from scripts. Default: true.
     http_only: Option<bool>,
-    /// Whether pages of other sites may send the cookie. Default: `LAX`.
+    /// Whether browsers send the cookie with requests from pages of other sites. Default: `LAX`.
     same_site: SameSite,
-    /// Whether each top-level site has a cookie of its own (CHIPS). Default: false.
+    /// Whether browsers keep a separate cookie for each top-level site (CHIPS). Default: false.
     partitioned: bool,
-    /// Whether no backend sees the cookie. Default: false.
+    /// Whether the filter hides the cookie from backends. Default: false.
     hide_from_upstream: bool,
     /// Who ends the cookie. Default: `PERMANENT`.
     lifetime_type: LifetimeType,
 }
 
 impl CookieFields {
-    /// The name of a cookie that the application owns. Only the application has a say in its attributes.
+    /// The name of a cookie that the application owns. Attributes are refused: only the application sets them.
     pub(crate) fn into_envelope_name(self) -> Result<String, Problem> {
         let attributes = [
             ("domain", self.domain.is_some()),
@@ -159,7 +160,7 @@ impl CookieFields {
         Ok(name.into_string())
     }
 
-    /// The cookie, with defaults for what is left out, if browsers take it.
+    /// The cookie, with defaults for missing fields, if browsers accept it.
     pub(crate) fn into_cookie(self) -> Result<Cookie, Problem> {
         let default = Cookie::default();
         let cookie = Cookie {
@@ -219,7 +220,8 @@ impl Rule for CookieDomain {
         r"(?!(?:[0-9]+|0[xX][0-9A-Fa-f]*)$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$",
     );
 
-    /// Browsers take no domain that is an IP address or a single label: whole top-level domains would share the cookie.
+    /// Browsers refuse a domain that is an IP address or a single label. With a single label, a whole top-level domain
+    /// would share the cookie.
     fn allows(text: &str) -> bool {
         is_host_name(text) && text.contains('.') && !ends_in_a_number(text)
     }
@@ -240,7 +242,7 @@ impl BrowserRule {
     }
 }
 
-/// What browsers demand of cookies of certain kinds.
+/// What browsers require of certain kinds of cookies.
 const BROWSER_RULES: [BrowserRule; 8] = [
     BrowserRule::secure("the prefix __Host-", is_host),
     BrowserRule::secure("the prefix __Secure-", |cookie| has_prefix(cookie, "__Secure-")),
@@ -274,7 +276,7 @@ fn is_host(cookie: &Cookie) -> bool {
     has_prefix(cookie, "__Host-")
 }
 
-/// Browsers match prefixes in any case.
+/// Browsers ignore the case of prefixes.
 fn has_prefix(cookie: &Cookie, prefix: &str) -> bool {
     cookie.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }

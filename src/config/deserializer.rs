@@ -1,4 +1,5 @@
-//! Reads types out of a [`Value`]. Nothing is coerced: an object is no list, and `null` is no value that is left out.
+//! Reads types out of a [`Value`]. Nothing is coerced: an object is not read as a list, and `null` is not read as a
+//! missing field.
 
 use std::iter::Enumerate;
 use std::slice;
@@ -34,7 +35,8 @@ impl<'de> Deserializer<'de> for &'de Value {
         }
     }
 
-    /// A field that is there has a value, be it `null`: its type says whether `null` is right.
+    /// A field that is given has a value, even if the value is `null`. The field's type decides whether `null` is
+    /// allowed.
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         visitor.visit_some(self)
     }
@@ -68,7 +70,7 @@ impl<'de> Deserializer<'de> for &'de Value {
         }
     }
 
-    /// Derived types would take a list of their fields' values too.
+    /// Derived types would also accept a list of the values of their fields.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -81,7 +83,7 @@ impl<'de> Deserializer<'de> for &'de Value {
         }
     }
 
-    /// Derived types would take `{"NONE":null}` too.
+    /// Derived types would also accept `{"NONE":null}`.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -108,7 +110,7 @@ impl<'de> Deserializer<'de> for &'de Value {
     }
 }
 
-/// The elements of a list. A problem with an element learns the element's place on its way up.
+/// The elements of a list. Adds the index of the element to each problem.
 struct Elements<'de>(Enumerate<slice::Iter<'de, Value>>);
 
 impl<'de> Elements<'de> {
@@ -128,7 +130,7 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
     }
 }
 
-/// The fields of an object. A problem with a field's value learns the field's place on its way up.
+/// The fields of an object. Adds the name of the field to each problem with the field's value.
 struct Fields<'de> {
     rest: slice::Iter<'de, (String, Value)>,
     /// The field whose name was read last.

@@ -7,7 +7,7 @@ use super::error::Problem;
 use super::host_name::{is_host, is_host_name};
 use super::text::{Rule, Text};
 
-/// Consecutive failures are counted up to here.
+/// Maximum number of consecutive failures that are counted.
 const MAX_FAILURES: u32 = 65_535;
 
 /// Which failing responses make a backend unavailable, and for how long.
@@ -15,13 +15,15 @@ const MAX_FAILURES: u32 = 65_535;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub(crate) struct OutlierDetection {
-    /// Consecutive requests that never reached the backend and eject it. 0: off. Default: 3.
+    /// Number of consecutive requests that fail to reach the backend before the backend is ejected. 0: off. Default: 3.
     pub(crate) consecutive_local_origin_failure: Bounded<0, MAX_FAILURES>,
-    /// Consecutive requests that reached the backend, failed (502, 503, 504, resets) and eject it. 0: off. Default: 0.
+    /// Number of consecutive requests that reach the backend and fail (502, 503, 504, resets) before the backend is
+    /// ejected. 0: off. Default: 0.
     pub(crate) consecutive_gateway_errors: Bounded<0, MAX_FAILURES>,
-    /// Seconds of an ejection, times the number of consecutive ejections, at most 300. Default: 30.
+    /// Length of the first ejection in seconds. The n-th consecutive ejection is n times as long, at most 300 seconds.
+    /// Default: 30.
     pub(crate) base_ejection_time_sec: Bounded<1, 300>,
-    /// Percentage of a service's backends that may be ejected at the same time. Default: 100.
+    /// Maximum percentage of a service's backends that are ejected at the same time. Default: 100.
     pub(crate) max_ejection_percent: Bounded<0, 100>,
 }
 
@@ -53,14 +55,14 @@ impl OutlierDetection {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub(crate) struct HealthCheck {
-    /// The path of a probe. Only 200 passes. Default: `/`.
+    /// The path of a probe. Only the status 200 passes. Default: `/`.
     request_path: Option<Text<RequestPath>>,
-    /// The host of a probe. Default: the cluster's name where that is a host name, else `session-affinity`.
+    /// The host of a probe. Default: the cluster's name if it is a host name, else `session-affinity`.
     host: Option<Text<Host>>,
     /// Seconds between two probes of one backend. Default: 5.
     check_interval_sec: Bounded<1, 300>,
-    /// Seconds after which a probe has failed, at most `checkIntervalSec`. Default: 5, or `checkIntervalSec` where that
-    /// is less.
+    /// Seconds after which a probe without a response fails, at most `checkIntervalSec`. Default: 5, or
+    /// `checkIntervalSec` if that is less.
     timeout_sec: Option<Bounded<1, 300>>,
     /// Consecutive successes that make a backend available again. Default: 2.
     healthy_threshold: Bounded<1, 10>,
@@ -97,7 +99,7 @@ impl HealthCheck {
         self.request_path.as_ref().map_or("/", Text::as_str)
     }
 
-    /// `:authority` of a probe of `cluster`. Many applications answer 400 where that is no host name.
+    /// `:authority` of a probe of `cluster`. Many applications answer 400 if it is not a host name.
     pub(crate) fn host_for<'a>(&'a self, cluster: &'a str) -> &'a str {
         match &self.host {
             Some(host) => host.as_str(),
@@ -111,7 +113,7 @@ impl HealthCheck {
         self.check_interval_sec.get()
     }
 
-    /// Seconds after which a probe has failed.
+    /// Seconds after which a probe without a response fails.
     pub(crate) fn timeout_sec(&self) -> u32 {
         const DEFAULT: u32 = 5;
         self.timeout_sec.map_or(DEFAULT.min(self.check_interval_sec()), Bounded::get)

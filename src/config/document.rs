@@ -17,66 +17,68 @@ use super::unique::duplicate;
 use super::value::Value;
 use super::{Config, Environment};
 
-// The fields of the top level: those beside `services`, and those of a single service. The latter are listed here once
-// more because serde's `flatten` cannot be combined with `deny_unknown_fields`.
-/// The plugin configuration of the session-affinity filter: `services`, or the fields of a single service, and beside
-/// them what all services share.
+// The fields of the top level: those beside `services`, and those of a single service. The fields of a service are
+// repeated here, because serde's `flatten` cannot be combined with `deny_unknown_fields`.
+/// The plugin configuration of the session-affinity filter: `services` or the fields of a single service, and the
+/// settings that all services share.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Document {
-    /// Several services, each for routes of its own. For a single service, write its fields here instead.
+    /// Several services, each for its own routes. For a single service, write the service's fields at the top level
+    /// instead.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     services: Option<Vec<ServiceFields>>,
     /// The request header into which the filter writes the backend's cluster. The routes name the same header in
     /// `cluster_header`. Default: `x-affinity-cluster`.
     cluster_header: Option<HeaderName>,
-    /// The header between the filter and Envoy's `stateful_session` filter, for pins of endpoints. Default:
-    /// `x-affinity-endpoint`.
+    /// The header in which the filter and Envoy's `stateful_session` filter exchange endpoints, for pins of endpoints.
+    /// Default: `x-affinity-endpoint`.
     endpoint_header: Option<HeaderName>,
-    /// A response header that tells the outcome, as `<outcome>; service=<service>`. Default: none.
+    /// A response header in which the filter sends the outcome, as `<outcome>; service=<service>`. Default: none.
     debug_header: Option<HeaderName>,
-    /// Whether the access log gets the outcome, as `%FILTER_STATE(wasm.session_affinity_outcome:PLAIN)%`. Default:
+    /// Whether the access log can show the outcome, as `%FILTER_STATE(wasm.session_affinity_outcome:PLAIN)%`. Default:
     /// false.
     log_outcome: Option<bool>,
-    /// Secrets that encrypt and authenticate tokens. The first one makes tokens, all read them. Without keys, clients
-    /// can make up tokens.
+    /// Secrets that encrypt and authenticate tokens. The filter makes tokens with the first key and reads tokens of all
+    /// keys. Without keys, clients can forge tokens.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     keys: Option<Vec<KeyFields>>,
     /// The name of the service in counters and logs. Default: `default`.
     name: Option<Text<ServiceName>>,
-    /// The names of the Envoy routes that the service serves. Left out: every route that no other service names.
+    /// The names of the Envoy routes that the service serves. Default: every route that no other service names.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     routes: Option<Vec<Text<RouteName>>>,
-    /// What ties a request to a backend. Default: nothing, so each request goes by weight.
+    /// What ties a request to a backend. Default: nothing, so the filter chooses the backend of each request by weight.
     session_affinity: Option<SessionAffinity>,
     /// The backends. Each one is an Envoy cluster.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     backends: Option<Vec<BackendEntry>>,
     /// What a session is tied to. Default: `CLUSTER`.
     pin: Option<Pin>,
-    /// What becomes of a session whose backend is gone or unavailable. Default: `REPIN`.
+    /// What happens to a session whose backend is gone or unavailable. Default: `REPIN`.
     on_unavailable: Option<OnUnavailableWord>,
-    /// The status with which `REJECT` answers. Default: 503.
+    /// The status of responses with `REJECT`. Default: 503.
     reject_status: Option<Bounded<400, 599>>,
-    /// Whether the clusters of the backends fall over to each other within a request. The endpoints then say in their
-    /// metadata which backend they are, and the session follows to the one that answered. Default: false.
+    /// Whether the clusters of the backends fail over to each other within a request. The metadata of each endpoint
+    /// then names its backend, and the session moves to the backend that answered. Default: false.
     failover: Option<bool>,
     /// Which failing responses make a backend unavailable, and for how long.
     outlier_detection: Option<OutlierDetection>,
-    /// Probes of the backends. Default: none.
+    /// Active health checks of the backends. Default: none.
     health_check: Option<HealthCheck>,
 }
 
 impl Document {
-    /// Reads the document: each field by itself is right. Leaves `value` as it was.
+    /// Reads the document. Checks each field by itself. Leaves `value` unchanged.
     pub(crate) fn read(value: &mut Value) -> Result<Self, Problem> {
         let read = |value: &Value| Self::deserialize(value);
         let problem = match read(value) {
             Ok(document) => return Ok(document),
             Err(problem) => problem,
         };
-        // serde does not say what a missing field may be. The field's type says it of `null`.
+        // serde does not know which values a missing field may have. Reading `null` in its place gives an error with
+        // these values.
         let Some((object, field)) = problem.missing_field().cloned().and_then(FieldPath::split_field) else {
             return Err(problem);
         };
@@ -94,7 +96,7 @@ impl Document {
         })
     }
 
-    /// The configuration, with defaults for what is left out, if its fields go together.
+    /// The configuration, with defaults for missing fields, if the combination of the fields is valid.
     pub(crate) fn into_config(self, environment: Environment<'_>) -> Result<Config, Problem> {
         let header_names = HeaderNames::new(self.cluster_header, self.endpoint_header, self.debug_header)?;
         let keys = match self.keys {
@@ -151,7 +153,7 @@ fn read_services(
     Ok(services)
 }
 
-/// Checks what only several services together can get wrong.
+/// Checks the rules that concern several services.
 fn check_across(services: &[ServiceConfig]) -> Result<(), Problem> {
     let each = || services.iter().enumerate();
     let path = |index: usize| FieldPath::default().then(index);
@@ -160,7 +162,7 @@ fn check_across(services: &[ServiceConfig]) -> Result<(), Problem> {
     if let Some((first, second)) = duplicate(&names) {
         let path = |index| path(index).then("name");
         let name = names.get(second).copied().unwrap_or_default();
-        return Err(Problem::duplicate(path(first), path(second), "a name of its own").given(name));
+        return Err(Problem::duplicate(path(first), path(second), "a unique name").given(name));
     }
 
     let cookies = each()
@@ -169,7 +171,7 @@ fn check_across(services: &[ServiceConfig]) -> Result<(), Problem> {
     if let Some((first, second)) = duplicate(&names) {
         let service = |cookie: usize| places.get(cookie).copied().unwrap_or_default();
         let path = |cookie| path(service(cookie)).then("sessionAffinity").then("cookie").then("name");
-        let allowed = "a name of its own: in one browser they would overwrite each other's cookie";
+        let allowed = "a unique name: cookies with the same name overwrite each other in a browser";
         let name = names.get(second).copied().unwrap_or_default();
         return Err(Problem::duplicate(path(first), path(second), allowed).given(name));
     }
@@ -190,7 +192,7 @@ fn check_across(services: &[ServiceConfig]) -> Result<(), Problem> {
     let mut without_routes = each().filter(|(_, service)| service.routes.is_none());
     if let (Some((first, _)), Some((second, _))) = (without_routes.next(), without_routes.next()) {
         let first = FieldPath::default().then("services").then(first).then("routes");
-        let wrong = format!("missing, as is {first}");
+        let wrong = format!("missing, and {first} is missing too");
         let problem = Problem::new(wrong, "at most one service without routes");
         return Err(problem.within("routes").within(second));
     }

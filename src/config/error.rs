@@ -1,4 +1,4 @@
-//! Errors: where, what is wrong, what is allowed, what was given.
+//! Errors: the path, what is wrong, what is allowed, what was given.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use super::value::{Quoted, Value};
 /// Why a configuration is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The place, written like `services[0].sessionAffinity.affinityCookieTtlSec`.
+    /// The path, such as `services[0].sessionAffinity.affinityCookieTtlSec`.
     pub(crate) path: String,
     /// What is wrong, what is allowed, what was given.
     pub(crate) problem: String,
@@ -25,7 +25,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl ConfigError {
-    /// The place, written like `services[0].sessionAffinity.affinityCookieTtlSec`; `(root)` for the whole.
+    /// The path, such as `services[0].sessionAffinity.affinityCookieTtlSec`, or `(root)` for the whole configuration.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -45,8 +45,8 @@ impl ConfigError {
 
 /// What is wrong with a value, and where.
 ///
-/// A `Problem` holds nothing of the value itself, so that no secret gets into it: serde's own messages, which quote the
-/// value, are replaced. The value is looked up when the error is written, and only where it may be shown.
+/// A `Problem` never contains the value, because the value may be a secret. serde's own messages quote the value, so
+/// they are replaced. `into_error` looks up the value, and shows it only if it is not secret.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem(Box<Parts>);
 
@@ -55,26 +55,26 @@ struct Parts {
     path: FieldPath,
     wrong: String,
     allowed: String,
-    /// Where the same name was given before.
+    /// The path at which the same name was given before.
     first: Option<FieldPath>,
     given: Given,
 }
 
-/// What an error says was given.
+/// What the error shows after `given:`.
 #[derive(Clone, Debug)]
 enum Given {
     /// The value at the path, if there is one.
     Value,
     /// Nothing: a required field is missing.
     Nothing,
-    /// This text, which the value at the path stands for, or which is its default.
+    /// This text: the default, or the value that a reader knows.
     Text(String),
-    /// A field of this name, in the object at the path.
+    /// A field with this name, in the object at the path.
     UnknownField(String),
 }
 
 impl Problem {
-    /// What is wrong with the value here, and what is allowed.
+    /// A problem with the current value: what is wrong, and what is allowed.
     pub(crate) fn new(wrong: impl Into<String>, allowed: impl Into<String>) -> Self {
         Self(Box::new(Parts {
             path: FieldPath::default(),
@@ -85,22 +85,22 @@ impl Problem {
         }))
     }
 
-    /// The value here has a type that is not allowed.
+    /// The current value has a type that is not allowed.
     pub(crate) fn wrong_type(allowed: impl Into<String>) -> Self {
         Self::new("wrong type", allowed)
     }
 
-    /// The value here has a type that `expected` has no use for.
+    /// The current value has a type that `expected` does not accept.
     pub(crate) fn unexpected(expected: &dyn Expected) -> Self {
         Self::wrong_type(expected.to_string())
     }
 
-    /// The value here must be there.
+    /// The current value is required and missing.
     pub(crate) fn missing(allowed: impl Into<String>) -> Self {
         Self::new("missing", allowed).with(Given::Nothing)
     }
 
-    /// The names at two places are equal.
+    /// The names at two paths are equal.
     pub(crate) fn duplicate(first: FieldPath, second: FieldPath, allowed: &str) -> Self {
         let mut problem = Self::new("duplicate", allowed);
         problem.0.path = second;
@@ -108,7 +108,7 @@ impl Problem {
         problem
     }
 
-    /// Has the error say that `text` was given, even where nothing was and `text` is a default.
+    /// Shows `text` as the given value, even if nothing was given and `text` is a default.
     pub(crate) fn given(self, text: &str) -> Self {
         self.with(Given::Text(text.to_owned()))
     }
@@ -118,7 +118,7 @@ impl Problem {
         self
     }
 
-    /// The same problem as seen from one level further up, where `step` leads down.
+    /// The same problem, relative to the parent. `step` leads from the parent to the current value.
     pub(crate) fn within(mut self, step: impl Into<Step>) -> Self {
         let step = step.into();
         if let Some(first) = &mut self.0.first {
@@ -128,18 +128,18 @@ impl Problem {
         self
     }
 
-    /// The place of the required field that is missing, if that is the problem.
+    /// The path of the missing field, if the problem is a missing field.
     pub(crate) fn missing_field(&self) -> Option<&FieldPath> {
         matches!(self.0.given, Given::Nothing).then_some(&self.0.path)
     }
 
-    /// The same problem, with what `other` allows.
+    /// The same problem, with the allowed values of `other`.
     pub(crate) fn allowing_as(mut self, other: Self) -> Self {
         self.0.allowed = other.0.allowed;
         self
     }
 
-    /// The error about this problem of a document.
+    /// The error about this problem. `document` has the given value.
     pub(crate) fn into_error(self, document: &Value) -> ConfigError {
         let Parts { path, mut wrong, allowed, first, given } = *self.0;
         if let Some(first) = first {
@@ -159,12 +159,12 @@ impl Problem {
     }
 }
 
-/// Stands for what was given where that is secret.
+/// Replaces a given value that is secret.
 const HIDDEN: &str = "(not shown)";
 
-/// The place of an unknown field, and its name as far as errors may show it. The name may be a secret in the wrong place:
-/// it is shown only where it is too short for a secret, and below `keys` only where it is also a word. The field's value
-/// is never shown: it may be the keys under a misspelt name.
+/// The path and the name of an unknown field, as far as errors may show them. The name may be a secret in the wrong
+/// place. So the name is shown only if it is too short for a secret, and below `keys` only if it is also a word. The
+/// field's value is never shown, because it may be `keys` under a misspelt name.
 fn unknown_field(object: FieldPath, name: String) -> (FieldPath, String) {
     /// The 32 bytes of a secret are 43 characters of base64.
     const LONGEST: usize = 40;
@@ -179,7 +179,7 @@ fn unknown_field(object: FieldPath, name: String) -> (FieldPath, String) {
 }
 
 impl serde::de::Error for Problem {
-    /// Nobody knows whether such a message quotes what was given.
+    /// Such a message may quote the given value, so it is dropped.
     fn custom<T: fmt::Display>(_message: T) -> Self {
         Self::new("illegal value", "a value that can be read")
     }
@@ -218,7 +218,7 @@ impl serde::de::Error for Problem {
     }
 }
 
-/// Says nothing of the place. Only [`ConfigError`] is shown to anybody.
+/// Without the path. Users only see a [`ConfigError`].
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; allowed: {}", self.0.wrong, self.0.allowed)

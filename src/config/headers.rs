@@ -1,11 +1,11 @@
-//! Names of headers: what a header's name may be, and the headers that the filter keeps for itself.
+//! Header names: which names are allowed, and which headers the filter reserves.
 
 use serde::Deserialize;
 
 use super::error::Problem;
 use super::text::{Rule, Text};
 
-/// The name of a header that a configuration may name, in lower case.
+/// A header name that a configuration may use, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "Text<HeaderNameRule>")]
 pub(crate) struct HeaderName(String);
@@ -37,8 +37,8 @@ impl Rule for HeaderNameRule {
     }
 }
 
-/// Connection-specific fields (RFC 9110, section 7.6.1, and RFC 9113, section 8.2.2), then those that the filter
-/// or Envoy needs for themselves.
+/// Connection-specific fields (RFC 9110, section 7.6.1, and RFC 9113, section 8.2.2), then headers that the filter or
+/// Envoy uses itself.
 pub(crate) const RESERVED: [&str; 13] = [
     "connection",
     "keep-alive",
@@ -55,12 +55,12 @@ pub(crate) const RESERVED: [&str; 13] = [
     "content-length",
 ];
 
-/// `clusterHeader` where it is left out.
+/// The default of `clusterHeader`.
 pub(crate) const DEFAULT_CLUSTER: &str = "x-affinity-cluster";
-/// `endpointHeader` where it is left out.
+/// The default of `endpointHeader`.
 pub(crate) const DEFAULT_ENDPOINT: &str = "x-affinity-endpoint";
 
-/// The headers named beside the services. No two of them are equal.
+/// The header names at the top level of the configuration. All of them are different.
 #[derive(Debug)]
 pub(crate) struct HeaderNames {
     /// `clusterHeader`.
@@ -82,7 +82,7 @@ impl HeaderNames {
         let default = |name: &str| HeaderName(name.to_owned());
         let cluster = cluster.unwrap_or_else(|| default(DEFAULT_CLUSTER));
         let endpoint = endpoint.unwrap_or_else(|| default(DEFAULT_ENDPOINT));
-        // A default is not in the configuration, so the error is about the other name.
+        // A default does not appear in the configuration, so the error names the other field.
         if endpoint == cluster {
             return Err(match (endpoint_is_default, cluster_is_default) {
                 (true, _) => clash("endpointHeader", true).within("clusterHeader"),
@@ -101,7 +101,7 @@ impl HeaderNames {
         Ok(Self { cluster, endpoint, debug })
     }
 
-    /// Checks that the name of a service's own header is none of these.
+    /// Checks that the header of a service has a different name.
     pub(crate) fn check_other(&self, other: &HeaderName) -> Result<(), Problem> {
         let taken = [
             ("clusterHeader", Some(&self.cluster)),
@@ -117,10 +117,10 @@ impl HeaderNames {
 
 fn clash(field: &str, is_default: bool) -> Problem {
     let remark = if is_default { " (its default)" } else { "" };
-    Problem::new(format!("the same name as {field}{remark}"), "a name of its own")
+    Problem::new(format!("the same name as {field}{remark}"), "a different name")
 }
 
-/// Whether a text is a token (RFC 9110, section 5.6.2).
+/// Whether the text is a token (RFC 9110, section 5.6.2).
 pub(crate) fn is_token(text: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(legal)

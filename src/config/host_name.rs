@@ -1,14 +1,14 @@
-//! Names of hosts, in cookies and in requests.
+//! Host names in cookies and in requests.
 
 use std::net::Ipv6Addr;
 
-/// Whether a text is a host name: labels of letters, digits and inner hyphens (RFC 1123, section 2.1).
+/// Whether the text is a host name: labels of letters, digits and inner hyphens (RFC 1123, section 2.1).
 pub(crate) fn is_host_name(text: &str) -> bool {
     has_labels(text, |byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// Whether a text may stand in a Host header: a host and perhaps a port. Names may have underscores, which DNS names of
-/// containers often have.
+/// Whether the text is a valid Host header: a host with an optional port. Underscores are allowed, because DNS names of
+/// containers often have them.
 pub(crate) fn is_host(text: &str) -> bool {
     let is_port = |text: &str| {
         text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
@@ -23,7 +23,7 @@ pub(crate) fn is_host(text: &str) -> bool {
     has_labels(name, legal) && port.is_none_or(is_port)
 }
 
-/// Whether browsers take a host name for an IPv4 address (WHATWG URL, "ends in a number").
+/// Whether browsers read the host name as an IPv4 address (WHATWG URL, "ends in a number").
 pub(crate) fn ends_in_a_number(host_name: &str) -> bool {
     let last = host_name.rsplit('.').next().unwrap_or_default();
     let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));

@@ -1,4 +1,4 @@
-//! `keys`: secrets, inline or from the environment. No error shows what was given.
+//! `keys`: secrets, inline or from the environment. No error shows a given value.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -11,7 +11,7 @@ use super::text::{Rule, Text};
 use super::unique::duplicate;
 use crate::session::key::Key;
 
-// No `Debug`, which would show the secret.
+// `Debug` would show the secret, so the type does not implement it.
 /// A secret, either in `env` or in `secret`.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -19,9 +19,9 @@ use crate::session::key::Key;
 pub(crate) struct KeyFields {
     /// The name of the key in logs.
     id: Text<KeyId>,
-    /// The secret itself: base64 of at least 32 bytes. Envoy shows it in its `/config_dump`: better use `env`.
+    /// The secret: base64 of at least 32 bytes. Envoy shows an inline secret in `/config_dump`, so prefer `env`.
     secret: Option<Text<Secret>>,
-    /// The variable of Envoy's environment that holds the secret. `host_env_keys` names the variable too.
+    /// The variable of Envoy's environment that holds the secret. List the variable in `host_env_keys` too.
     env: Option<Text<Variable>>,
 }
 
@@ -85,7 +85,7 @@ impl Rule for KeyId {
     }
 }
 
-/// Any text: whether it is a secret is checked where the secret of a variable is, too.
+/// Any text. `decode` checks inline secrets and secrets from variables alike.
 struct Secret;
 
 impl Rule for Secret {

@@ -1,4 +1,4 @@
-//! The plugin configuration: parsed whole, checked whole, nothing coerced and nothing ignored.
+//! The plugin configuration. It is parsed and checked as a whole. No value is coerced or ignored.
 //!
 //! ```
 //! use session_affinity::config::Config;
@@ -44,18 +44,18 @@ use value::Value;
 /// Looks up an environment variable of the Wasm VM.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// A configuration that can be served.
+/// A valid configuration.
 #[derive(Debug)]
 pub struct Config {
     /// The request header that the routes' `cluster_header` names, in lower case.
     pub cluster_header: String,
     /// The header that names an endpoint to Envoy's `stateful_session` filter, in lower case.
     pub endpoint_header: String,
-    /// The response header that tells the outcome, in lower case.
+    /// The response header for the outcome, in lower case.
     pub(crate) debug_header: Option<String>,
-    /// Whether access logs are given the outcome.
+    /// Whether access logs can show the outcome.
     pub(crate) log_outcome: bool,
-    /// The first makes tokens, all read them.
+    /// The first key makes tokens. All keys read tokens.
     pub(crate) keys: Vec<Key>,
     /// At least one.
     pub services: Vec<ServiceConfig>,
@@ -79,8 +79,8 @@ impl Config {
     /// Reads the bytes of the plugin configuration: JSON text or a serialized `google.protobuf.Struct`.
     ///
     /// # Errors
-    /// One thing that is wrong: its place, what is allowed, what was given. Of several, the first whose value by itself
-    /// is wrong, else the first of those that do not go together. No error shows anything given under `keys`.
+    /// The first error: its path, what is allowed, what was given. Values that are invalid by themselves come before
+    /// invalid combinations. No error shows a value under `keys`.
     pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Self, ConfigError> {
         const FORMATS: &str = "JSON, or a google.protobuf.Struct";
         let root = FieldPath::default();
@@ -95,7 +95,7 @@ impl Config {
         config.map_err(|problem| problem.into_error(&value))
     }
 
-    /// What works but is probably not meant, one sentence each.
+    /// Settings that work, but probably not as intended. One sentence each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -133,7 +133,7 @@ impl Config {
         warnings
     }
 
-    /// One line for the log: services, their backends, the ids of keys.
+    /// One line for the log: the services, their backends, and the ids of the keys.
     #[must_use]
     pub fn summary(&self) -> String {
         let services = self.services.iter().map(|service| {
@@ -162,7 +162,7 @@ impl Config {
     }
 }
 
-/// The first few elements, and how many more there are.
+/// The first elements, and the number of further elements.
 fn abridged(elements: impl ExactSizeIterator<Item = String>, separator: &str) -> String {
     const SHOWN: usize = 10;
     let more = elements.len().saturating_sub(SHOWN);
@@ -173,13 +173,13 @@ fn abridged(elements: impl ExactSizeIterator<Item = String>, separator: &str) ->
     parts.join(separator)
 }
 
-/// Whether a text consists of letters, digits, underscores and hyphens.
+/// Whether the text consists of letters, digits, underscores and hyphens.
 fn is_name(text: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     !text.is_empty() && text.bytes().all(legal)
 }
 
-/// Whether a text may be a path, of a cookie or of a request.
+/// Whether the text is a valid path of a cookie or of a request.
 fn is_request_path(text: &str) -> bool {
     text.len() <= 1024 && text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

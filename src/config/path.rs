@@ -1,9 +1,9 @@
-//! Places in the configuration.
+//! Paths to values in the configuration.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// The place of a value, written like `services[0].sessionAffinity.cookie`. The default is the document as a whole.
+/// The path to a value, such as `services[0].sessionAffinity.cookie`. The default is the path of the whole document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FieldPath(Vec<Step>);
 
@@ -29,18 +29,18 @@ impl From<usize> for Step {
 }
 
 impl FieldPath {
-    /// The place of a field or an element here.
+    /// The path of a field or an element of the value at this path.
     pub(crate) fn then(mut self, step: impl Into<Step>) -> Self {
         self.0.push(step.into());
         self
     }
 
-    /// Makes it the same place as seen from one level further up, where `step` leads down.
+    /// Puts `step` in front of the path.
     pub(crate) fn put_within(&mut self, step: Step) {
         self.0.insert(0, step);
     }
 
-    /// The place of the object that has this field, and the field's name.
+    /// The path of the object that has this field, and the field's name.
     pub(crate) fn split_field(mut self) -> Option<(Self, String)> {
         match self.0.pop()? {
             Step::Field(name) => Some((self, name.into_owned())),
@@ -48,12 +48,12 @@ impl FieldPath {
         }
     }
 
-    /// From the document downwards.
+    /// The steps, from the document downwards.
     pub(crate) fn steps(&self) -> &[Step] {
         &self.0
     }
 
-    /// Whether values here are secret.
+    /// Whether values at this path are secret.
     pub(crate) fn is_below_keys(&self) -> bool {
         matches!(self.0.first(), Some(Step::Field(name)) if name == "keys")
     }

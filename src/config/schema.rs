@@ -24,8 +24,7 @@ impl Config {
     }
 }
 
-/// Makes each description one line, and takes `null` away: a field that is left out has no value, and the filter refuses
-/// `null`.
+/// Makes each description one line. Removes `null` from the allowed values, because the filter refuses `null`.
 #[derive(Clone, Debug)]
 struct ForEditors;
 
@@ -93,7 +92,7 @@ impl JsonSchema for HeaderName {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // Regular expressions of ECMA-262 have no flag inside for letters in any case.
+        // ECMA-262 has no inline flag that ignores case.
         let any_case = |letter: char| match letter {
             '-' => "-".to_owned(),
             _ => format!("[{}{letter}]", letter.to_ascii_uppercase()),

@@ -1,4 +1,4 @@
-//! A service: its routes, its affinity, its backends.
+//! A service: the routes, the affinity and the backends.
 
 use std::fmt;
 
@@ -18,33 +18,33 @@ use super::unique::duplicate;
 /// A service as configured.
 #[derive(Debug)]
 pub struct ServiceConfig {
-    /// Its name in counters and logs.
+    /// The service's name in counters and logs.
     pub name: String,
-    /// The names of the Envoy routes it serves; `None`: all that no other service has.
+    /// The names of the Envoy routes that the service serves. `None`: every route that no other service names.
     pub routes: Option<Vec<String>>,
     /// What ties a request to a backend.
     pub(crate) affinity: Affinity,
-    /// How a request that brings no session and no key chooses its backend.
+    /// How the filter chooses the backend of a request without a session and without a key.
     pub(crate) fallback: Fallback,
     /// What a session is tied to.
     pub pin: Pin,
     /// At least one weight is not 0. Empty with [`Pin::Endpoint`].
     pub backends: Vec<BackendConfig>,
-    /// What becomes of sessions whose backend is gone or unavailable.
+    /// What happens to a session whose backend is gone or unavailable.
     pub on_unavailable: OnUnavailable,
-    /// Whether the clusters of the backends fall over to each other within a request, so that each response is asked
-    /// which backend gave it.
+    /// Whether the clusters of the backends fail over to each other within a request. The filter then looks up which
+    /// backend answered.
     pub(crate) failover: bool,
-    /// What responses say of backends.
+    /// Which failing responses make a backend unavailable, and for how long.
     pub(crate) outlier_detection: OutlierDetection,
-    /// How backends are probed, if they are.
+    /// How backends are probed. `None`: no probes.
     pub(crate) health_check: Option<HealthCheck>,
     /// Whether `affinityCookieTtlSec` has no effect.
     pub(super) has_unused_ttl: bool,
 }
 
 impl ServiceConfig {
-    /// Seconds that a session, or a cookie of `HTTP_COOKIE` that the filter made, lives from its start; 0 = no end, or
+    /// Maximum lifetime in seconds of a session, or of a cookie that the filter made for `HTTP_COOKIE`. 0: no limit, or
     /// no sessions.
     #[must_use]
     pub fn ttl_sec(&self) -> u32 {
@@ -54,7 +54,7 @@ impl ServiceConfig {
         }
     }
 
-    /// Seconds after which an unused session ends; 0 = never, or no sessions.
+    /// Seconds without a request after which a session ends. 0: never, or no sessions.
     #[must_use]
     pub fn idle_timeout_sec(&self) -> u32 {
         self.affinity.lifetime().map_or(0, |lifetime| lifetime.idle_timeout_sec)
@@ -66,18 +66,18 @@ impl ServiceConfig {
 pub struct BackendConfig {
     /// The name of the Envoy cluster.
     pub cluster: String,
-    /// Its share of new sessions; 0: it drains.
+    /// The backend's share of new sessions. 0: the backend drains.
     pub weight: u32,
-    /// Whether it gets new sessions only while no backend that is not a backup is available.
+    /// Whether the backend gets new sessions only while no regular backend is available.
     pub backup: bool,
 }
 
-/// What becomes of sessions whose backend is gone or unavailable.
+/// What happens to a session whose backend is gone or unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnUnavailable {
-    /// They move to another backend.
+    /// The session moves to another backend.
     Repin,
-    /// They stay, and their requests are answered with this status.
+    /// The session stays, and the filter answers its requests with this status.
     Reject(u32),
 }
 
@@ -86,12 +86,12 @@ pub enum OnUnavailable {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Pin {
-    /// A backend, which is a cluster of Envoy's.
+    /// A backend, which is an Envoy cluster.
     #[default]
     Cluster,
     /// An endpoint of the route's own cluster.
     Endpoint,
-    /// A backend, and an endpoint in it.
+    /// A backend, and an endpoint of that backend.
     ClusterAndEndpoint,
 }
 
@@ -109,50 +109,50 @@ impl Pin {
     }
 }
 
-// Each field is right by itself.
-/// A service: its routes, its affinity and its backends.
+// Each field is valid by itself. `into_service` checks the combination.
+/// A service: the routes, the affinity and the backends.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct ServiceFields {
     /// The name of the service in counters and logs. Default: `default`.
     pub(crate) name: Option<Text<ServiceName>>,
-    /// The names of the Envoy routes that the service serves. Left out: every route that no other service names.
+    /// The names of the Envoy routes that the service serves. Default: every route that no other service names.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(crate) routes: Option<Vec<Text<RouteName>>>,
-    /// What ties a request to a backend. Default: nothing, so each request goes by weight.
+    /// What ties a request to a backend. Default: nothing, so the filter chooses the backend of each request by weight.
     pub(crate) session_affinity: Option<SessionAffinity>,
     /// The backends. Each one is an Envoy cluster.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(crate) backends: Option<Vec<BackendEntry>>,
     /// What a session is tied to. Default: `CLUSTER`.
     pub(crate) pin: Option<Pin>,
-    /// What becomes of a session whose backend is gone or unavailable. Default: `REPIN`.
+    /// What happens to a session whose backend is gone or unavailable. Default: `REPIN`.
     pub(crate) on_unavailable: Option<OnUnavailableWord>,
-    /// The status with which `REJECT` answers. Default: 503.
+    /// The status of responses with `REJECT`. Default: 503.
     pub(crate) reject_status: Option<Bounded<400, 599>>,
-    /// Whether the clusters of the backends fall over to each other within a request. The endpoints then say in their
-    /// metadata which backend they are, and the session follows to the one that answered. Default: false.
+    /// Whether the clusters of the backends fail over to each other within a request. The metadata of each endpoint
+    /// then names its backend, and the session moves to the backend that answered. Default: false.
     pub(crate) failover: Option<bool>,
     /// Which failing responses make a backend unavailable, and for how long.
     pub(crate) outlier_detection: Option<OutlierDetection>,
-    /// Probes of the backends. Default: none.
+    /// Active health checks of the backends. Default: none.
     pub(crate) health_check: Option<HealthCheck>,
 }
 
-/// What becomes of a session whose backend is gone or unavailable.
+/// What happens to a session whose backend is gone or unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum OnUnavailableWord {
     /// The session moves to another backend.
     Repin,
-    /// The session stays, and its requests are answered with `rejectStatus`.
+    /// The session stays, and the filter answers its requests with `rejectStatus`.
     Reject,
 }
 
 impl ServiceFields {
-    /// The first field that is there, in the order of the type.
+    /// The first given field, in the order of the type.
     pub(crate) fn first_field(&self) -> Option<&'static str> {
         let fields = [
             ("name", self.name.is_some()),
@@ -169,7 +169,7 @@ impl ServiceFields {
         fields.into_iter().find_map(|(name, is_there)| is_there.then_some(name))
     }
 
-    /// The service, with defaults for what is left out, if its fields go together.
+    /// The service, with defaults for missing fields, if the combination of the fields is valid.
     pub(crate) fn into_service(
         self,
         header_names: &HeaderNames,
@@ -291,7 +291,7 @@ fn on_unavailable(
     Ok(OnUnavailable::Reject(reject_status.unwrap_or(Bounded::of::<503>()).get()))
 }
 
-/// Checks what a pin of endpoints needs.
+/// Checks the requirements of a pin of endpoints.
 fn check_endpoint_pin(affinity: &Affinity, has_keys: bool) -> Result<(), Problem> {
     if !affinity.makes_tokens() {
         return Err(without_token(
@@ -315,7 +315,7 @@ fn without_token(affinity: &Affinity, allowed: &str) -> Problem {
 pub(crate) enum BackendEntry {
     /// A cluster of weight 1.
     Name(Text<ClusterName>),
-    /// A cluster and its weight.
+    /// An object with the cluster and optional fields.
     Object(BackendFields),
 }
 
@@ -326,7 +326,7 @@ pub(crate) enum BackendEntry {
 pub(crate) struct BackendFields {
     /// The name of the Envoy cluster.
     cluster: Text<ClusterName>,
-    /// The backend's share of new sessions. 0: it keeps the sessions that it has and gets no new ones. Default: 1.
+    /// The backend's share of new sessions. 0: the backend keeps its sessions and gets no new ones. Default: 1.
     weight: Option<Bounded<0, 1000>>,
     /// Whether the backend gets sessions only while no other backend is available. Default: false.
     backup: Option<bool>,
@@ -356,7 +356,7 @@ impl BackendEntry {
     }
 }
 
-/// serde's own `untagged` loses the place of an error.
+/// serde's own `untagged` loses the path of an error.
 impl<'de> Deserialize<'de> for BackendEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(BackendVisitor)

@@ -1,4 +1,4 @@
-//! What the configuration accepts, what it refuses, and in which words.
+//! Which configurations the filter accepts and refuses, and the messages.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests may panic")]
 #![allow(

@@ -5,16 +5,16 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
-/// What a text may be.
+/// A rule for texts.
 pub(crate) trait Rule {
-    /// What the rule allows, as errors say it.
+    /// The allowed texts, in the words of the error message.
     const ALLOWED: &'static str;
 
-    /// A regular expression of ECMA-262 for what the rule allows, as far as one can say it.
+    /// A regular expression (ECMA-262) for the allowed texts, as exact as a regular expression can be.
     #[cfg(feature = "schema")]
     const PATTERN: &'static str;
 
-    /// Whether the rule allows a text.
+    /// Whether the rule allows the text.
     fn allows(text: &str) -> bool;
 }
 

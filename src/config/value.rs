@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::path::{FieldPath, Step};
 
-/// A JSON value. Unlike `serde_json::Value` it keeps the order of fields, and fields that are given twice.
+/// A JSON value. Unlike `serde_json::Value`, it keeps the order of the fields, and fields that are given twice.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     /// `null`.
@@ -29,13 +29,13 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// Reads either form. No text is both: every Struct with a field contains the byte 0x12, which JSON allows
-    /// nowhere.
+    /// Reads either form. No input is valid in both forms: every Struct with a field contains the byte 0x12, which
+    /// never occurs in JSON.
     ///
     /// # Errors
-    /// What is wrong with the JSON text, with line and column.
+    /// The error in the JSON text, with line and column.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        /// The tag of `Struct.fields`. A line feed is the same byte, hence JSON comes first.
+        /// The tag of `Struct.fields`. A line feed is the same byte, so JSON is tried first.
         const FIELDS_TAG: u8 = 0x0a;
         let json_error = match serde_json::from_slice(bytes) {
             Ok(value) => return Ok(value),
@@ -50,7 +50,7 @@ impl Value {
         Err(json_error)
     }
 
-    /// The value at a place, if there is any. Of a field that is given twice, the first.
+    /// The value at a path, if there is one. If a field is given twice, its first value.
     pub(crate) fn at(&self, path: &FieldPath) -> Option<&Self> {
         path.steps().iter().try_fold(self, |value, step| match (value, step) {
             (Self::Object(fields), Step::Field(name)) => {
@@ -61,7 +61,7 @@ impl Value {
         })
     }
 
-    /// The fields of the object at a place, if there is one.
+    /// The fields of the object at a path, if there is one.
     pub(crate) fn fields_at(&mut self, path: &FieldPath) -> Option<&mut Vec<(String, Self)>> {
         let value = path.steps().iter().try_fold(self, |value, step| match (value, step) {
             (Self::Object(fields), Step::Field(name)) => {
@@ -150,7 +150,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 }
 
-/// What an error says was given. Objects and lists are only named: a secret may have strayed into them.
+/// The given value as an error shows it. The contents of objects and lists are not shown, because they may contain a
+/// misplaced secret.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -166,9 +167,9 @@ impl fmt::Display for Value {
     }
 }
 
-/// Writes a number with its first three decimals. A library for all numbers would be 12 KiB of the module.
+/// Writes a number with up to three decimals. A library for all numbers would add 12 KiB to the module.
 #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "the number is not large")]
-#[expect(clippy::float_cmp, reason = "three decimals say the number exactly, or they do not")]
+#[expect(clippy::float_cmp, reason = "the comparison tells whether three decimals are exact")]
 fn write_float(number: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     const LARGE: f64 = 1e12;
     let sign = if number < 0.0 { "-" } else { "" };
@@ -190,7 +191,7 @@ fn write_float(number: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
 }
 
-/// Text as it stands in a log line: in quotes, in printable ASCII, and not too long.
+/// Text for a log line: in quotes, in printable ASCII, and shortened.
 pub(crate) struct Quoted<'a>(pub &'a str);
 
 impl fmt::Display for Quoted<'_> {

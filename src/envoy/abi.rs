@@ -27,21 +27,21 @@ unsafe extern "C" {
     fn proxy_set_property(path: *const u8, path_len: usize, value: *const u8, value_len: usize) -> u32;
 }
 
-/// Sets the gauge of this id. The SDK's `record_metric` panics on a status that it does not know.
+/// Sets the gauge with this id. The SDK's `record_metric` panics on a status that it does not know.
 pub(super) fn set_gauge(id: u32, value: u64) {
     // SAFETY: no memory is passed.
     let _ = unsafe { proxy_record_metric(id, value) };
 }
 
-/// Sets a property of the present stream, where Envoy lets the filter. The SDK's `set_property` panics where Envoy does not:
-/// another filter may own a property of that name.
+/// Sets a property of the current stream, if Envoy allows it. The SDK's `set_property` panics if Envoy refuses, for
+/// example because another filter owns a property with that name.
 pub(super) fn set_property(name: &str, value: &str) {
     // SAFETY: Envoy reads both texts, and keeps no pointer.
     let _ = unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
 }
 
-/// All headers of a map, in their order. The SDK's `get_map_bytes` panics on a name that is not UTF-8, which another filter
-/// can add. Such a header is left out here: no header that the filter looks for has such a name.
+/// All headers of a map, in order. Another filter can add a header whose name is not UTF-8, and the SDK's
+/// `get_map_bytes` panics on such a name. This function skips such a header, because the filter never looks for one.
 pub(super) fn header_pairs(map: MapType) -> Vec<(String, Vec<u8>)> {
     let (mut data, mut len) = (null_mut(), 0);
     // SAFETY: Envoy writes the pointer and the length.
@@ -49,13 +49,14 @@ pub(super) fn header_pairs(map: MapType) -> Vec<(String, Vec<u8>)> {
     if status != OK || data.is_null() {
         return Vec::new();
     }
-    // SAFETY: Envoy got the block from the SDK's allocator, which makes a boxed slice of this length, and filled it.
+    // SAFETY: Envoy got the block from the SDK's allocator, which makes a boxed slice of this length, and filled the
+    // block.
     let bytes = unsafe { Box::from_raw(slice_from_raw_parts_mut(data, len)) };
     decode_pairs(&bytes).unwrap_or_default()
 }
 
-/// The encoding of a header map: the number of pairs, the lengths of each name and value, then the names and values, each
-/// ended by NUL. Numbers are little-endian and have 32 bits.
+/// Decodes a header map: the number of pairs, the length of each name and value, then the names and values, each
+/// terminated by NUL. Numbers are little-endian and have 32 bits.
 fn decode_pairs(bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
     let (count, rest) = bytes.split_first_chunk()?;
     let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
@@ -75,7 +76,8 @@ fn decode_pairs(bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
     Some(pairs)
 }
 
-/// The level of Envoy's `wasm` logger. The SDK's `get_log_level` makes an invalid enum value of Envoy's "off", which is 6.
+/// The level of Envoy's `wasm` logger. Envoy's level "off" is 6, and the SDK's `get_log_level` turns 6 into an invalid
+/// enum value.
 pub(super) fn log_level() -> LevelFilter {
     let mut level = 0;
     // SAFETY: Envoy writes one u32.
@@ -90,11 +92,11 @@ pub(super) fn log_level() -> LevelFilter {
     }
 }
 
-/// Answers the request here, without headers. Envoy makes a gRPC answer of it where the request is gRPC. Returns whether
-/// Envoy took the answer. The SDK's `send_http_response` has no argument for `details`, which access logs show as
-/// `RESPONSE_CODE_DETAILS`.
+/// Sends a local response without headers. If the request is gRPC, Envoy turns the response into a gRPC response.
+/// Returns whether Envoy accepted the response. The SDK's `send_http_response` has no argument for `details`, which
+/// access logs show as `RESPONSE_CODE_DETAILS`.
 pub(super) fn send_local_response(status: u32, details: &str, body: &str) -> bool {
-    // Envoy uses it for gRPC requests alone.
+    // Envoy uses this status only for gRPC requests.
     const UNAVAILABLE: i32 = 14;
     let no_headers = 0_u32.to_le_bytes();
     // SAFETY: Envoy reads the details, the body and the encoded empty header map, each of the given length.
@@ -113,27 +115,27 @@ pub(super) fn send_local_response(status: u32, details: &str, body: &str) -> boo
     answered == OK
 }
 
-/// Fills the bytes with cryptographic randomness. Returns whether Envoy gave any.
+/// Fills the bytes with cryptographic randomness. Returns whether Envoy provided it.
 #[cfg(target_arch = "wasm32")]
 pub(super) fn fill_with_randomness(bytes: &mut [u8]) -> bool {
     // SAFETY: Envoy fills exactly these bytes.
     unsafe { wasi::random_get(bytes.as_mut_ptr(), bytes.len()) }.is_ok()
 }
 
-/// No randomness: only Envoy runs this.
+/// Outside Envoy there is no randomness.
 #[cfg(not(any(target_arch = "wasm32", feature = "fuzzing")))]
 pub(super) fn fill_with_randomness(_: &mut [u8]) -> bool {
     false
 }
 
-/// The randomness of fuzzing.
+/// The fixed randomness of fuzzing.
 #[cfg(all(feature = "fuzzing", not(target_arch = "wasm32")))]
 pub(super) fn fill_with_randomness(bytes: &mut [u8]) -> bool {
     crate::fuzzing::fill_with_randomness(bytes);
     true
 }
 
-/// The environment of the VM: lines of `NAME=value`, each ended by NUL.
+/// The environment of the VM: entries `NAME=value`, each terminated by NUL.
 #[cfg(target_arch = "wasm32")]
 pub(super) fn environment() -> Vec<u8> {
     // SAFETY: Envoy writes two sizes.
@@ -145,12 +147,13 @@ pub(super) fn environment() -> Vec<u8> {
     }
     let mut pointers = vec![std::ptr::null_mut(); count];
     let mut lines = vec![0; size];
-    // SAFETY: Envoy fills the two buffers, whose sizes it has just told. The pointers are not followed.
+    // SAFETY: Envoy fills the two buffers, which have the sizes that Envoy has just returned. The pointers are not
+    // dereferenced.
     let filled = unsafe { wasi::environ_get(pointers.as_mut_ptr(), lines.as_mut_ptr()) };
     if filled.is_ok() { lines } else { Vec::new() }
 }
 
-/// No environment: only Envoy runs this.
+/// Outside Envoy there is no environment.
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) fn environment() -> Vec<u8> {
     Vec::new()

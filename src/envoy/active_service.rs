@@ -1,4 +1,4 @@
-//! A service with all that a worker keeps for it.
+//! A service and the state that a worker keeps for it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,10 +14,10 @@ use crate::session::Millis;
 pub(super) struct ActiveService {
     pub(super) service: Service,
     availability: RefCell<Rc<Availability>>,
-    /// Decides which responses are looked at.
+    /// Decides which responses the worker examines.
     pub(super) sampler: Sampler,
     pub(super) outcomes: OutcomeCounters,
-    /// How often a backend was ejected.
+    /// Number of ejections.
     pub(super) ejections: Counter,
     unavailable: UnavailableGauges,
     pub(super) warnings: Warnings,
@@ -38,12 +38,12 @@ impl ActiveService {
         }
     }
 
-    /// Which backends are available now.
+    /// The current availability of the backends.
     pub(super) fn availability(&self) -> Rc<Availability> {
         Rc::clone(&self.availability.borrow())
     }
 
-    /// Computes the availability anew. Returns when it changes by itself.
+    /// Computes the availability again. Returns the time at which the availability changes without a new report.
     pub(super) fn refresh(&self, table: &HealthTable, now: Millis) -> Millis {
         let availability = Availability::new(table, &self.service.health, &self.availability(), now);
         let changes_at = availability.changes_at();
@@ -66,13 +66,14 @@ impl ActiveService {
         self.ejections.flush();
     }
 
-    /// Leaves the gauges to the service that replaces this one.
+    /// Clears the gauges. The service that replaces this one sets them again.
     pub(super) fn retire(&self) {
         self.unavailable.clear();
     }
 }
 
-/// An update replaced the service, and the last of its streams has ended: what was counted since the last tick counts.
+/// Runs when an update has replaced the service and its last stream has ended. Hands over the counts since the last
+/// tick.
 impl Drop for ActiveService {
     fn drop(&mut self) {
         self.flush();

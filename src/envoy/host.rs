@@ -1,4 +1,4 @@
-//! Calls to Envoy through the SDK. A call that Envoy does not answer gives `None`, and never a panic.
+//! Calls to Envoy through the SDK. A call that fails returns `None` and never panics.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -11,14 +11,14 @@ pub(super) use proxy_wasm::types::Bytes;
 use super::abi;
 use crate::session::Millis;
 
-/// A header map of the present stream, or of the answer to a probe.
+/// A header map of the current stream, or of the response to a probe.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Headers {
-    /// The request's.
+    /// The headers of the request.
     Request,
-    /// The response's.
+    /// The headers of the response.
     Response,
-    /// Those of the answer to a call of our own.
+    /// The headers of the response to a probe.
     ProbeResponse,
 }
 
@@ -32,7 +32,7 @@ impl Headers {
     }
 }
 
-/// A property of the present stream. `path` is its segments, joined by NUL.
+/// A property of the current stream. `path` has the segments of the property's path, joined by NUL.
 pub(super) fn property(path: &str) -> Option<Bytes> {
     hostcalls::get_property(vec![path]).ok().flatten()
 }
@@ -42,17 +42,17 @@ pub(super) fn header(headers: Headers, name: &str) -> Option<Bytes> {
     hostcalls::get_map_value_bytes(headers.map(), name).ok().flatten()
 }
 
-/// All headers in their order, names in lower case.
+/// All headers in order, with names in lower case.
 pub(super) fn headers(headers: Headers) -> Vec<(String, Bytes)> {
     abi::header_pairs(headers.map())
 }
 
-/// Replaces all lines of a header by one. On a request, Envoy chooses the route's cluster anew.
+/// Replaces all lines of a header with one line. On a request, Envoy then chooses the route's cluster again.
 pub(super) fn set_header(headers: Headers, name: &str, value: &[u8]) {
     let _ = hostcalls::set_map_value_bytes(headers.map(), name, Some(value));
 }
 
-/// Adds a line beside other lines of the header.
+/// Adds a line to the header and keeps other lines of the header.
 pub(super) fn add_header(headers: Headers, name: &str, value: &[u8]) {
     let _ = hostcalls::add_map_value_bytes(headers.map(), name, value);
 }
@@ -68,7 +68,7 @@ pub(super) fn now() -> Option<Millis> {
     since.as_millis().try_into().ok()
 }
 
-/// Asks for a tick.
+/// Asks Envoy for a tick in this period.
 pub(super) fn tick_every(period: Duration) {
     let _ = hostcalls::set_tick_period(period);
 }
@@ -78,7 +78,7 @@ pub(super) fn plugin_configuration() -> Bytes {
     hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten().unwrap_or_default()
 }
 
-/// Takes over the level of Envoy's `wasm` logger, so that no line is formatted in vain.
+/// Sets the log level to that of Envoy's `wasm` logger, so that lines below this level are not formatted.
 pub(super) fn follow_log_level() {
     log::set_max_level(abi::log_level());
 }
@@ -101,13 +101,13 @@ pub(super) fn add_to_counter(id: u32, count: u64) {
 /// Why Envoy did not send a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotSent {
-    /// Envoy knows no such cluster.
+    /// Envoy does not know the cluster.
     UnknownCluster,
-    /// The cluster's circuit breakers are full, or the cluster has no healthy host: Envoy does not say which.
+    /// A circuit breaker of the cluster is open, or the cluster has no healthy host. Envoy does not tell which.
     Refused,
 }
 
-/// Sends a GET to a cluster. The answer, or the failure, comes to the plugin under the returned token.
+/// Sends a GET to a cluster. Envoy later reports the response or the failure to the plugin, with the returned token.
 pub(super) fn send_get(cluster: &str, host: &str, path: &str, timeout: Duration) -> Result<u32, NotSent> {
     let headers = vec![
         (":method", "GET"),
@@ -124,28 +124,30 @@ pub(super) fn send_get(cluster: &str, host: &str, path: &str, timeout: Duration)
     )
 }
 
-/// Which writing of a shared value was read. `None` before the first.
+/// The version of a shared value. `None` before the first write.
 pub(super) type Version = Option<u32>;
 
-/// A value that all VMs of this `vm_id` share, and its version. Empty before the first writing.
+/// A value that all VMs with this `vm_id` share, and its version. Empty before the first write.
 pub(super) fn shared_data(key: &str) -> (Bytes, Version) {
     let (value, version) = hostcalls::get_shared_data(key).unwrap_or_default();
     (value.unwrap_or_default(), version)
 }
 
-/// Writes a shared value if its version is still this one. For no version, writes in any case. Returns whether it wrote.
+/// Writes a shared value if the value still has this version. Without a version, always writes. Returns whether the
+/// value was written.
 pub(super) fn set_shared_data(key: &str, value: &[u8], version: Version) -> bool {
     hostcalls::set_shared_data(key, Some(value), version).is_ok()
 }
 
-/// Creates a shared value, so that every later writing compares versions.
+/// Creates a shared value, so that every later write compares versions.
 pub(super) fn create_shared_data(key: &str) {
     if shared_data(key).1.is_none() {
         let _ = set_shared_data(key, b"", None);
     }
 }
 
-/// The key of something that the workers of this plugin share. Other plugins may have the same `vm_id`.
+/// The key of a value that the workers of this plugin share. The key contains the plugin's name, because other plugins
+/// may have the same `vm_id`.
 pub(super) fn shared_key(what: &str) -> String {
     let plugin = property("plugin_name").unwrap_or_default();
     format!("session-affinity/{what}/{}", String::from_utf8_lossy(&plugin))

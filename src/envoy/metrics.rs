@@ -1,4 +1,4 @@
-//! Counters and gauges. Each worker counts for itself and hands the counts to Envoy on the tick.
+//! Counters and gauges. Each worker counts by itself and hands the counts to Envoy on each tick.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -9,22 +9,22 @@ use super::host;
 use crate::balance::{Backend, BackendId};
 use crate::routing::Outcome;
 
-/// One counter of Envoy's.
+/// An Envoy counter.
 #[derive(Debug)]
 pub(super) struct Counter {
-    /// `None` where Envoy did not define the counter.
+    /// `None` if Envoy did not define the counter.
     id: Option<u32>,
-    /// What this worker has counted since the last tick.
+    /// The count of this worker since the last tick.
     pending: Cell<u64>,
 }
 
 impl Counter {
-    /// The counter of this name. Envoy prints it as `wasmcustom.<name>`.
+    /// The counter with this name. Envoy prints it as `wasmcustom.<name>`.
     pub(super) fn new(name: &str) -> Self {
         Self { id: host::define_counter(name), pending: Cell::new(0) }
     }
 
-    /// Counts one.
+    /// Adds one.
     pub(super) fn increment(&self) {
         self.pending.set(self.pending.get().saturating_add(1));
     }
@@ -43,7 +43,7 @@ impl Counter {
 pub(super) struct OutcomeCounters([Counter; Outcome::ALL.len()]);
 
 impl OutcomeCounters {
-    /// The counters of the service of this name.
+    /// The counters of the service with this name.
     pub(super) fn new(service: &str) -> Self {
         let counter = |outcome: Outcome| {
             Counter::new(&format!("session_affinity.service.{service}.outcome.{}", outcome.name()))
@@ -64,7 +64,7 @@ impl OutcomeCounters {
     }
 }
 
-/// Which backends of a service are unavailable: a gauge for each backend that ever was.
+/// Gauges of the unavailable backends of a service. A backend has a gauge once it was unavailable for the first time.
 #[derive(Debug)]
 pub(super) struct UnavailableGauges {
     service: String,
@@ -72,7 +72,7 @@ pub(super) struct UnavailableGauges {
 }
 
 impl UnavailableGauges {
-    /// The gauges of the service of this name.
+    /// The gauges of the service with this name.
     pub(super) fn new(service: &str) -> Self {
         Self { service: service.to_owned(), gauges: RefCell::default() }
     }
@@ -91,7 +91,7 @@ impl UnavailableGauges {
         }
     }
 
-    /// Notes that no backend is unavailable: an update replaces the service, and its successor says what is.
+    /// Sets all gauges to 0. An update replaces the service, and the new service sets its own gauges.
     pub(super) fn clear(&self) {
         if let Ok(gauges) = self.gauges.try_borrow() {
             gauges.values().flatten().for_each(|id| host::set_gauge(*id, 0));

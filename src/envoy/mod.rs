@@ -1,4 +1,5 @@
-//! The only door to Envoy, on the proxy-wasm SDK. `host` has the calls, the other modules are what Envoy calls back.
+//! The only interface to Envoy, on the proxy-wasm SDK. `host` has the calls to Envoy. The other modules handle Envoy's
+//! callbacks.
 
 mod abi;
 mod active_service;

@@ -1,4 +1,4 @@
-//! The plugin: configuration in, services out, and the tick.
+//! The plugin: reads the configuration, makes the services, and handles the tick.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::worker::Worker;
 use crate::balance::hash::hash;
 use crate::config::Config;
 
-/// How often the clock moves on, counts go to Envoy, and the shared health table is read.
+/// Time between two ticks. Each tick updates the clock, hands the counts to Envoy and reads the shared health table.
 const TICK: Duration = Duration::from_millis(200);
 
 /// The plugin on one worker.
@@ -22,7 +22,7 @@ pub(crate) struct Plugin {
     probes: Probes,
 }
 
-/// The plugin before its configuration comes: it has no service.
+/// The plugin without a configuration and without services.
 impl Default for Plugin {
     fn default() -> Self {
         let worker = Worker::new(Config::default());
@@ -77,7 +77,7 @@ impl Context for Plugin {
     }
 }
 
-/// Logs once for all workers what is served from now on: the first worker to configure itself logs it.
+/// Logs the new configuration once for all workers: the first worker with the configuration writes the line.
 fn announce(worker: &Worker, fingerprint: u64, summary: &str, warnings: &[String]) {
     let key = host::shared_key("announced");
     let fingerprint = fingerprint.to_be_bytes();

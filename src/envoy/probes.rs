@@ -1,4 +1,4 @@
-//! Sending the probes of health checks, and reading their answers. One worker of an Envoy probes for all.
+//! Sends the probes of health checks and reads the responses. One worker of an Envoy probes for all workers.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use crate::health::checks::{HealthChecks, Probe, ProbeResult};
 use crate::health::table::CheckResult;
 use crate::session::Millis;
 
-/// The worker that probes says so on each tick. When it has been silent for this long, another worker takes over.
+/// The worker that probes renews its lease on each tick. If the lease was not renewed for this long, another worker
+/// takes over.
 const TAKE_OVER_AFTER: Millis = 1_500;
 
 /// One backend of one service.
@@ -25,9 +26,9 @@ struct Subject {
 #[derive(Debug)]
 pub(super) struct Probes {
     checks: HealthChecks<Subject>,
-    /// The key under which the probing worker says that it probes. Another configuration has another key.
+    /// The key of the shared lease. Each configuration has a different key.
     lease_key: String,
-    /// The name of this worker in the lease.
+    /// The id of this worker in the lease.
     worker_id: [u8; 8],
 }
 
@@ -66,15 +67,17 @@ impl Probes {
         }
     }
 
-    /// Takes the answer to the probe with this token. A probe that failed has no headers, and Envoy no map to ask for.
+    /// Handles the response to the probe with this token. A failed probe has no headers, and Envoy then has no header
+    /// map.
     pub(super) fn take_answer(&mut self, worker: &Worker, token: u32, header_count: usize) {
         let result = if header_count == 0 { ProbeResult::Failed } else { result_of_answer() };
         let noted = self.checks.answered(token, result);
         report(worker, noted);
     }
 
-    /// Whether this worker is the one that probes. Takes over from a worker that has been silent, and, where this worker
-    /// serves no requests, from one that serves: Envoy's main thread serves none, so its connections are never all taken.
+    /// Whether this worker holds the lease. Takes over an expired lease. If this worker serves no requests, it also
+    /// takes over the lease of a worker that does: this is Envoy's main thread, whose connection pools are never full
+    /// of requests.
     fn holds_lease(&self, worker: &Worker) -> bool {
         let now = worker.now();
         let (lease, version) = host::shared_data(&self.lease_key);
@@ -116,7 +119,8 @@ fn send(probe: &Probe<Subject>) -> Result<u32, NotSent> {
     host::send_get(backend.cluster(), check.host_for(backend.cluster()), check.request_path(), timeout)
 }
 
-/// What the headers of an answer say. Envoy's own limits say nothing about the backend.
+/// The result according to the response headers. A response because of Envoy's own limits says nothing about the
+/// backend.
 fn result_of_answer() -> ProbeResult {
     if host::header(Headers::ProbeResponse, ":status").is_some_and(|status| status == b"200") {
         ProbeResult::Passed

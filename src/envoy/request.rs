@@ -16,7 +16,7 @@ use crate::headers::{cookie, endpoint};
 use crate::routing::{DecisionInputs, Forward, Outcome, Routing, Service, SessionUpdate, decide};
 use crate::session::Millis;
 
-/// Details of the answer to a request whose session's backend is unavailable.
+/// Response code details of a rejected request.
 const REJECT_DETAILS: &str = "session_affinity_backend_unavailable";
 const REJECT_BODY: &str = "the backend of this session is unavailable\n";
 
@@ -56,7 +56,7 @@ pub(super) fn pass_unserved(worker: &Worker) {
     name_endpoint(worker, None);
 }
 
-/// Whether the response to such a request must be processed.
+/// Whether the response to this request must be processed.
 fn response_matters(
     worker: &Worker,
     service: &Service,
@@ -82,20 +82,21 @@ fn apply(worker: &Worker, service: &Service, outcome: Outcome, forward: &Forward
     }
 }
 
-/// Answers the request.
+/// Rejects the request with a local response.
 fn reject(worker: &Worker, service: &Service, status: u32) -> Action {
     log::debug!("service {}: rejected with {status}", service.name);
     if host::send_local_response(status, REJECT_DETAILS, REJECT_BODY) {
         return Action::Pause;
     }
-    // A paused stream without an answer would wait for ever. Without a cluster, Envoy answers by itself.
+    // A paused stream without a response would wait forever. So the request continues without a cluster, and Envoy
+    // answers it.
     log::error!("service {}: Envoy did not accept the response with status {status}", service.name);
     name_cluster(worker, None);
     name_endpoint(worker, None);
     Action::Continue
 }
 
-/// Names the cluster to Envoy. Without a backend, removes whatever the client has sent.
+/// Writes the cluster header. Without a backend, removes the client's value.
 fn name_cluster(worker: &Worker, backend: Option<&Backend>) {
     match backend {
         Some(backend) => {
@@ -105,7 +106,7 @@ fn name_cluster(worker: &Worker, backend: Option<&Backend>) {
     }
 }
 
-/// Names the endpoint to Envoy's `stateful_session` filter. Without an endpoint, removes whatever the client has sent.
+/// Writes the endpoint header for Envoy's `stateful_session` filter. Without an endpoint, removes the client's value.
 fn name_endpoint(worker: &Worker, endpoint: Option<SocketAddr>) {
     match (&worker.endpoint_header, endpoint) {
         (Some(name), Some(endpoint)) => {
@@ -119,18 +120,19 @@ fn name_endpoint(worker: &Worker, endpoint: Option<SocketAddr>) {
 /// The headers of a request, as the inputs of its decision.
 struct Request<'w> {
     worker: &'w Worker,
-    /// All headers, once one of several is needed: one host call gets all of them.
+    /// All headers. One host call reads all of them when the first one is needed.
     headers: OnceCell<Vec<(String, Bytes)>>,
 }
 
 impl Request<'_> {
-    /// The values of a header, by way of all headers.
+    /// The values of a header. Reads all headers.
     fn values(&self, name: &str) -> impl Iterator<Item = &Bytes> {
         let headers = self.headers.get_or_init(|| host::headers(Headers::Request));
         headers.iter().filter(move |(other, _)| other == name).map(|(_, value)| value)
     }
 
-    /// Gives the application the opened cookies, if there are any, and hides those that no backend sees.
+    /// Writes the `Cookie` header for the application: with opened cookies, if there are any, and without hidden
+    /// cookies.
     fn write_cookies(&self, opened: Option<&[u8]>) {
         let hidden = &self.worker.hidden_cookies;
         let lines: Vec<&[u8]> = match opened {

@@ -1,4 +1,4 @@
-//! The response: what it says about the backend, where the session goes from here, and what the client is told.
+//! The response: what it says about the backend, whether the session moves, and what the client receives.
 
 use std::cell::OnceCell;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use crate::routing::{Outcome, Service, SessionUpdate, TokenInputs, envelope, tok
 use crate::session::token::NONCE_LEN;
 use crate::session::{Millis, Session};
 
-/// The status with which `stateful_session` refuses to leave an endpoint.
+/// The status of `stateful_session` when it refuses to use another endpoint (`strict: true`).
 const STRICT_STATUS: u32 = 503;
 
 /// Handles the response to a request of a service.
@@ -27,14 +27,14 @@ pub(super) fn handle(worker: &Worker, request: RequestState) {
     Response { worker, request, headers: OnceCell::new() }.handle();
 }
 
-/// Handles any other response. `stateful_session` names endpoints on every route.
+/// Handles any other response: removes the endpoint header, which `stateful_session` may set on every route.
 pub(super) fn remove_endpoint(worker: &Worker) {
     if let Some(name) = &worker.endpoint_header {
         host::remove_header(Headers::Response, name);
     }
 }
 
-/// One response, and the request that it answers.
+/// A response and its request.
 struct Response<'w> {
     worker: &'w Worker,
     request: RequestState,
@@ -89,8 +89,8 @@ impl Response<'_> {
 
     // What the response says about backends.
 
-    /// Looks at the response, if it is to be looked at, and reports what it says about the backend. A response is looked
-    /// at where its class is needed anyway, where the backend failed lately, and where the sampler says so.
+    /// Examines the response if necessary, and reports what the response says about the backend. It is necessary if the
+    /// class is needed anyway, if the backend failed recently, or if the sampler selects the response.
     fn observe(&mut self, is_class_needed: bool) -> Option<ResponseClass> {
         let Some(backend) = self.request.backend.clone() else {
             return is_class_needed.then(class_by_details);
@@ -122,12 +122,12 @@ impl Response<'_> {
                 || active.sampler.should_look(backend, self.worker.now()))
     }
 
-    /// The class as outlier detection counts it. What it needs beyond the details costs host calls, and is asked only
-    /// where gateway errors count.
+    /// The class that outlier detection counts. Inputs other than the details cost host calls, so they are read only if
+    /// gateway errors count.
     fn class_for_detection(&self, class: ResponseClass) -> ResponseClass {
         let counts_gateway_errors = self.service().health.outlier_detection().counts_gateway_errors();
         match class {
-            ResponseClass::NotConnected if self.is_of_one_endpoint() => ResponseClass::Nothing,
+            ResponseClass::NotConnected if self.concerns_one_endpoint() => ResponseClass::Nothing,
             ResponseClass::NotConnected | ResponseClass::NoHost if self.strict_status().is_some() => {
                 ResponseClass::Nothing
             }
@@ -137,9 +137,9 @@ impl Response<'_> {
         }
     }
 
-    /// Whether a failed connection says nothing about the backend's other endpoints: the session's own endpoint was
-    /// asked for, and no other was tried.
-    fn is_of_one_endpoint(&self) -> bool {
+    /// Whether a failed connection says nothing about the backend's other endpoints: the request named the session's
+    /// endpoint, and Envoy tried no other endpoint.
+    fn concerns_one_endpoint(&self) -> bool {
         let is_first_attempt = || {
             let attempts = host::property("upstream\0request_attempt_count");
             attempts
@@ -149,7 +149,7 @@ impl Response<'_> {
         self.service().pin.has_endpoint() && self.request.session.has_endpoint() && is_first_attempt()
     }
 
-    /// The backend that the metadata of the answering endpoint name.
+    /// The backend that the metadata of the answering endpoint names.
     fn answering_backend(&self) -> Option<Rc<Backend>> {
         let name = host::property("xds\0upstream_host_metadata\0filter_metadata\0session_affinity\0backend")?;
         let id = BackendId::of(std::str::from_utf8(&name).ok()?);
@@ -163,10 +163,11 @@ impl Response<'_> {
         }
     }
 
-    // Where the session goes from here.
+    // Moves of the session.
 
-    /// Another backend answered in place of the chosen one, and its answer is no gateway error: otherwise a path that
-    /// fails everywhere would move the session. The session goes on there, unless it would have to leave at once.
+    /// Moves the session to a backend that answered in place of the chosen backend. The caller makes sure that the
+    /// response is not a gateway error, because a path that fails on every backend must not move sessions. The session
+    /// does not move to a backend that it would have to leave at once.
     fn follow_backend(&mut self, other: BackendId) {
         let drains = self.service().backends().get(other).is_some_and(|backend| backend.drains());
         if !drains && self.request.availability.is_available(other) {
@@ -177,8 +178,8 @@ impl Response<'_> {
         }
     }
 
-    /// The session goes to the endpoint that answered, unless it has an endpoint and the answer is a gateway error. Envoy
-    /// names the endpoint only where it is not the one that the request named.
+    /// Moves the session to the endpoint that answered. If the response is a gateway error, a session with an endpoint
+    /// stays. Envoy names the endpoint only if it differs from the endpoint of the request.
     fn follow_endpoint(&mut self, endpoint: Option<SocketAddr>) {
         let Some(endpoint) = endpoint else {
             return;
@@ -189,7 +190,7 @@ impl Response<'_> {
         }
         let relocate = |session| Session { endpoint: Some(endpoint), ..session };
         let has_moved = self.request.session.relocate(self.worker.now(), relocate);
-        // A session without an endpoint had none to leave.
+        // A session without an endpoint did not move, it got its first endpoint.
         if has_moved && known.is_some() {
             self.request.outcome = Outcome::Repinned;
             if matches!(self.service().on_unavailable, OnUnavailable::Reject(_)) {
@@ -198,8 +199,8 @@ impl Response<'_> {
         }
     }
 
-    /// The endpoint that `stateful_session` names, which the client must not see. An application may send such a header
-    /// too: it counts only if Envoy says that this endpoint answered.
+    /// Removes the endpoint header, because the client must not see it, and returns its endpoint. An application can
+    /// send this header too. So the endpoint counts only if Envoy reports that this endpoint answered.
     fn take_endpoint(&self) -> Option<SocketAddr> {
         if !self.service().pin.has_endpoint() {
             remove_endpoint(self.worker);
@@ -213,7 +214,7 @@ impl Response<'_> {
         (endpoint::parse(&answered) == Some(named)).then_some(named)
     }
 
-    /// The status for a request whose session must not leave its endpoint. `None` where the session may move.
+    /// The status for a request whose session must not leave its endpoint. `None` if the session may move.
     fn strict_status(&self) -> Option<u32> {
         let OnUnavailable::Reject(status) = self.service().on_unavailable else {
             return None;
@@ -221,8 +222,8 @@ impl Response<'_> {
         (self.service().pin.has_endpoint() && self.request.session.has_endpoint()).then_some(status)
     }
 
-    /// `stateful_session` with `strict` refused to go to another endpoint: the request is rejected, with our status. A
-    /// gRPC response keeps `:status` 200 and Envoy's `grpc-status`.
+    /// If `stateful_session` with `strict` refused to use another endpoint, the outcome is a rejection with the status
+    /// of the configuration. A gRPC response keeps `:status` 200 and Envoy's `grpc-status`.
     fn apply_strict_status(&mut self, class: Option<ResponseClass>) {
         let is_refusal = matches!(class, Some(ResponseClass::NotConnected | ResponseClass::NoHost));
         let Some(status) = self.strict_status().filter(|_| is_refusal) else {
@@ -234,7 +235,7 @@ impl Response<'_> {
         }
     }
 
-    // What counters and the client are told.
+    // Counters, and the headers for the client.
 
     fn count(&self) {
         let outcome = self.request.outcome;
@@ -245,7 +246,7 @@ impl Response<'_> {
         }
     }
 
-    /// The application's own name for the session, where it is to be wrapped.
+    /// The application's own session id, if the filter wraps it.
     fn application_value(&self) -> Option<Bytes> {
         match &self.service().affinity {
             Affinity::HeaderEnvelope { name, .. } => host::header(Headers::Response, name),
@@ -253,17 +254,17 @@ impl Response<'_> {
         }
     }
 
-    /// Whether the application sets its own session cookie, where the filter wraps that cookie.
+    /// Whether the application sets its own session cookie and the filter wraps that cookie.
     fn application_sets_session(&self) -> bool {
         let Affinity::CookieEnvelope { name } = &self.service().affinity else {
             return false;
         };
-        // Most responses set no cookie, and one header costs less than all.
+        // Most responses set no cookie, and reading one header costs less than reading all.
         host::header(Headers::Response, "set-cookie").is_some()
             && sets_session(name, self.headers(), self.worker.now())
     }
 
-    /// A session begins where the application sets its own session cookie, if the request brought none.
+    /// Begins a session on the backend that set the application's own session cookie, if the request had no session.
     fn begin_enveloped_session(&mut self) {
         let backend = self.request.backend.as_deref().map(Backend::id);
         let has_place = backend.is_some() || !self.service().pin.has_cluster();
@@ -287,18 +288,18 @@ impl Response<'_> {
         if is_too_long {
             self.warnings().long_cookie(name);
         }
-        if !mutations.is_empty() && self.may_tell_client() {
+        if !mutations.is_empty() && self.may_send_token() {
             mutations.iter().for_each(apply);
         }
     }
 
-    /// Gives the client its token, if the client needs one. `value` is the application's own.
+    /// Sends the client a new token, if the client needs one. `value` is the application's own value.
     fn set_token(&self, value: Option<&[u8]>) {
         let RequestState { session, envelope, .. } = &self.request;
         let Some(update) = token_update(self.service(), session, envelope.as_ref(), value, self) else {
             return;
         };
-        if !self.may_tell_client() {
+        if !self.may_send_token() {
             return;
         }
         match set_token(&self.service().affinity, update, self.headers()) {
@@ -309,10 +310,11 @@ impl Response<'_> {
         }
     }
 
-    // Routes and filters that do not fit.
+    // Routes and filters that do not match the configuration.
 
-    /// Whether the client may learn the session. Warns where the route, the endpoint or the cluster does not fit.
-    fn may_tell_client(&self) -> bool {
+    /// Whether the client may receive the token. Warns if the route, the endpoint or the cluster is not the expected
+    /// one.
+    fn may_send_token(&self) -> bool {
         if self.is_route_changed() || self.lacks_endpoint() {
             return false;
         }
@@ -320,8 +322,8 @@ impl Response<'_> {
         true
     }
 
-    /// Whether the route that Envoy took is another than the filter saw: an earlier filter had the route cache cleared.
-    /// The session is one of the wrong service then, and the client must not keep it.
+    /// Whether Envoy used a different route than the filter saw, because an earlier filter had the route cache cleared.
+    /// The session then belongs to the wrong service, and the client must not receive it.
     fn is_route_changed(&self) -> bool {
         let Some(seen) = &self.request.route else {
             return false;
@@ -334,7 +336,7 @@ impl Response<'_> {
         is_changed
     }
 
-    /// Warns where the request did not go to the cluster that the filter chose: then every session is a matter of chance.
+    /// Warns if the request did not go to the cluster that the filter chose, because affinity does not work then.
     fn check_cluster(&self) {
         let (SessionUpdate::New(_), Some(backend)) = (&self.request.session, &self.request.backend) else {
             return;
@@ -348,7 +350,7 @@ impl Response<'_> {
         }
     }
 
-    /// Whether there is no endpoint for a session that needs one. Warns then.
+    /// Whether the session needs an endpoint and has none. Warns if so.
     fn lacks_endpoint(&self) -> bool {
         let pin = self.service().pin;
         let session = &self.request.session;
@@ -382,18 +384,18 @@ fn apply(mutation: &HeaderMutation) {
     }
 }
 
-/// What Envoy says about the response.
+/// The class according to Envoy's response code details.
 fn class_by_details() -> ResponseClass {
     classify(&host::property("response\0code_details").unwrap_or_default())
 }
 
-/// What an answer of the application's says.
+/// The class of a response from the application.
 fn class_of_answer() -> ResponseClass {
     let status = host::header(Headers::Response, ":status").unwrap_or_default();
     of_answer(&status, grpc_status().as_deref())
 }
 
-/// Whether the request that timed out had a connection. Otherwise it waited for one of a full pool.
+/// Whether the request that timed out had a connection. Otherwise the request waited for a connection of a full pool.
 fn was_sent() -> bool {
     host::property("upstream\0cx_pool_ready_duration").is_some()
 }

@@ -11,25 +11,25 @@ use crate::health::table::{CheckResult, Reported};
 use crate::health::{HealthTable, Observation};
 use crate::session::Millis;
 
-/// How often a worker tries to change the shared table before another worker's change.
+/// Maximum attempts to change the shared table while other workers change it too.
 const MAX_TRIES: usize = 16;
 
-/// This worker's copy of the table, and the keys of the shared one.
+/// This worker's copy of the table, and the keys of the shared table.
 #[derive(Debug)]
 pub(super) struct SharedHealth {
-    /// The key of the table. The number is that of the encoding.
+    /// The key of the table. The number in the key is the version of the encoding.
     table_key: String,
-    /// The key of a number that changes with the table, so that a tick without changes reads eight bytes.
+    /// The key of a number that changes with the table, so that a tick without changes reads only eight bytes.
     epoch_key: String,
     table: RefCell<HealthTable>,
     epoch: Cell<u64>,
-    /// When the availability of some service changes by itself.
+    /// The next time at which the availability of a service changes without a new report.
     changes_at: Cell<Millis>,
     refreshed_at: Cell<Millis>,
 }
 
 impl SharedHealth {
-    /// Knows nothing before the first [`read`](Self::read).
+    /// An empty copy. [`read`](Self::read) fills it.
     pub(super) fn new() -> Self {
         let table_key = host::shared_key("health-3");
         host::create_shared_data(&table_key);
@@ -43,7 +43,8 @@ impl SharedHealth {
         }
     }
 
-    /// Takes over what other workers have learnt since the last time, and what the passing of time changes.
+    /// Reads the changes of other workers, and updates the availability if the table has changed or an ejection has
+    /// ended.
     pub(super) fn read(&self, services: &[Rc<ActiveService>], now: Millis) {
         let (epoch, _) = host::shared_data(&self.epoch_key);
         let epoch = epoch.try_into().map_or(0, u64::from_be_bytes);
@@ -59,7 +60,7 @@ impl SharedHealth {
         self.refreshed_at.set(now);
     }
 
-    /// Notes what a response says about a backend, for all workers.
+    /// Records for all workers what a response says about a backend.
     pub(super) fn report(
         &self,
         active: &ActiveService,
@@ -90,7 +91,7 @@ impl SharedHealth {
         }
     }
 
-    /// Notes what health checks say about a backend, for all workers.
+    /// Records for all workers what health checks say about a backend.
     pub(super) fn report_checks(
         &self,
         active: &ActiveService,
@@ -108,7 +109,8 @@ impl SharedHealth {
             failed_before = table.fails_checks(policy, backend.id());
             table.report_checks(policy, backend.id(), result, now)
         });
-        // A failing check is written again every few minutes, so that no worker forgets it. That is no news.
+        // A failing check is written again every few minutes, so that no worker forgets it. Such a repetition is not
+        // logged.
         if changed && !(failed_before && result == CheckResult::Fails) {
             let (name, cluster) = (&active.service.name, backend.cluster());
             if result == CheckResult::Fails {
@@ -119,7 +121,7 @@ impl SharedHealth {
         }
     }
 
-    /// Changes the shared table by compare-and-swap, unless `change` says that there is nothing to change: then another
+    /// Changes the shared table by compare-and-swap. `change` returns whether it changed the table. If not, another
     /// worker was first. Returns whether the table has changed.
     fn change(
         &self,
@@ -137,7 +139,8 @@ impl SharedHealth {
                 continue;
             }
             if changed {
-                // This worker reads the epoch on its next tick too: another change may come between these two writings.
+                // This worker does not keep the new epoch, so it reads the table on its next tick. Another change may
+                // come between the two writes.
                 let _ = host::set_shared_data(&self.epoch_key, &random.number().to_be_bytes(), None);
             }
             let changes_at = active.refresh(&table, now);

@@ -16,23 +16,23 @@ use crate::routing::{Envelope, Outcome, SessionUpdate};
 /// One HTTP stream.
 pub(super) struct Stream {
     worker: Rc<Worker>,
-    /// What the response needs to know of the request. `None` where no service serves the request, where the response
-    /// makes no difference, and once the response is handled.
+    /// The state of the request. `None` if no service serves the request, if the response need not be processed, and
+    /// after the response is processed.
     request: Option<Box<RequestState>>,
 }
 
-/// What the response needs to know of its request.
+/// The state of a request until its response.
 pub(super) struct RequestState {
     pub(super) active: Rc<ActiveService>,
     pub(super) outcome: Outcome,
-    /// The backend that the request went to. `None` where the request was rejected, or the route names the cluster.
+    /// The backend that the request went to. `None` if the request was rejected or if the route names the cluster.
     pub(super) backend: Option<Rc<Backend>>,
     /// Which backends were available when the request was routed.
     pub(super) availability: Rc<Availability>,
     pub(super) session: SessionUpdate,
-    /// The envelope that the request brought.
+    /// The envelope in the request.
     pub(super) envelope: Option<Envelope>,
-    /// The name of the request's route, where services depend on it. Empty for a route without a name.
+    /// The name of the request's route, if the choice of the service depends on it. Empty for a route without a name.
     pub(super) route: Option<Bytes>,
 }
 
@@ -52,7 +52,7 @@ impl HttpContext for Stream {
             std::process::abort();
         }
         let Self { worker, request } = self;
-        // A route without a name has no such property.
+        // A route without a name does not have this property.
         let ask_name = || host::property("xds\0route_name").unwrap_or_default();
         let route = worker.routes.depend_on_name().then(ask_name);
         let Some(service) = worker.routes.get(route.as_deref()) else {
@@ -73,7 +73,7 @@ impl HttpContext for Stream {
     }
 }
 
-/// A request that nobody answered counts too.
+/// Counts a request without a response.
 impl Drop for Stream {
     fn drop(&mut self) {
         if let Some(request) = &self.request {

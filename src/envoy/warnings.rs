@@ -1,11 +1,12 @@
-//! Warnings about routes, filters and applications that do not fit a service. Each is logged once for all workers.
+//! Warnings about routes, filters and applications that do not match a service's configuration. Each warning is logged
+//! once for all workers.
 
 use std::cell::Cell;
 
 use super::host;
 
-/// A worker checks the cluster of this many new sessions, and the route of this many responses, then of one in
-/// [`CHECK_EVERY`]: each check costs a host call.
+/// A worker checks the cluster of the first new sessions, and the route of the first responses, up to this number.
+/// After that it checks one in [`CHECK_EVERY`], because each check costs a host call.
 const CHECKED_FIRST: u32 = 32;
 const CHECK_EVERY: u32 = 64;
 
@@ -24,7 +25,7 @@ pub(super) struct Warnings {
 }
 
 impl Warnings {
-    /// The warnings about the service of this name.
+    /// The warnings about the service with this name.
     pub(super) fn new(service: &str) -> Self {
         let once = |warning: &str| Once::new(&format!("{warning}-warning/{service}"));
         Self {
@@ -60,7 +61,7 @@ impl Warnings {
         is_checked(&self.responses)
     }
 
-    /// The route does not take its cluster from the filter's header.
+    /// Warns that the route does not take its cluster from the filter's header.
     pub(super) fn other_cluster(&self, taken: &[u8], chosen: &str, cluster_header: &str) {
         self.other_cluster.log(&self.service, || {
             format!(
@@ -71,7 +72,7 @@ impl Warnings {
         });
     }
 
-    /// The route changed after the filter had seen it.
+    /// Warns that Envoy changed the route after the filter had seen it.
     pub(super) fn other_route(&self, seen: &[u8], taken: &[u8]) {
         self.other_route.log(&self.service, || {
             format!(
@@ -83,7 +84,7 @@ impl Warnings {
         });
     }
 
-    /// No filter tells and honours endpoints.
+    /// Warns that no `stateful_session` filter names endpoints.
     pub(super) fn no_endpoint(&self, endpoint_header: &str) {
         self.no_endpoint.log(&self.service, || {
             format!(
@@ -93,7 +94,7 @@ impl Warnings {
         });
     }
 
-    /// A session moved to another endpoint although `onUnavailable` is REJECT.
+    /// Warns that a session moved to another endpoint although `onUnavailable` is REJECT.
     pub(super) fn left_endpoint(&self) {
         self.left_endpoint.log(&self.service, || {
             "a session moved to another endpoint, and onUnavailable is REJECT: set strict: true in stateful_session, and \
@@ -102,7 +103,7 @@ impl Warnings {
         });
     }
 
-    /// The application sets the cookie or header of the filter's own token.
+    /// Warns that the application sets the cookie or header of the filter's own token.
     pub(super) fn foreign_token(&self, carrier: &str) {
         self.foreign_token.log(&self.service, || {
             format!(
@@ -111,7 +112,7 @@ impl Warnings {
         });
     }
 
-    /// The application's own cookie would be longer than browsers keep.
+    /// Warns that the application's own cookie would become longer than browsers allow.
     pub(super) fn long_cookie(&self, name: &str) {
         self.long_cookie.log(&self.service, || {
             format!(
@@ -122,19 +123,19 @@ impl Warnings {
     }
 }
 
-/// Counts one more, and says whether it is checked.
+/// Adds one to the count. Returns whether to check this one.
 fn is_checked(count: &Cell<u32>) -> bool {
     let index = count.get();
     count.set(index.wrapping_add(1));
     index < CHECKED_FIRST || index.is_multiple_of(CHECK_EVERY)
 }
 
-/// A warning that one worker logs, once.
+/// A warning that only one worker logs, once.
 #[derive(Debug)]
 struct Once {
     /// Whether this worker knows that the warning is logged.
     is_logged: Cell<bool>,
-    /// The key under which all workers know it.
+    /// The key of the shared mark that the warning is logged.
     shared_key: String,
 }
 

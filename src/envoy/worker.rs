@@ -1,4 +1,4 @@
-//! What all streams of one worker share.
+//! The state that all streams of one worker share.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -22,12 +22,12 @@ use crate::session::token_cache::TokenCache;
 pub(super) struct Worker {
     /// The request header that names the cluster.
     pub(super) cluster_header: String,
-    /// The header that names an endpoint to Envoy, where any service pins endpoints.
+    /// The header that names an endpoint to Envoy, if a service pins endpoints.
     pub(super) endpoint_header: Option<String>,
-    /// The response header that tells the outcome.
+    /// The response header for the outcome.
     pub(super) debug_header: Option<String>,
     log_outcome: bool,
-    /// Names of cookies that no backend sees.
+    /// Names of the cookies that the filter hides from backends.
     pub(super) hidden_cookies: Vec<String>,
     /// Which service serves which route.
     pub(super) routes: Routes<ActiveService>,
@@ -41,7 +41,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Without a service the worker serves no route, and lets no client name a cluster.
+    /// A worker without services serves no route, but still removes the cluster header that a client sends.
     pub(super) fn new(config: Config) -> Self {
         let now = host::now().unwrap_or(0);
         let pins_endpoints = config.services.iter().any(|service| service.pin.has_endpoint());
@@ -83,12 +83,12 @@ impl Worker {
         &self.random
     }
 
-    /// Whether this worker serves requests. Envoy's main thread has the plugin too, and serves none.
+    /// Whether this worker serves requests. Envoy's main thread runs the plugin too, but serves no requests.
     pub(super) fn serves(&self) -> bool {
         self.serves.get()
     }
 
-    /// Notes that a request comes.
+    /// Records that this worker serves requests.
     pub(super) fn note_request(&self) {
         self.serves.set(true);
     }
@@ -98,7 +98,7 @@ impl Worker {
         self.clock.get()
     }
 
-    /// Sets the clock, hands the counts to Envoy, and takes over what other workers have learnt.
+    /// Sets the clock, hands the counts to Envoy, and reads what other workers have recorded.
     pub(super) fn tick(&self) {
         if let Some(now) = host::now() {
             self.clock.set(now);
@@ -110,12 +110,12 @@ impl Worker {
         self.read_health();
     }
 
-    /// Takes over what other workers have learnt.
+    /// Reads what other workers have recorded.
     pub(super) fn read_health(&self) {
         self.health.read(&self.services, self.now());
     }
 
-    /// Gives the outcome of the present request to access logs, where these are to have it.
+    /// Makes the outcome of the current request available to access logs, if `logOutcome` is on.
     pub(super) fn log_outcome(&self, outcome: Outcome) {
         if self.log_outcome {
             // `%FILTER_STATE(wasm.session_affinity_outcome:PLAIN)%`.
@@ -123,18 +123,18 @@ impl Worker {
         }
     }
 
-    /// Notes what a response says about a backend.
+    /// Records what a response says about a backend.
     pub(super) fn report(&self, active: &ActiveService, observation: Observation) {
         self.health.report(active, observation, &self.random, self.now());
     }
 
-    /// Notes what health checks say about a backend.
+    /// Records what health checks say about a backend.
     pub(super) fn report_checks(&self, active: &ActiveService, backend: &Backend, result: CheckResult) {
         self.health.report_checks(active, backend, result, &self.random, self.now());
     }
 }
 
-/// An update replaced the worker's configuration, and its last stream has ended.
+/// Runs when an update has replaced the configuration and the worker's last stream has ended.
 impl Drop for Worker {
     fn drop(&mut self) {
         self.unserved.flush();

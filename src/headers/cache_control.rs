@@ -1,15 +1,15 @@
-//! Keeping a response that carries a token out of shared caches, where another client would be handed the session
+//! Keeps a response with a token out of shared caches, because a shared cache would give the session to other clients
 //! (RFC 9111, section 5.2.2; RFC 9213 for targeted fields).
 
 use super::{HeaderMutation, HeaderPairs};
 
 const CACHE_CONTROL: &str = "cache-control";
 
-/// Fields that speak to shared caches alone. A targeted field of RFC 9213 ends in `cdn-cache-control`.
+/// Fields that only shared caches read. A targeted field of RFC 9213 ends in `cdn-cache-control`.
 const SHARED_CACHE_FIELDS: [&str; 4] =
     ["surrogate-control", "edge-control", "x-accel-expires", "akamai-cache-control"];
 
-/// The changes after which no shared cache stores the response.
+/// The changes that keep the response out of shared caches.
 pub(crate) fn keep_out_of_shared_caches(response: &HeaderPairs) -> Vec<HeaderMutation> {
     let mut mutations = Vec::new();
     let lines: Vec<&[u8]> = response
@@ -31,8 +31,8 @@ pub(crate) fn keep_out_of_shared_caches(response: &HeaderPairs) -> Vec<HeaderMut
     mutations
 }
 
-/// The `Cache-Control` that keeps a response out of shared caches, made from the lines of the response: `public` and
-/// `s-maxage` go, `private` comes unless `no-store` is there. `None` where the lines say so already.
+/// The `Cache-Control` that keeps a response out of shared caches, made from the lines of the response. `public` and
+/// `s-maxage` are removed. `private` is added unless there is `no-store`. `None` if the lines need no change.
 fn uncacheable(lines: &[&[u8]]) -> Option<Vec<u8>> {
     let mut kept = Vec::new();
     let (mut is_private, mut is_unchanged) = (false, true);
@@ -49,7 +49,7 @@ fn uncacheable(lines: &[&[u8]]) -> Option<Vec<u8>> {
     if is_private {
         return (!is_unchanged).then_some(kept);
     }
-    // `private` comes first, where no quote that is never closed can swallow it.
+    // `private` comes first, so that it is never inside an unclosed quoted string.
     let mut value = b"private".to_vec();
     if !kept.is_empty() {
         append(&mut value, &kept);
@@ -87,7 +87,7 @@ mod tests {
 
     use super::*;
 
-    /// The `Cache-Control` that takes the place of these lines; "(same)" where the lines stay.
+    /// The `Cache-Control` that replaces these lines, or "(same)" if the lines stay.
     fn changed(lines: &[&str]) -> String {
         let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
         uncacheable(&lines).map_or("(same)".to_owned(), |value| String::from_utf8(value).unwrap())
@@ -106,16 +106,16 @@ mod tests {
             (&["public, s-maxage=600, immutable"], "private, immutable"),
             (&["PUBLIC , S-MaxAge = 600"], "private"),
             (&["public=x"], "private"),
-            // The lines suffice.
+            // The lines are enough.
             (&["private"], "(same)"),
             (&["Private"], "(same)"),
             (&["private, max-age=60"], "(same)"),
             (&["no-store"], "(same)"),
             (&["no-cache, no-store, must-revalidate"], "(same)"),
-            // The lines suffice, and contradict themselves.
+            // The lines are enough, although they contradict each other.
             (&["no-store, public"], "no-store"),
             (&["private, s-maxage=9"], "private"),
-            // no-cache lets a cache store.
+            // no-cache allows a cache to store the response.
             (&["no-cache"], "private, no-cache"),
             // private="field" keeps only that field out of shared caches.
             (&["private=\"set-cookie\""], "private, private=\"set-cookie\""),
@@ -127,7 +127,7 @@ mod tests {
             (&["max-age=60", "public"], "private, max-age=60"),
             (&["max-age=60", "private"], "(same)"),
             (&["public", "private"], "private"),
-            // Names that only begin alike.
+            // Names that only begin with the same letters.
             (&["public-ish, xprivate"], "private, public-ish, xprivate"),
             (&["no-store-at-all"], "private, no-store-at-all"),
         ];

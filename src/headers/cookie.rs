@@ -3,13 +3,13 @@
 
 use memchr::memchr;
 
-/// The values of the cookies of this name in one `Cookie` line, in their order. Case matters. Quotes around a value are
-/// taken off.
+/// The values of the cookies with this name in one `Cookie` line, in order. Case matters. Quotes around a value are
+/// removed.
 pub(crate) fn values<'a>(line: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
     pairs(line).filter_map(|pair| value_if_named(pair, name))
 }
 
-/// The `Cookie` lines as one line without the cookies of these names. `None` where nothing is left.
+/// The `Cookie` lines as one line without the cookies of these names. `None` if no cookie remains.
 pub(crate) fn without(lines: &[&[u8]], names: &[String]) -> Option<Vec<u8>> {
     let mut left = Vec::new();
     for pair in lines.iter().flat_map(|line| pairs(line)).map(<[u8]>::trim_ascii) {
@@ -23,8 +23,8 @@ pub(crate) fn without(lines: &[&[u8]], names: &[String]) -> Option<Vec<u8>> {
     (!left.is_empty()).then_some(left)
 }
 
-/// The `Cookie` lines as one line, in which the values of the cookies of this name are replaced, quotes included; all other
-/// bytes stay as they are. `None` where nothing is replaced.
+/// The `Cookie` lines as one line, in which the values of the cookies with this name are replaced, quotes included. All
+/// other bytes stay unchanged. `None` if nothing is replaced.
 pub(crate) fn replaced(
     lines: &[Vec<u8>],
     name: &str,
@@ -42,7 +42,7 @@ pub(crate) fn replaced(
             line.extend_from_slice(pair);
             continue;
         };
-        // The value is the end of the pair, but for blanks.
+        // The value is the end of the pair, without trailing blanks.
         let blanks = pair.len().saturating_sub(pair.trim_ascii_end().len());
         let value_at = pair.len().saturating_sub(written.len()).saturating_sub(blanks);
         line.extend_from_slice(pair.get(..value_at)?);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_values_of_a_cookie_are_found_wherever_they_stand() {
+    fn the_values_of_a_cookie_are_found_at_every_position() {
         let cases: [(&str, &[&str]); 24] = [
             ("", &[]),
             ("GCLB=x", &["x"]),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_value_leaves_every_other_byte_as_it_is() {
+    fn replacing_a_value_changes_no_other_byte() {
         let cases: [(&[&str], Option<&str>); 10] = [
             (&[], None),
             (&["a=1"], None),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn hiding_removes_the_hidden_cookies_and_leaves_the_others_as_they_are() {
+    fn hiding_removes_the_hidden_cookies_and_does_not_change_the_others() {
         let cases: [(&[&str], Option<&str>); 13] = [
             (&[], None),
             (&["GCLB=x"], None),

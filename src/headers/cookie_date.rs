@@ -5,7 +5,7 @@ use crate::session::Millis;
 const MONTHS: [&[u8]; 12] =
     [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
 
-/// The date, as browsers read it. `None` where they read none. Dates before 1970 count as 1970.
+/// The date, as browsers read it. `None` if browsers cannot read the text. Dates before 1970 count as 1970.
 pub(crate) fn parse(text: &[u8]) -> Option<Millis> {
     let (mut time, mut day, mut month, mut year) = (None, None, None, None);
     let is_delimiter =
@@ -35,7 +35,7 @@ fn number(token: &[u8]) -> Option<u64> {
     std::str::from_utf8(token).ok().filter(|_| digits)?.parse().ok()
 }
 
-/// Two digits of a year mean 1970 to 2069.
+/// A year of two digits means 1970 to 2069.
 const fn full_year(year: u64) -> u64 {
     match year {
         0..=69 => year.saturating_add(2000),
@@ -61,8 +61,8 @@ fn seconds_of_day(token: &[u8]) -> Option<u64> {
     Some(hours.saturating_mul(3600).saturating_add(minutes.saturating_mul(60)).saturating_add(seconds))
 }
 
-/// Days of the Gregorian calendar (Howard Hinnant, `days_from_civil`): March is the first month, so that a leap day ends its
-/// year.
+/// Days of the Gregorian calendar (Howard Hinnant, `days_from_civil`): March counts as the first month of a year, so
+/// that a leap day is the last day of the year.
 fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
     const FROM_YEAR_0: u64 = 719_468;
     let year = if month > 2 { year } else { year.checked_sub(1)? };

@@ -5,7 +5,7 @@ use super::set_cookie::sets;
 use super::{HeaderMutation, HeaderPairs, cookie_date};
 use crate::session::Millis;
 
-/// What browsers keep of a cookie: bytes of its name and value (draft-ietf-httpbis-rfc6265bis, section 5.6).
+/// Maximum length of a cookie in browsers: bytes of its name and value (draft-ietf-httpbis-rfc6265bis, section 5.6).
 const MAX_COOKIE_LEN: usize = 4096;
 
 /// The application's cookies of one response, wrapped.
@@ -13,7 +13,7 @@ const MAX_COOKIE_LEN: usize = 4096;
 pub(crate) struct WrappedCookies {
     /// The changes to the response. Empty where no line is wrapped.
     pub(crate) mutations: Vec<HeaderMutation>,
-    /// Whether a value is left as it is, because browsers would not keep the longer cookie.
+    /// Whether a value stays unwrapped, because browsers would refuse the longer cookie.
     pub(crate) is_too_long: bool,
 }
 
@@ -22,8 +22,8 @@ pub(crate) fn sets_session(name: &str, response: &HeaderPairs, now: Millis) -> b
     response.iter().any(|(header, line)| header == "set-cookie" && session_value(line, name, now).is_some())
 }
 
-/// Wraps the value of each `Set-Cookie` line of this name by `wrap`. Nothing else of a line changes, and lines that delete
-/// the cookie stay as they are.
+/// Wraps the value of each `Set-Cookie` line with this name by `wrap`. The rest of the line stays unchanged. Lines that
+/// delete the cookie stay unchanged too.
 pub(crate) fn wrap_cookies(
     name: &str,
     response: &HeaderPairs,
@@ -56,8 +56,8 @@ pub(crate) fn wrap_cookies(
     wrapped
 }
 
-/// The value that a line gives the cookie. `None` where the line is of another cookie, or deletes this one: an empty value,
-/// a `Max-Age` of 0 or less, or `Expires` in the past.
+/// The value that a line gives the cookie. `None` if the line sets another cookie or deletes this one. A line deletes
+/// the cookie with an empty value, a `Max-Age` of 0 or less, or `Expires` in the past.
 fn session_value<'l>(line: &'l [u8], name: &str, now: Millis) -> Option<&'l [u8]> {
     if !sets(line, name) {
         return None;
@@ -82,7 +82,7 @@ fn deletes(attribute: &[u8], now: Millis) -> bool {
     name.eq_ignore_ascii_case(b"expires") && cookie_date::parse(value).is_some_and(|end| end <= now)
 }
 
-/// The line with another value in place of its value, which is a part of the line.
+/// The line with `value` replaced by `other`. `value` is a slice of the line.
 fn with_value(line: &[u8], value: &[u8], other: &[u8]) -> Vec<u8> {
     let after_name = line.iter().position(|byte| *byte == b'=').map_or(0, |index| index.saturating_add(1));
     let (name, rest) = line.split_at_checked(after_name).unwrap_or((line, b""));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn other_cookies_and_their_order_stay() {
+    fn other_cookies_and_their_order_stay_unchanged() {
         assert_eq!(
             wrapped(&["a=1", "SID=x; Path=/", "sid=y", "SID=z", "SIDE=w"]),
             ["remove set-cookie", "a=1", "SID=<x>; Path=/", "sid=y", "SID=<z>", "SIDE=w"]
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_deletes_the_cookie_passes_as_it_is() {
+    fn a_line_that_deletes_the_cookie_stays_unchanged() {
         for line in [
             "SID=",
             "SID=\"\"; Path=/",
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_that_browsers_would_not_keep_goes_out_as_it_is() {
+    fn a_cookie_that_would_become_too_long_for_browsers_stays_unchanged() {
         let line = "SID=x; Path=/";
         for (len, is_too_long) in [(4093, false), (4094, true)] {
             let wrapped = wrap_cookies("SID", &lines(&[line]), NOW, |_| Some("e".repeat(len)));

@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_survives_the_way_through_the_header() {
+    fn an_endpoint_can_be_written_and_read_again() {
         for endpoint in ["127.0.0.1:80", "[2001:db8::1]:65535"] {
             let endpoint: SocketAddr = endpoint.parse().unwrap();
             assert_eq!(from_header(to_header(endpoint).as_bytes()), Some(endpoint));
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_name_no_endpoint_are_none() {
+    fn bytes_that_are_not_an_endpoint_give_none() {
         for value in [&b""[..], b"\xff", b"MTI3LjAuMC4x", b"127.0.0.1:80"] {
             assert_eq!(from_header(value), None, "{value:?}");
         }

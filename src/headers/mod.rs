@@ -1,5 +1,5 @@
-//! What is read of headers, and what changes in them: cookies and query parameters in, `Set-Cookie` and cache headers
-//! out, endpoints.
+//! Reads and changes headers: cookies and query parameters of requests, `Set-Cookie` and cache headers of responses,
+//! endpoints.
 
 pub(crate) mod cache_control;
 pub(crate) mod cookie;
@@ -13,13 +13,13 @@ pub(crate) mod set_token;
 /// One change to the headers of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderMutation {
-    /// Adds a line beside the lines that are there.
+    /// Adds a line and keeps the other lines with this name.
     Add(String, Vec<u8>),
-    /// Replaces all lines of the name.
+    /// Replaces all lines with this name.
     Set(String, Vec<u8>),
-    /// Removes all lines of the name.
+    /// Removes all lines with this name.
     Remove(String),
 }
 
-/// The headers of a message as Envoy gives them: name in lower case, value of any bytes.
+/// The headers of a message as Envoy gives them: the name in lower case, the value as any bytes.
 pub(crate) type HeaderPairs = [(String, Vec<u8>)];

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-/// The value of the first parameter of this name in a request's `:path`, percent-decoded (RFC 3986, section 2.1), as the
-/// name is. `None` where there is no such parameter, or its first value is empty.
+/// The value of the first parameter of this name in a request's `:path`, percent-decoded (RFC 3986, section 2.1). The
+/// name in the path is percent-decoded too. `None` if there is no such parameter or if its first value is empty.
 pub(crate) fn parameter<'p>(path: &'p [u8], name: &str) -> Option<Cow<'p, [u8]>> {
     let path = path.split(|byte| *byte == b'#').next()?;
     let (_, query) = split_at_first(path, b'?')?;
@@ -16,7 +16,7 @@ pub(crate) fn parameter<'p>(path: &'p [u8], name: &str) -> Option<Cow<'p, [u8]>>
     parameter.filter(|value| !value.is_empty()).map(|value| percent_decode(value).into())
 }
 
-/// What stands before the first such byte, and after it.
+/// The bytes before the first separator, and the bytes after it.
 fn split_at_first(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     let mut parts = bytes.splitn(2, |byte| *byte == separator);
     Some((parts.next()?, parts.next()?))
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_parameter_of_the_name_counts_percent_decoded() {
+    fn the_first_parameter_with_the_name_is_percent_decoded() {
         for (path, value) in [
             ("/?user=ann", Some("ann")),
             ("/a?x=1&user=ann&user=bob", Some("ann")),

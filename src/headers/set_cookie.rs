@@ -2,12 +2,11 @@
 
 use crate::config::{Cookie, LifetimeType, SameSite, Secure};
 
-/// Room for most `Set-Cookie` values of this filter.
+/// Capacity that is enough for most `Set-Cookie` values of this filter.
 const TYPICAL_LEN: usize = 256;
 
-/// The value of a `Set-Cookie` header. `max_age` is in seconds; `None` makes a cookie that ends with the browser, and so
-/// does `lifetimeType: SESSION`.
-/// `https` says whether the session began over https.
+/// The value of a `Set-Cookie` header. `max_age` is in seconds. Without `max_age` or with `lifetimeType: SESSION`, the
+/// browser keeps the cookie until it closes. `https` tells whether the session began over https.
 pub(crate) fn set_cookie(cookie: &Cookie, value: &str, max_age: Option<u64>, https: bool) -> String {
     let mut line = String::with_capacity(TYPICAL_LEN);
     for part in [&cookie.name, "=", value, "; Path=", &cookie.path] {
@@ -39,7 +38,7 @@ pub(crate) fn set_cookie(cookie: &Cookie, value: &str, max_age: Option<u64>, htt
     line
 }
 
-/// Whether the value of a `Set-Cookie` header sets the cookie of this name.
+/// Whether the value of a `Set-Cookie` header sets the cookie with this name.
 pub(crate) fn sets(line: &[u8], name: &str) -> bool {
     line.trim_ascii_start()
         .strip_prefix(name.as_bytes())
@@ -51,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_application_sets_our_cookie_only_by_its_exact_name() {
+    fn the_name_of_a_cookie_that_the_application_sets_is_compared_exactly() {
         for (line, ours) in [
             ("GCLB=x", true),
             ("GCLB=x; Path=/; HttpOnly", true),

@@ -1,14 +1,14 @@
-//! Telling the client about its session: the changes to a response's headers.
+//! The changes to a response's headers that give the client its token.
 
 use super::cache_control::keep_out_of_shared_caches;
 use super::set_cookie::{set_cookie, sets};
 use super::{HeaderMutation, HeaderPairs};
 use crate::config::Affinity;
 
-/// What the client learns from a response.
+/// The token that the client receives with a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TokenUpdate {
-    /// The token, the envelope, or the key of a made cookie.
+    /// The token, the envelope, or the value of a cookie that the filter makes for `HTTP_COOKIE`.
     pub(crate) text: String,
     /// Seconds for which a browser keeps the cookie. `None`: until the browser closes.
     pub(crate) max_age: Option<u64>,
@@ -16,16 +16,16 @@ pub(crate) struct TokenUpdate {
     pub(crate) https: bool,
 }
 
-/// Who tells the client.
+/// Who sets the cookie or header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TokenHeaders {
     /// The filter, with these changes to the headers.
     Ours(Vec<HeaderMutation>),
-    /// The application: it sets the cookie or header of our name itself, and its word stands.
+    /// The application sets a cookie or header with the same name, and the filter leaves it unchanged.
     Applications,
 }
 
-/// The changes that give the client its token. The headers are those that the application answered with.
+/// The changes that give the client its token. `response` has the headers of the application's response.
 pub(crate) fn set_token(affinity: &Affinity, update: TokenUpdate, response: &HeaderPairs) -> TokenHeaders {
     let lines = |header: &str| response.iter().filter(move |(name, _)| name == header).count();
     let TokenUpdate { text, max_age, https } = update;
@@ -45,7 +45,7 @@ pub(crate) fn set_token(affinity: &Affinity, update: TokenUpdate, response: &Hea
             }
             HeaderMutation::Add(name.clone(), text.into_bytes())
         }
-        // Several values name no session.
+        // Several values do not identify one session.
         Affinity::HeaderEnvelope { name, .. } if lines(name) == 1 => {
             HeaderMutation::Set(name.clone(), text.into_bytes())
         }
@@ -68,8 +68,7 @@ mod tests {
     use super::*;
     use crate::testing::service;
 
-    /// The changes to a response with these headers, as text. `None` where the application sets the token's header
-    /// itself.
+    /// The changes to a response with these headers, as text. `None` if the application sets the token's header itself.
     fn mutations(
         affinity: &Value,
         max_age: Option<u64>,
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_for_shared_caches_go() {
+    fn a_token_removes_the_fields_for_shared_caches() {
         let response =
             [("surrogate-control", "max-age=9"), ("cache-control", "public"), ("cache-control", "max-age=1")];
         assert_eq!(
@@ -135,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_application_sets_our_cookie_its_word_stands() {
+    fn a_cookie_that_the_application_sets_itself_stays_unchanged() {
         for line in ["GCLB=mine", "GCLB=; Max-Age=0", "GCLB = x; Path=/"] {
             let response = [("set-cookie", "a=1"), ("set-cookie", line), ("cache-control", "public")];
             assert_eq!(mutations(&generated_cookie(), None, false, &response), None, "{line}");
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_takes_the_place_of_the_applications_value() {
+    fn an_envelope_replaces_the_applications_value() {
         let affinity = in_header("HEADER_ENVELOPE");
         let one = [("x-session", "mine"), ("cache-control", "no-store")];
         assert_eq!(mutations(&affinity, None, false, &one).unwrap(), ["set x-session: token"]);

@@ -1,4 +1,4 @@
-//! What a service makes of the health table: which of its backends take requests.
+//! Which backends of a service take requests, according to the health table.
 
 use std::rc::Rc;
 
@@ -8,18 +8,18 @@ use crate::balance::backends::BackendSet;
 use crate::balance::{BackendId, Backends, Candidates};
 use crate::session::Millis;
 
-/// Which backends of a service are available at one time.
+/// The available backends of a service at a certain time.
 #[derive(Debug)]
 pub(crate) struct Availability {
-    /// Backends that take no request. Empty where every backend would be in it.
+    /// Backends that get no requests. Empty in panic mode, when every backend is unavailable.
     unavailable: BackendSet,
     /// Backends whose latest responses were failures, and ejected backends.
     failing: BackendSet,
     /// The available backends, as candidates for new and moved sessions.
     candidates: Rc<Candidates>,
-    /// When an ejection ends, so that the availability must be computed anew.
+    /// When the next ejection ends. The availability must then be computed again.
     changes_at: Millis,
-    /// Whether every backend is unavailable. Then requests go to all of them all the same.
+    /// Whether every backend is unavailable (panic mode). Requests then go to all backends.
     is_panic: bool,
 }
 
@@ -35,7 +35,8 @@ impl Availability {
         }
     }
 
-    /// The availability at the time `now`. `last` is the one before: what has not changed is not computed again.
+    /// The availability at the time `now`. `last` is the previous availability. Parts that have not changed are taken
+    /// from `last`.
     pub(crate) fn new(table: &HealthTable, policy: &HealthPolicy, last: &Self, now: Millis) -> Self {
         let backends = policy.backends();
         let mut this = Self::all_available(backends);
@@ -57,7 +58,7 @@ impl Availability {
                 this.failing.insert(backend.id());
             }
         }
-        // Where every backend is unavailable, ejections are ignored: somebody has to answer, if only Envoy's own error.
+        // If every backend is unavailable, all backends get requests, because a request must get some response.
         this.is_panic = unavailable.len() >= backends.len();
         if !unavailable.is_empty() && !this.is_panic {
             this.candidates = if unavailable == last.unavailable {
@@ -80,12 +81,12 @@ impl Availability {
         self.is_panic || self.unavailable.contains(&backend)
     }
 
-    /// Whether the same backends are unavailable as there.
+    /// Whether the same backends are unavailable as in `other`.
     pub(crate) fn has_same_unavailable(&self, other: &Self) -> bool {
         self.is_panic == other.is_panic && self.unavailable == other.unavailable
     }
 
-    /// Whether the backend failed lately, so that each of its responses counts.
+    /// Whether the backend failed recently, so that each of its responses is examined.
     pub(crate) fn is_failing(&self, backend: BackendId) -> bool {
         self.failing.contains(&backend)
     }
@@ -95,7 +96,7 @@ impl Availability {
         &self.candidates
     }
 
-    /// When the availability changes by itself.
+    /// When the availability changes without a new report.
     pub(crate) const fn changes_at(&self) -> Millis {
         self.changes_at
     }
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn where_every_backend_is_unavailable_all_of_them_take_requests() {
+    fn if_every_backend_is_unavailable_all_of_them_take_requests() {
         let mut health = ServiceHealth::new(3, &json!({}));
         for index in 0..3 {
             health.eject(index);
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_that_failed_lately_is_failing_and_still_available() {
+    fn a_backend_that_failed_recently_is_failing_and_still_available() {
         let mut health = ServiceHealth::with(4, json!({ "healthCheck": {} }));
         health.eject(0);
         health.report(1, ResponseClass::NotConnected);
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn candidates_are_computed_anew_only_when_the_unavailable_backends_change() {
+    fn candidates_are_computed_again_only_when_the_unavailable_backends_change() {
         let mut health = ServiceHealth::new(3, &json!({}));
         health.eject(1);
         let first = health.availability();
@@ -171,9 +172,9 @@ mod tests {
         assert_eq!(third.candidates().by_weight(1).unwrap().id(), id(0));
     }
 
-    /// A service may have the name of another service's backend, and both may share a cluster.
+    /// A service and a backend of another service may have the same name, and two services may share a cluster.
     #[test]
-    fn an_ejection_counts_for_its_own_service_alone() {
+    fn an_ejection_counts_only_for_its_own_service() {
         let mut shop = ServiceHealth::with(2, json!({ "name": "shop" }));
         shop.eject(0);
         let mut blog = ServiceHealth::with(2, json!({ "name": "blog" }));

@@ -1,4 +1,5 @@
-//! Active health checks: when each target is probed, and what the results say. One worker of an Envoy probes for all.
+//! Active health checks: when each target is probed, and what the results mean. One worker of an Envoy probes for all
+//! workers.
 
 use std::collections::VecDeque;
 
@@ -16,15 +17,15 @@ pub(crate) enum ProbeResult {
     Passed,
     /// The backend did not answer 200 in time.
     Failed,
-    /// The probe did not leave Envoy: Envoy's own limits kept it.
+    /// Envoy did not send the probe because of its own limits.
     NotSent,
 }
 
-/// All targets that are probed. `T` stands for a backend.
+/// All targets of probes. `T` identifies a backend.
 #[derive(Debug)]
 pub(crate) struct HealthChecks<T> {
     targets: Vec<Target<T>>,
-    /// Where the search for due targets begins, so that no target waits for ever behind others.
+    /// Index at which the next search for due targets begins, so that no target waits forever behind others.
     next: usize,
     /// The target of each probe that is under way, by the token of the host call.
     in_flight: Vec<(u32, usize)>,
@@ -41,7 +42,7 @@ struct Target<T> {
     sent_at: Millis,
     /// Consecutive failures.
     failures: u32,
-    /// When the latest consecutive passed probes were sent. At most the healthy threshold.
+    /// When the latest consecutive passed probes were sent. At most as many as the healthy threshold.
     passes: VecDeque<Millis>,
 }
 
@@ -84,12 +85,12 @@ impl<T: Clone> HealthChecks<T> {
         }
     }
 
-    /// Whether there is nothing to probe.
+    /// Whether there are no targets.
     pub(crate) const fn is_empty(&self) -> bool {
         self.targets.is_empty()
     }
 
-    /// The probes that are due. Each is answered by [`sent`](Self::sent) or by [`note`](Self::note).
+    /// The probes that are due. The caller must call [`sent`](Self::sent) or [`note`](Self::note) for each.
     pub(crate) fn due(&mut self, now: Millis) -> Vec<Probe<T>> {
         let mut probes = Vec::new();
         let begin = std::mem::take(&mut self.next).min(self.targets.len());
@@ -99,7 +100,7 @@ impl<T: Clone> HealthChecks<T> {
                 self.next = index;
                 break;
             }
-            // A time further off than one interval is from before the clock was set back.
+            // A due time more than one interval away was set before the clock was set back.
             if target.due > now && target.due.saturating_sub(now) <= target.interval {
                 continue;
             }
@@ -110,25 +111,25 @@ impl<T: Clone> HealthChecks<T> {
         probes
     }
 
-    /// Notes that Envoy sent a probe and will report its result under this token.
+    /// Records that Envoy sent a probe and will report its result with this token.
     pub(crate) fn sent(&mut self, token: u32, probe: &Probe<T>) {
         self.in_flight.push((token, probe.target));
     }
 
-    /// Takes the result of the probe with this token.
+    /// Records the result of the probe with this token.
     pub(crate) fn answered(&mut self, token: u32, result: ProbeResult) -> Option<(T, CheckResult)> {
         let index = self.in_flight.iter().position(|(sent, _)| *sent == token)?;
         let (_, target) = self.in_flight.swap_remove(index);
         self.note_target(target, result)
     }
 
-    /// Takes the result of a probe that was not sent.
+    /// Records the result of a probe that was not sent.
     pub(crate) fn note(&mut self, probe: &Probe<T>, result: ProbeResult) -> Option<(T, CheckResult)> {
         self.note_target(probe.target, result)
     }
 
-    /// What the latest results say about the target, once a threshold is reached. The answer is repeated with each
-    /// further result: another worker may have probed before.
+    /// The state of the target, once a threshold is reached. Each further result returns the state again, because
+    /// another worker may have probed before.
     fn note_target(&mut self, target: usize, result: ProbeResult) -> Option<(T, CheckResult)> {
         let target = self.targets.get_mut(target)?;
         let result = match result {

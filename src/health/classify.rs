@@ -1,4 +1,4 @@
-//! What a response says about the backend that it was meant for.
+//! What a response says about the chosen backend.
 
 /// What a response says about a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,20 +11,21 @@ pub(crate) enum ResponseClass {
     NoHost,
     /// The backend was reached and failed. A gateway error.
     GatewayError,
-    /// The time of the request ran out. A gateway error if the request had been sent, see [`of_timeout`].
+    /// The request timed out. A gateway error if the request had been sent, see [`of_timeout`].
     TimedOut,
-    /// Another backend answered: Envoy gave up on the chosen backend within the request, for a reason that its retry
-    /// policy names and that it does not tell. A gateway error where those count, else a local origin failure.
+    /// Another backend answered: within the request, Envoy retried on another backend. The retry policy names the
+    /// possible reasons, but Envoy does not report which one it was. A gateway error if gateway errors count, else a
+    /// local origin failure.
     AnsweredElsewhere,
-    /// Nothing: the answer of another filter, of a circuit breaker, of the route itself.
+    /// Nothing: another filter, a circuit breaker or the route itself answered.
     Nothing,
 }
 
-/// Details of an upgrade that the application declined with an answer of its own.
+/// Details of an upgrade that the application declined with its own response.
 const DECLINED_UPGRADE: &[u8] = b"websocket_handshake_unsuccessful";
 
-/// Classifies a response by `response.code_details`, which Envoy sets for HTTP and gRPC alike, whatever
-/// `local_reply_config` makes of the status (see "Response Code Details" in Envoy's documentation).
+/// Classifies a response by `response.code_details`, which Envoy sets for HTTP and gRPC alike, even if
+/// `local_reply_config` changes the status (see "Response Code Details" in Envoy's documentation).
 pub(crate) fn classify(details: &[u8]) -> ResponseClass {
     if details == b"via_upstream" || details == DECLINED_UPGRADE {
         return ResponseClass::Answered;
@@ -44,7 +45,7 @@ pub(crate) fn classify(details: &[u8]) -> ResponseClass {
     }
 }
 
-/// The reason is Envoy's own word, sometimes followed by the transport's word behind `|` or `,`.
+/// The reason is Envoy's name for the reset, sometimes followed by `|` or `,` and the transport's reason.
 fn classify_reset(reason: &[u8]) -> ResponseClass {
     const NOT_CONNECTED: [&str; 4] =
         ["connection_failure", "local_connection_failure", "remote_connection_failure", "connection_timeout"];
@@ -59,13 +60,13 @@ fn classify_reset(reason: &[u8]) -> ResponseClass {
     }
 }
 
-/// The class of a timeout. A request that was never sent waited for a connection of a full pool: that is Envoy's own
-/// limit.
+/// The class of a timeout. A request that was never sent waited for a connection of a full pool. This is a limit of
+/// Envoy and says nothing about the backend.
 pub(crate) const fn of_timeout(was_sent: bool) -> ResponseClass {
     if was_sent { ResponseClass::GatewayError } else { ResponseClass::Nothing }
 }
 
-/// The class of an answer of the application's. `grpc_status` is the `grpc-status` of a gRPC response that consists of
+/// The class of a response from the application. `grpc_status` is the `grpc-status` of a gRPC response that consists of
 /// headers alone; 14 is UNAVAILABLE.
 pub(crate) fn of_answer(status: &[u8], grpc_status: Option<&[u8]>) -> ResponseClass {
     if matches!(status, b"502" | b"503" | b"504") || grpc_status == Some(b"14") {
@@ -86,12 +87,12 @@ mod tests {
     use super::ResponseClass::{Answered, GatewayError, NoHost, NotConnected, Nothing, TimedOut};
     use super::*;
 
-    /// Envoy's words. `tests/e2e/availability/words.rs` makes Envoy say most of them.
+    /// Envoy's response code details. `tests/e2e/availability/words.rs` makes a real Envoy produce most of them.
     #[test]
     fn the_details_of_a_response_name_its_class() {
         for (details, expected) in [
             ("via_upstream", Answered),
-            // The application declined an upgrade with an answer of its own.
+            // The application declined an upgrade with its own response.
             ("websocket_handshake_unsuccessful", Answered),
             (
                 "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
@@ -116,7 +117,7 @@ mod tests {
             ("upstream_per_try_idle_timeout", TimedOut),
             // The backend asks for a retry.
             ("upstream_reset_before_response_started{remote_refused_stream_reset}", Nothing),
-            // Envoy's own limits, and answers of Envoy's own.
+            // Envoy's own limits, and local responses of Envoy.
             ("upstream_reset_before_response_started{overflow}", Nothing),
             ("upstream_reset_before_response_started{local_reset}", Nothing),
             ("upstream_reset_before_response_started{overload_manager_reset}", Nothing),

@@ -1,4 +1,4 @@
-//! What is known about one backend of one service, and how workers pass it on.
+//! The state of one backend of one service, and its encoding for other workers.
 
 use super::HealthPolicy;
 use crate::session::Millis;
@@ -8,11 +8,11 @@ pub(super) const MAX_EJECTION: Millis = 300_000;
 /// Bytes of one encoded entry.
 pub(super) const ENTRY_LEN: usize = 39;
 
-/// One backend of one service, as the table knows it.
+/// Identifies a backend of a service in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct BackendKey(pub(super) u64);
 
-/// What is known about one backend.
+/// The state of one backend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry {
     /// Consecutive local origin failures.
@@ -32,15 +32,16 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Whether the backend is unavailable. A failed health check counts only while health checks are configured, and an
-    /// ejection only while outlier detection is: nothing else would find that the backend is back.
+    /// Whether the backend is unavailable. A failed health check counts only while health checks are configured. An
+    /// ejection counts only while outlier detection is on. Otherwise nothing would detect that the backend is available
+    /// again.
     pub(super) const fn is_unavailable(&self, policy: &HealthPolicy, now: Millis) -> bool {
         let fails_checks = self.fails_checks && policy.health_check().is_some();
         fails_checks || (self.is_ejected(now) && policy.outlier_detection().is_on())
     }
 
-    /// Whether the backend is ejected. An end further off than any ejection can last is from before the clock was set
-    /// back. Workers read the clock once per tick, hence the factor.
+    /// Whether the backend is ejected. An end that is further away than the longest ejection was set before the clock
+    /// was set back. The limit is doubled, because workers read the clock only once per tick.
     pub(super) const fn is_ejected(&self, now: Millis) -> bool {
         self.ejected_until > now && self.ejected_until.saturating_sub(now) <= MAX_EJECTION.saturating_mul(2)
     }

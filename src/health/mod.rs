@@ -1,5 +1,5 @@
-//! Which backends are unavailable: what responses and health checks say, the table that all workers share, and what a
-//! service makes of it.
+//! Which backends are unavailable: the classes of responses, health checks, the table that all workers share, and the
+//! availability of a service's backends.
 
 pub(crate) mod availability;
 pub(crate) mod checks;

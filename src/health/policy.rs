@@ -18,7 +18,7 @@ pub(crate) struct HealthPolicy {
 }
 
 impl HealthPolicy {
-    /// The policy of the service of this name.
+    /// The policy of the service with this name.
     pub(crate) fn new(
         service: &str,
         backends: Rc<Backends>,
@@ -38,17 +38,18 @@ impl HealthPolicy {
         &self.outlier_detection
     }
 
-    /// How backends are probed, if they are.
+    /// How backends are probed. `None`: no probes.
     pub(crate) const fn health_check(&self) -> Option<&HealthCheck> {
         self.health_check.as_ref()
     }
 
-    /// The key of a backend of this service. A service may have the name of its backend.
+    /// The key of a backend of this service. The service's name and the backend's id are mixed differently, because a
+    /// service and its backend may have the same name.
     pub(crate) const fn key(&self, backend: BackendId) -> BackendKey {
         BackendKey(mix(self.service.wrapping_add(mix(backend.to_bits()))))
     }
 
-    /// The length of the n-th ejection in a row.
+    /// The length of the n-th consecutive ejection.
     pub(super) fn ejection_length(&self, ejections: u16) -> Millis {
         let base = Millis::from(self.outlier_detection.base_ejection_time_sec.get()).saturating_mul(1000);
         base.saturating_mul(ejections.into()).min(MAX_EJECTION)

@@ -1,4 +1,4 @@
-//! Which responses a worker looks at: each look costs a host call.
+//! Which responses a worker examines. Examining a response costs a host call.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -8,11 +8,11 @@ use fnv::FnvBuildHasher;
 use crate::balance::BackendId;
 use crate::session::Millis;
 
-/// Responses of a backend that a worker looks at in a second, in the long run.
+/// Maximum responses of a backend that a worker examines per second, on average.
 const LOOKS_PER_SEC: u64 = 20;
-/// Responses that it looks at in a row after a quiet second.
+/// Maximum consecutive responses that a worker examines after a quiet second.
 const BURST: u64 = 20;
-/// One look, in the unit of [`Bucket::level`].
+/// The cost of one look, in the unit of [`Bucket::level`].
 const LOOK: u64 = 1_000;
 
 /// A token bucket for each backend of a service.
@@ -23,13 +23,13 @@ pub(crate) struct Sampler {
 
 #[derive(Debug)]
 struct Bucket {
-    /// Thousandths of a look that are left.
+    /// Remaining looks, in thousandths.
     level: u64,
     filled_at: Millis,
 }
 
 impl Sampler {
-    /// Whether to look at a response of this backend. Under light traffic the answer is always yes.
+    /// Whether to examine a response of this backend. Always true under light traffic.
     pub(crate) fn should_look(&self, backend: BackendId, now: Millis) -> bool {
         let Ok(mut buckets) = self.buckets.try_borrow_mut() else {
             return true;
@@ -37,7 +37,7 @@ impl Sampler {
         let full = BURST.saturating_mul(LOOK);
         let bucket = buckets.entry(backend).or_insert(Bucket { level: full, filled_at: now });
         if now != bucket.filled_at {
-            // A clock that was set back gives nothing.
+            // If the clock was set back, no look is gained.
             let gained = now.saturating_sub(bucket.filled_at).saturating_mul(LOOKS_PER_SEC);
             bucket.level = bucket.level.saturating_add(gained).min(full);
             bucket.filled_at = now;
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn every_response_is_looked_at_while_traffic_is_light() {
+    fn every_response_is_examined_under_light_traffic() {
         let sampler = Sampler::default();
         for second in 0..100 {
             assert_eq!(looks(&sampler, NOW + second * 1_000, 20), 20);
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bounded_number_of_responses_a_second_is_looked_at_under_load() {
+    fn a_limited_number_of_responses_per_second_is_examined_under_load() {
         let sampler = Sampler::default();
         looks(&sampler, NOW, 1_000);
         let ticks = (1..=50).map(|tick| looks(&sampler, NOW + tick * 200, 1_000));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_stops_no_looks_for_long() {
+    fn a_clock_that_was_set_back_does_not_stop_looks_for_long() {
         let sampler = Sampler::default();
         looks(&sampler, NOW, 1_000);
         looks(&sampler, NOW - 1_000_000, 1);

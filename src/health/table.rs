@@ -1,4 +1,4 @@
-//! What all workers of an Envoy know about the health of backends.
+//! The health of backends, as all workers of an Envoy know it.
 
 use super::entry::{BackendKey, ENTRY_LEN, Entry};
 use super::{HealthPolicy, ResponseClass};
@@ -15,15 +15,16 @@ pub(crate) struct Observation {
     pub(crate) backend: BackendId,
     /// What the response says.
     pub(crate) class: ResponseClass,
-    /// Whether the backend was unavailable when the request was routed: all backends were, or Envoy chose it in place
-    /// of another. Such an answer ends an ejection. An answer that was under way when the ejection began does not.
+    /// Whether the backend was unavailable when the request was routed. This happens if all backends were unavailable,
+    /// or if Envoy chose this backend in place of another. Only the success of such a request ends an ejection: other
+    /// requests may be older than the ejection.
     pub(crate) was_unavailable: bool,
 }
 
-/// What became of an observation.
+/// The effect of an observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reported {
-    /// The table knew it already.
+    /// The table has not changed.
     Nothing,
     /// The table has changed.
     Noted,
@@ -36,29 +37,31 @@ pub(crate) enum Reported {
 /// What health checks say about a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CheckResult {
-    /// As many probes in a row failed as the unhealthy threshold says.
+    /// The number of consecutive failed probes reached the unhealthy threshold.
     Fails,
-    /// As many probes in a row passed as the healthy threshold says.
+    /// The number of consecutive passed probes reached the healthy threshold.
     Passes {
         /// When the first of these probes was sent.
         since: Millis,
     },
 }
 
-/// What all workers of one Envoy know about all backends. [`prune`](Self::prune) bounds its size.
+/// The health of all backends, as all workers of one Envoy know it. [`prune`](Self::prune) limits the size of the
+/// table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HealthTable {
-    /// In the order of their keys.
+    /// Sorted by key.
     entries: Vec<(BackendKey, Entry)>,
 }
 
 impl HealthTable {
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote. Other bytes make an empty table, or one that says nothing of any
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote. Other bytes give an empty table, or entries that belong to no
     /// configured backend.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         let mut table = Self::default();
         for (key, entry) in bytes.as_chunks::<ENTRY_LEN>().0.iter().filter_map(Entry::from_bytes) {
-            // `to_bytes` wrote the entries in the order of their keys, so each one comes last.
+            // `to_bytes` wrote the entries sorted by key, so each entry is appended. Entries in another order are
+            // dropped.
             if table.entries.last().is_none_or(|(last, _)| *last < key) {
                 table.entries.push((key, entry));
             }
@@ -66,7 +69,7 @@ impl HealthTable {
         table
     }
 
-    /// The table for other workers.
+    /// The encoded table for other workers.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.entries.len().saturating_mul(ENTRY_LEN));
         for (key, entry) in &self.entries {
@@ -91,11 +94,11 @@ impl HealthTable {
             ResponseClass::GatewayError => counts_gateway || entry.local_origin_failures > 0,
             ResponseClass::AnsweredElsewhere => counts_gateway || counts_local,
         };
-        // Further failures of a backend that must not be ejected say nothing new.
+        // Further failures of a backend at the threshold change nothing while it must not be ejected.
         counts && !is_ejected && (!entry.is_at_threshold(policy) || self.may_eject(policy, now))
     }
 
-    /// Notes what a response says about a backend.
+    /// Records what a response says about a backend.
     pub(crate) fn report(
         &mut self,
         policy: &HealthPolicy,
@@ -113,7 +116,7 @@ impl HealthTable {
             ResponseClass::Nothing | ResponseClass::TimedOut => return Reported::Nothing,
             ResponseClass::Answered => return self.report_success(policy, backend, now),
             ResponseClass::GatewayError => {
-                // A connection was made: that ends a series of failures to connect.
+                // A connection was made, so the consecutive failures to connect end.
                 entry.local_origin_failures = 0;
                 entry.gateway_errors = entry.gateway_errors.saturating_add(u16::from(counts_gateway));
             }
@@ -132,13 +135,14 @@ impl HealthTable {
         }
     }
 
-    /// A successful response ends a series of failures, and an ejection that was known when the request was routed.
+    /// A successful response ends the consecutive failures. It also ends an ejection that was known when the request
+    /// was routed.
     fn report_success(&mut self, policy: &HealthPolicy, backend: BackendId, now: Millis) -> Reported {
         let entry = self.entry(policy, backend);
         let was_ejected = entry.is_ejected(now);
         if was_ejected && self.is_panic(policy, now) {
-            // Every backend was ejected at the same time, and every backend may be back: otherwise all sessions would
-            // move to the one that answered first.
+            // All backends are unavailable, and all of them may be back. If only one became available, all sessions
+            // would move to it. So all become available.
             self.change_all(policy, now, |entry| entry.after_success(now));
         } else {
             self.put(policy, backend, entry.after_success(now), now);
@@ -148,7 +152,8 @@ impl HealthTable {
 
     fn eject(&mut self, policy: &HealthPolicy, backend: BackendId, now: Millis) -> Reported {
         let mut entry = self.entry(policy, backend);
-        // A backend that was available for as long as its last ejection lasted starts anew.
+        // The count of consecutive ejections starts again if the backend was available for as long as its last
+        // ejection.
         let last_length = policy.ejection_length(entry.ejections);
         let is_relapse = entry.ejected_until.saturating_add(last_length) > now;
         entry.ejections = if is_relapse { entry.ejections.saturating_add(1) } else { 1 };
@@ -162,7 +167,8 @@ impl HealthTable {
         Reported::Ejected(length)
     }
 
-    /// The last available backend was ejected. Whichever ejection ended first would draw all sessions to its backend.
+    /// Lets all ejections end at the same time, after the last available backend was ejected. Otherwise all sessions
+    /// would move to the backend whose ejection ends first.
     fn end_ejections_together(&mut self, policy: &HealthPolicy, now: Millis) {
         let ends = policy.backends().iter().map(|backend| self.entry(policy, backend.id()).ejected_until);
         let last = ends.max().unwrap_or(now);
@@ -171,8 +177,8 @@ impl HealthTable {
         });
     }
 
-    /// Whether [`report_checks`](Self::report_checks) would change the table. That checks fail is repeated now and then,
-    /// before it is forgotten.
+    /// Whether [`report_checks`](Self::report_checks) would change the table. A failing check is repeated before the
+    /// table forgets it.
     pub(crate) fn checks_would_change(
         &self,
         policy: &HealthPolicy,
@@ -191,7 +197,7 @@ impl HealthTable {
         }
     }
 
-    /// Notes what health checks say about a backend. Returns whether the table has changed.
+    /// Records what health checks say about a backend. Returns whether the table has changed.
     pub(crate) fn report_checks(
         &mut self,
         policy: &HealthPolicy,
@@ -205,7 +211,8 @@ impl HealthTable {
         let entry = self.entry(policy, backend);
         match result {
             CheckResult::Fails => self.put(policy, backend, Entry { fails_checks: true, ..entry }, now),
-            // As in `report_success`. Backends that are still down fail their next check.
+            // All backends become available, as in `report_success`. Backends that are still down fail their next
+            // check.
             CheckResult::Passes { .. } if self.is_panic(policy, now) => {
                 self.change_all(policy, now, |entry| entry.after_passed_checks(now));
             }
@@ -225,7 +232,7 @@ impl HealthTable {
         self.entry(policy, backend).fails_checks
     }
 
-    /// Drops entries that say nothing, and entries that have not changed for ten minutes.
+    /// Drops entries without failures, and entries that have not changed for ten minutes.
     pub(crate) fn prune(&mut self, now: Millis) {
         self.entries.retain(|(_, entry)| {
             let is_recent = entry.changed_at.saturating_add(FORGET_AFTER) > now;
@@ -233,13 +240,13 @@ impl HealthTable {
         });
     }
 
-    /// What the table knows about a backend.
+    /// The entry of a backend.
     pub(super) fn get(&self, key: BackendKey) -> Option<&Entry> {
         let index = self.index(key).ok()?;
         self.entries.get(index).map(|(_, entry)| entry)
     }
 
-    /// Whether the table knows nothing about any backend.
+    /// Whether the table has no entry.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -26,17 +26,18 @@ impl ServiceHealth {
         Self { service: configured(count, config), table: HealthTable::default(), now: NOW }
     }
 
-    /// Another configuration of the same service takes over.
+    /// Replaces the configuration of the service.
     pub(super) fn configure(&mut self, count: usize, config: Value) {
         self.service = configured(count, config);
     }
 
-    /// A request that is routed now gets such a response.
+    /// Reports the response to a request that is routed now.
     pub(super) fn report(&mut self, index: usize, class: ResponseClass) -> Reported {
         self.report_routed(index, class, self.availability().is_unavailable(id(index)))
     }
 
-    /// A request gets such a response. `was_unavailable` is about the time at which the request was routed.
+    /// Reports the response to a request. `was_unavailable` tells whether the backend was unavailable when the request
+    /// was routed.
     pub(super) fn report_routed(
         &mut self,
         index: usize,
@@ -50,14 +51,15 @@ impl ServiceHealth {
         reported
     }
 
-    /// Up to three requests fail to reach the backend. A backend that was ejected before needs fewer.
+    /// Reports failures to connect until the backend is ejected, at most three. A backend that was ejected before needs
+    /// fewer.
     pub(super) fn eject(&mut self, index: usize) -> Reported {
         let mut fail = || self.report(index, ResponseClass::NotConnected);
         let ejected = (0..3).map(|_| fail()).find(|reported| matches!(reported, Reported::Ejected(_)));
         ejected.unwrap_or(Reported::Nothing)
     }
 
-    /// Health checks have a result. Returns whether the table has changed.
+    /// Reports a result of health checks. Returns whether the table has changed.
     pub(super) fn check(&mut self, index: usize, result: CheckResult) -> bool {
         let would_change = self.table.checks_would_change(&self.service.health, id(index), result, self.now);
         let changed = self.table.report_checks(&self.service.health, id(index), result, self.now);
@@ -65,7 +67,7 @@ impl ServiceHealth {
         changed
     }
 
-    /// The bytes for other workers.
+    /// The encoded table for other workers.
     pub(super) fn pruned_bytes(&mut self) -> Vec<u8> {
         self.table.prune(self.now);
         self.table.to_bytes()
@@ -82,7 +84,7 @@ impl ServiceHealth {
         (0..self.service.backends().len()).filter(|index| !availability.is_available(id(*index))).collect()
     }
 
-    /// Whether every backend is unavailable, so that requests go to all of them all the same.
+    /// Whether every backend is unavailable (panic mode), so that requests go to all of them.
     pub(super) fn is_panic(&self) -> bool {
         let availability = self.availability();
         (0..self.service.backends().len()).all(|index| availability.is_unavailable(id(index)))

@@ -15,21 +15,21 @@ use crate::session::{Lifetime, Millis, Session, SessionState};
 /// Maximum tokens examined per request, so that a client cannot make us decrypt thousands.
 const MAX_EXAMINED: usize = 16;
 
-/// What a decision is made from. Most answers cost a host call, so each question is asked only where the answer matters.
+/// The inputs of a decision. Most inputs cost a host call, so each is read only if the decision depends on it.
 pub(crate) trait DecisionInputs {
     /// The wall clock.
     fn now(&self) -> Millis;
     /// A number that is uniform over 64 bits, for spreading load.
     fn random(&self) -> u64;
-    /// Cryptographic randomness for a new session. `None` where the host gives none.
+    /// Cryptographic randomness for a new session. `None` if the host gives none.
     fn seed(&self) -> Option<u64>;
-    /// `source.address` as Envoy has it.
+    /// Envoy's `source.address`.
     fn client_address(&self) -> Option<Vec<u8>>;
     /// `:path`, with the query.
     fn path(&self) -> Vec<u8>;
     /// Whether the request came over https.
     fn is_https(&self) -> bool;
-    /// Whether the request is a CORS preflight: browsers send no credentials with it and keep none.
+    /// Whether the request is a CORS preflight. Browsers send no cookies with a preflight and store none.
     fn is_cors_preflight(&self) -> bool;
     /// A header. Several lines are joined by commas.
     fn header(&self, name: &str) -> Option<Vec<u8>>;
@@ -44,33 +44,33 @@ pub(crate) trait DecisionInputs {
 /// What happens to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
-    /// What is counted.
+    /// The outcome that is counted.
     pub(crate) outcome: Outcome,
-    /// What is done.
+    /// Where the request goes.
     pub(crate) routing: Routing,
 }
 
-/// What is done with a request.
+/// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Routing {
-    /// The request goes on.
+    /// The request is forwarded.
     Forward(Forward),
     /// The request is answered with this status.
     Reject(u32),
 }
 
-/// How a request goes on.
+/// How a request is forwarded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Forward {
-    /// The backend. `None` where the route itself names the cluster.
+    /// The backend. `None` if the route itself names the cluster.
     pub(crate) backend: Option<Rc<Backend>>,
-    /// The endpoint, where the session has one.
+    /// The endpoint, if the session has one.
     pub(crate) endpoint: Option<SocketAddr>,
-    /// The session that the request belongs to, and whether the client must be told.
+    /// The session of the request, and whether the client needs a new token.
     pub(crate) session: SessionUpdate,
-    /// The envelope that the request brought. The application receives the value in it.
+    /// The envelope in the request. The application receives the envelope's value.
     pub(crate) envelope: Option<Envelope>,
-    /// The `Cookie` header that the application receives, where envelopes in it are opened.
+    /// The `Cookie` header with opened envelopes that the application receives. `None` if the header stays unchanged.
     pub(crate) cookies: Option<Vec<u8>>,
 }
 
@@ -121,7 +121,7 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         }
     }
 
-    /// Without affinity.
+    /// Chooses the backend by weight, without affinity.
     fn by_weight(&self) -> Decision {
         forward(Outcome::None, self.any_backend(), SessionUpdate::None)
     }
@@ -134,8 +134,8 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         client_address::hash_key(&self.inputs.client_address()?, prefixes)
     }
 
-    /// By the consistent choice among all backends, or, where that backend is unavailable, among the rest. Without a
-    /// key as `fallback` says.
+    /// Chooses the backend by consistent hash among all backends. If that backend is unavailable, chooses among the
+    /// available backends. Without a key, `fallback` decides.
     fn by_hash(&self, key: Option<u64>) -> Decision {
         let Some(key) = key else {
             return forward(Outcome::None, self.new_backend(), SessionUpdate::None);
@@ -148,7 +148,8 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         }
     }
 
-    /// By the value of the application's cookie. Where it is missing and there is a TTL, the filter makes one.
+    /// Chooses the backend by the value of the application's cookie. If the cookie is missing and there is a TTL, the
+    /// filter makes the cookie.
     fn by_cookie_value(&self, cookie: &Cookie, ttl_sec: u32) -> Decision {
         let first_line = self.inputs.first_cookie_line();
         let hash_in =
@@ -160,7 +161,7 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         if key.is_some() || ttl_sec == 0 || !self.is_within(cookie) || self.inputs.is_cors_preflight() {
             return self.by_hash(key);
         }
-        // Requests that a client sends at the same time get the same key where `fallback` is to keep them together.
+        // With `fallback: CLIENT_IP`, simultaneous first requests of one client get the same key.
         let client_key = match self.service.fallback {
             Fallback::Weight => None,
             Fallback::ClientIp(prefixes) => self.client_key(prefixes),
@@ -234,7 +235,7 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         }
     }
 
-    /// By the first living session whose backend is available, else by the first living session, else by a new one.
+    /// Uses the first living session whose backend is available, else the first living session, else a new session.
     fn by_session(&self, found: &FoundSessions<'_>) -> Decision {
         if let Some((session, state, backend)) = found.available {
             self.keep_backend(session, state, backend)
@@ -249,7 +250,8 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         }
     }
 
-    /// By the session in an envelope. A value that is no envelope of ours reaches the application as it came.
+    /// Uses the session in an envelope. A value that is not an envelope of this filter reaches the application
+    /// unchanged.
     fn by_envelope(&self, name: &str, lifetime: Lifetime) -> Decision {
         let Some(text) = self.inputs.header(name).filter(|text| !text.is_empty()) else {
             return self.begin_session(Outcome::Assigned);
@@ -269,8 +271,8 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         decision
     }
 
-    /// By the session in the application's own cookie. A value that is no envelope reaches the application as it came, and
-    /// is hashed, so that it stays in one place.
+    /// Uses the session in the application's own cookie. A value that is not an envelope reaches the application
+    /// unchanged. Its hash chooses the backend, so that such a client stays on one backend.
     fn by_cookie_envelope(&self, name: &str) -> Decision {
         let lines = self.inputs.cookie_lines();
         let codec = self.service.tokens.as_ref();
@@ -304,12 +306,12 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         decision
     }
 
-    /// Whether the session began, by this clock or by one that is a little ahead.
+    /// Whether the session has begun. The clock that set the start may be a little ahead of ours.
     fn has_begun(&self, session: &Session) -> bool {
         Lifetime::default().state(session, self.inputs.now()) != SessionState::InTheFuture
     }
 
-    /// A living session goes to its backend, or to the backend that takes its place.
+    /// Forwards a living session to its backend, or to the backend that replaces it.
     fn continue_session(&self, session: Session, state: SessionState) -> Decision {
         let backend = self.available_backend(&session);
         if backend.is_some() || !self.service.pin.has_cluster() {
@@ -319,7 +321,7 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         }
     }
 
-    /// The session's backend is available, or the service pins endpoints alone.
+    /// Forwards to the session's backend, which is available. `backend` is `None` if the service pins only endpoints.
     fn keep_backend(&self, session: Session, state: SessionState, backend: Option<&Rc<Backend>>) -> Decision {
         let endpoint = session.endpoint.filter(|_| self.service.pin.has_endpoint());
         let session = match state {
@@ -330,15 +332,15 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         Decision { outcome: Outcome::Pinned, routing: Routing::Forward(forward) }
     }
 
-    /// The session's backend is gone or unavailable.
+    /// Moves or rejects a session whose backend is gone or unavailable.
     fn leave_backend(&self, session: Session) -> Decision {
         match self.service.on_unavailable {
             OnUnavailable::Reject(status) => {
                 Decision { outcome: Outcome::Rejected, routing: Routing::Reject(status) }
             }
             OnUnavailable::Repin => {
-                // The seed and the lost backend alone decide: all requests of the session move to the same backend, and
-                // sessions that moved together once do not move together again.
+                // Only the seed and the lost backend decide. So all requests of the session move to the same backend,
+                // and sessions that moved together once do not stay together at the next move.
                 let key = mix(session.seed ^ mix(session.backend.to_bits()));
                 let backend = self.availability.candidates().by_hash(key);
                 let id = backend.map_or(session.backend, |backend| backend.id());
@@ -348,7 +350,7 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         }
     }
 
-    /// A new session begins. A CORS preflight begins none, and neither does a request for which there is no randomness.
+    /// Begins a new session. A CORS preflight begins no session. Without randomness, no session begins either.
     fn begin_session(&self, outcome: Outcome) -> Decision {
         let is_new_client = outcome == Outcome::Assigned;
         if is_new_client && self.inputs.is_cors_preflight() {
@@ -363,7 +365,7 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         forward(outcome, backend, SessionUpdate::New(session))
     }
 
-    /// A backend for a new session, as `fallback` says. `None` where the service pins endpoints alone.
+    /// A backend for a new session, according to `fallback`. `None` if the service pins only endpoints.
     fn new_backend(&self) -> Option<&Rc<Backend>> {
         match self.service.fallback {
             Fallback::Weight => self.any_backend(),
@@ -374,7 +376,7 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         }
     }
 
-    /// A backend by weight. `None` where the service pins endpoints alone.
+    /// A backend by weight. `None` if the service pins only endpoints.
     fn any_backend(&self) -> Option<&Rc<Backend>> {
         if self.service.pin.has_cluster() {
             self.availability.candidates().by_weight(self.inputs.random())
@@ -393,14 +395,14 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         cookie.covers_every_path() || cookie.covers(&self.inputs.path())
     }
 
-    /// Whether the request came over https, where the cookie depends on it.
+    /// Whether the request came over https. Asked only if the cookie depends on it.
     fn is_https(&self) -> bool {
         let cookie = self.service.affinity.generated_cookie();
         cookie.is_some_and(Cookie::depends_on_scheme) && self.inputs.is_https()
     }
 }
 
-/// The sessions that the tokens of a request hold.
+/// The sessions in the tokens of a request.
 #[derive(Default)]
 struct FoundSessions<'a> {
     examined: usize,

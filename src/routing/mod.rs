@@ -1,4 +1,4 @@
-//! Where a request goes: inputs in, decision out, once.
+//! Decides once per request where the request goes.
 
 pub(crate) mod decide;
 pub(crate) mod outcome;

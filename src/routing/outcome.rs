@@ -1,4 +1,4 @@
-//! What became of a request, in the word that counters, the debug header and logs use.
+//! The outcome of a request, with the name in counters, the debug header and logs.
 
 /// Every request that the filter serves has exactly one outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,17 +7,17 @@ pub(crate) enum Outcome {
     None,
     /// The backend was chosen by consistent hash.
     Hashed,
-    /// The request brought no session, and one began.
+    /// The request had no session, and a new session began.
     Assigned,
     /// The request went to the session's backend.
     Pinned,
-    /// The request brought a session that had ended, and a new one began.
+    /// The request had an expired session, and a new session began.
     Expired,
-    /// The request brought something that is no valid token, and a session began.
+    /// The request had an invalid token, and a new session began.
     Invalid,
-    /// The backend of the session, or of the hash, is gone or unavailable: the request went to another.
+    /// The backend of the session or of the hash is gone or unavailable. The request went to another backend.
     Repinned,
-    /// The session's backend is gone or unavailable: the request was rejected, and the session stays.
+    /// The session's backend is gone or unavailable. The request was rejected, and the session stays.
     Rejected,
 }
 
@@ -48,7 +48,7 @@ impl Outcome {
         }
     }
 
-    /// The place in [`ALL`](Self::ALL).
+    /// The index in [`ALL`](Self::ALL).
     pub(crate) const fn index(self) -> usize {
         self as usize
     }

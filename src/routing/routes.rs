@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use fnv::FnvBuildHasher;
 
-/// Services by the names of their routes.
+/// The services by the names of their routes.
 #[derive(Debug)]
 pub(crate) struct Routes<T> {
     by_name: HashMap<Vec<u8>, Rc<T>, FnvBuildHasher>,
@@ -25,12 +25,12 @@ impl<T> Routes<T> {
         }
     }
 
-    /// Whether the name of the route makes a difference. Asking Envoy for it is a host call.
+    /// Whether the choice of the service depends on the name of the route. Reading the name costs a host call.
     pub(crate) fn depend_on_name(&self) -> bool {
         !self.by_name.is_empty()
     }
 
-    /// The service that serves the route of this name. `None` where no service serves it.
+    /// The service that serves the route with this name. `None` if no service serves it.
     pub(crate) fn get(&self, name: Option<&[u8]>) -> Option<&Rc<T>> {
         name.and_then(|name| self.by_name.get(name)).or(self.default.as_ref())
     }
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_of_no_service_is_served_by_none() {
+    fn a_route_that_no_service_names_is_not_served() {
         let routes = routes(false);
         assert_eq!(routes.get(Some(b"blog")), None);
         assert_eq!(routes.get(None), None);

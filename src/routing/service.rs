@@ -1,4 +1,4 @@
-//! A service of the configuration, ready for decisions.
+//! A configured service, prepared for decisions.
 
 use std::rc::Rc;
 
@@ -9,14 +9,14 @@ use crate::session::key::Key;
 use crate::session::token::{Carrier, Layout, TokenCodec};
 use crate::session::token_cache::TokenCache;
 
-/// A service: its affinity, its backends, its tokens.
+/// A service with its affinity, its backends and its tokens.
 #[derive(Debug)]
 pub(crate) struct Service {
     /// The name in counters and logs.
     pub(crate) name: String,
     /// What ties a request to a backend.
     pub(crate) affinity: Affinity,
-    /// How a request that brings no session and no key chooses its backend.
+    /// How the filter chooses the backend of a request without a session and without a key.
     pub(crate) fallback: Fallback,
     /// What a session is tied to.
     pub(crate) pin: Pin,
@@ -24,7 +24,7 @@ pub(crate) struct Service {
     pub(crate) tokens: Option<TokenCodec>,
     /// What happens to a session whose backend is gone or unavailable.
     pub(crate) on_unavailable: OnUnavailable,
-    /// Whether the backends' clusters fall over to each other within a request.
+    /// Whether the backends' clusters fail over to each other within a request.
     pub(crate) failover: bool,
     /// How the health of the backends is judged.
     pub(crate) health: HealthPolicy,
@@ -63,7 +63,7 @@ impl Service {
         }
     }
 
-    /// The backends. Empty where the service pins endpoints alone.
+    /// The backends. Empty if the service pins only endpoints.
     pub(crate) fn backends(&self) -> &Backends {
         self.health.backends()
     }

@@ -1,8 +1,8 @@
-//! The session of a request, and what is new about the session.
+//! The session of a request, and whether the session has changed.
 
 use crate::session::{Millis, Session};
 
-/// The session of a request, and what is new about the session.
+/// The session of a request, and whether the session has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SessionUpdate {
     /// The request belongs to no session.
@@ -10,11 +10,11 @@ pub(crate) enum SessionUpdate {
     None,
     /// A session begins.
     New(Session),
-    /// The client has the session's token already.
+    /// The session has not changed. The client has its token.
     Unchanged(Session),
     /// The session moved or was renewed.
     Changed(Session),
-    /// The filter makes a cookie of this value. Later requests are hashed by the cookie.
+    /// The filter makes a cookie with this value for `HTTP_COOKIE`. Later requests are hashed by this value.
     NewKey {
         /// The cookie's value.
         key: String,
@@ -42,7 +42,7 @@ impl SessionUpdate {
         self.session().is_some_and(|session| session.endpoint.is_some())
     }
 
-    /// Moves the session. Returns whether a session that the client already had moved.
+    /// Moves the session. Returns whether this was an existing session of the client.
     pub(crate) fn relocate(&mut self, now: Millis, relocate: impl FnOnce(Session) -> Session) -> bool {
         match *self {
             Self::None | Self::NewKey { .. } => false,

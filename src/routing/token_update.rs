@@ -1,4 +1,4 @@
-//! What the client learns about its session with the response.
+//! The new token that the client receives with the response.
 
 use super::{Envelope, Service, SessionUpdate};
 use crate::config::Affinity;
@@ -6,18 +6,18 @@ use crate::headers::set_token::TokenUpdate;
 use crate::session::token::{MAX_VALUE_LEN, NONCE_LEN};
 use crate::session::{Millis, Session};
 
-/// What a token is made from, beside the session.
+/// The inputs of a token, other than the session.
 pub(crate) trait TokenInputs {
     /// The wall clock.
     fn now(&self) -> Millis;
-    /// Cryptographic randomness for one token. `None` where the host gives none.
+    /// Cryptographic randomness for one token. `None` if the host gives none.
     fn nonce(&self) -> Option<[u8; NONCE_LEN]>;
-    /// Cryptographic randomness for a new session. `None` where the host gives none.
+    /// Cryptographic randomness for a new session. `None` if the host gives none.
     fn seed(&self) -> Option<u64>;
 }
 
-/// The token that the client needs, if it needs one. `sent` is the envelope that the request brought, `value` the
-/// application's own value in the response, which an envelope wraps.
+/// The new token, if the client needs one. `sent` is the envelope in the request. `value` is the application's own
+/// value in the response, which an envelope wraps.
 pub(crate) fn token_update(
     service: &Service,
     session: &SessionUpdate,
@@ -42,8 +42,8 @@ pub(crate) fn token_update(
     }
 }
 
-/// The envelope for a value of the application's: the one that the client sent, where nothing has changed. `None` for a
-/// value that is too long, which goes out as it is.
+/// The envelope for a value of the application. If nothing has changed, this is the envelope that the client sent.
+/// `None` if the value is too long. Such a value goes out unwrapped.
 pub(crate) fn envelope(
     service: &Service,
     update: &SessionUpdate,
@@ -66,7 +66,7 @@ pub(crate) fn envelope(
     let session = if sent.is_some() || matches!(update, SessionUpdate::New(_)) {
         session
     } else {
-        // Another value of the application's is another session, in the same place.
+        // A different value of the application means a new session on the same backend.
         let seed = inputs.seed().unwrap_or(session.seed);
         let new = Session::new(inputs.now(), seed, session.backend, session.https);
         Session { endpoint: session.endpoint, ..new }

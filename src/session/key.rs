@@ -30,7 +30,7 @@ impl Key {
     }
 }
 
-/// Shows the id and never the secret.
+/// Shows only the id, never the secret.
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key").field("id", &self.id).finish_non_exhaustive()

@@ -2,19 +2,20 @@
 
 use super::{Millis, Session};
 
-/// How far the clock of another Envoy may be ahead of ours.
+/// How far the clock of another Envoy may be ahead of the local clock.
 const CLOCK_TOLERANCE: Millis = 60_000;
 
-/// How long the sessions of a service live. Today's configuration decides, whatever it was when a session began.
+/// How long the sessions of a service live. The current configuration applies, even to sessions that began with another
+/// configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lifetime {
-    /// Seconds from the session's start; 0 means no end.
+    /// Maximum lifetime in seconds, from the session's start. 0: no limit.
     pub(crate) ttl_sec: u32,
-    /// Seconds without use after which the session ends; 0 means off.
+    /// Seconds without a request after which the session ends. 0: off.
     pub(crate) idle_timeout_sec: u32,
 }
 
-/// What a session's times say about the session.
+/// The state of a session, according to its times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SessionState {
     /// The session lives, and its token is recent enough.
@@ -23,13 +24,13 @@ pub(crate) enum SessionState {
     Renewable,
     /// The session has ended.
     Expired,
-    /// The session claims to begin more than 60 s from now.
+    /// The session's start is more than 60 s in the future.
     InTheFuture,
 }
 
 impl Lifetime {
-    /// The state of a session at the time `now`. A session whose token notes no use counts as just used: the idle
-    /// timeout was set after that token was made.
+    /// The state of a session at the time `now`. A session whose token has no last use counts as just used, because the
+    /// idle timeout was set after the token was made.
     pub(crate) fn state(self, session: &Session, now: Millis) -> SessionState {
         if session.start > now.saturating_add(CLOCK_TOLERANCE) {
             return SessionState::InTheFuture;
@@ -53,7 +54,7 @@ impl Lifetime {
         }
     }
 
-    /// Seconds that are left of the session's absolute life, rounded up, for `Max-Age`. `None` where it has no end.
+    /// Remaining seconds of the session's absolute lifetime, rounded up, for `Max-Age`. `None` without a limit.
     pub(crate) fn max_age(self, session: &Session, now: Millis) -> Option<u64> {
         (self.ttl_sec > 0).then(|| {
             let end = session.start.saturating_add(millis(self.ttl_sec));
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
     use crate::testing::{NOW, begin};
 
-    /// A session that has just begun, as its token notes it where an idle timeout is set.
+    /// A session that has just begun, with a last use, as with an idle timeout.
     fn session() -> Session {
         begin(NOW, "a").used_at(NOW)
     }
@@ -84,12 +85,12 @@ mod tests {
     }
 
     #[test]
-    fn the_state_of_a_session_follows_from_its_times_and_todays_configuration() {
+    fn the_state_of_a_session_depends_on_its_times_and_the_current_configuration() {
         for (ttl, idle, age, state) in [
             // No end.
             (0, 0, 0, Live),
             (0, 0, 1_000_000_000_000, Live),
-            // The absolute life ends with its last millisecond.
+            // The absolute lifetime ends exactly after the TTL.
             (10, 0, 9_999, Live),
             (10, 0, 10_000, Expired),
             (10, 0, 10_001, Expired),
@@ -107,7 +108,7 @@ mod tests {
             (5, 8, 4_999, Renewable),
             (5, 8, 5_000, Expired),
             (100, 8, 8_000, Expired),
-            // The clock of another Envoy may be 60 s ahead of ours.
+            // The clock of another Envoy may be 60 s ahead of the local clock.
             (10, 8, -1, Live),
             (10, 8, -60_000, Live),
             (10, 8, -60_001, InTheFuture),
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn use_renews_a_session_but_not_beyond_its_absolute_life() {
+    fn use_renews_a_session_but_not_beyond_its_absolute_lifetime() {
         let lifetime = lifetime(20, 8);
         let used = session().used_at(NOW + 7_000);
         assert_eq!(lifetime.state(&used, NOW + 8_999), Live);
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_whose_token_notes_no_use_is_renewable_once_an_idle_timeout_is_set() {
+    fn a_session_whose_token_has_no_last_use_is_renewable_once_an_idle_timeout_is_set() {
         let unused = begin(NOW, "a");
         for age in [0, 7_999, 8_000, 1_000_000_000] {
             assert_eq!(lifetime(0, 0).state(&unused, NOW + age), Live);
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn max_age_is_the_rest_of_the_absolute_life_in_seconds_rounded_up() {
+    fn max_age_is_the_rest_of_the_absolute_lifetime_in_seconds_rounded_up() {
         for (age, left) in
             [(0, 50), (1, 50), (999, 50), (1_000, 49), (49_000, 1), (49_999, 1), (50_000, 0), (60_000, 0)]
         {
@@ -181,7 +182,7 @@ mod tests {
         }
 
         #[test]
-        fn a_session_in_use_lives_until_its_absolute_life_ends(
+        fn a_session_in_use_lives_until_its_absolute_lifetime_ends(
             age in 0..1_209_600_000_u64, ttl in 0..=1_209_600_u32, idle in 0..=1_209_600_u32
         ) {
             let now = NOW + age;

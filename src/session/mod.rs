@@ -1,4 +1,4 @@
-//! A session: everything that an Envoy must know of it, and the token that carries it between client and Envoy.
+//! A session: all its data, and the token that carries the session between client and Envoy.
 
 pub(crate) mod key;
 pub(crate) mod lifetime;
@@ -13,18 +13,19 @@ pub(crate) use lifetime::{Lifetime, SessionState};
 /// Wall-clock time in milliseconds since 1970.
 pub(crate) type Millis = u64;
 
-/// A session. It travels in the token, and no Envoy stores it.
+/// A session. The token contains the whole session, and no Envoy stores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Session {
     /// When the session began.
     pub(crate) start: Millis,
-    /// When the session was last noted to be in use. `None`: no idle timeout was set when its token was made.
+    /// When the session was last used, as recorded in the token. `None`: no idle timeout was set when the token was
+    /// made.
     pub(crate) last_use: Option<Millis>,
     /// Random seed of the session. Determines which backend the session moves to when it loses its own.
     pub(crate) seed: u64,
-    /// The backend that the session's requests go to. Means nothing where the service pins endpoints alone.
+    /// The backend that the session's requests go to. Not used if the service pins only endpoints.
     pub(crate) backend: BackendId,
-    /// The endpoint that the session's requests go to, where the service pins endpoints and one is known.
+    /// The endpoint that the session's requests go to, if the service pins endpoints and the endpoint is known.
     pub(crate) endpoint: Option<SocketAddr>,
     /// Whether the session began over https. `secure: AUTO` depends on it.
     pub(crate) https: bool,

@@ -1,4 +1,4 @@
-//! The session token: a [`Session`] as text for a cookie or header; and the envelope: a session together with the
+//! The session token is a [`Session`] as text for a cookie or header. The envelope is a session together with the
 //! application's own value.
 //!
 //! The text is unpadded URL-safe base64 (RFC 4648, section 5), in its canonical spelling, of
@@ -12,8 +12,8 @@
 //!
 //! With keys, XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03) encrypts and authenticates the token. Its nonce is long
 //! enough to be drawn at random for every token. The associated data are the version, the service, the carrier and the
-//! carrier's name: a token is worth nothing anywhere else. The checksum of a token without keys finds accidents, not
-//! forgeries.
+//! carrier's name, so a token is invalid anywhere else. The checksum of a token without keys detects accidental
+//! changes, but not forgeries.
 //!
 //! The session, in big-endian numbers of fixed width:
 //!
@@ -26,8 +26,8 @@
 //! | last use, milliseconds since 1970 | 8 if flagged |
 //! | endpoint: IP version, 0 where none is known (1), address (16), port (2) | 19 if flagged |
 //!
-//! The configuration alone decides which fields follow, so the length of a token says nothing about its session. In an
-//! envelope the application's value comes next.
+//! Only the configuration decides which fields follow, so the length of a token does not depend on its session. In an
+//! envelope, the application's value follows the session.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
@@ -54,7 +54,7 @@ const MAX_ENVELOPE_LEN: usize = MAX_LEN + MAX_VALUE_LEN.div_ceil(3) * 4;
 
 const ENCRYPTED: u8 = 1;
 const UNENCRYPTED: u8 = 2;
-/// The base64 of the upper six bits of either version.
+/// The first base64 character of both versions. It encodes the upper six bits of the first byte.
 const FIRST_BYTE: u8 = b'A';
 const TAG_LEN: usize = 16;
 const CHECKSUM_LEN: usize = 8;
@@ -71,7 +71,7 @@ const UNKNOWN: u8 = 0;
 const IPV4: u8 = 4;
 const IPV6: u8 = 6;
 
-/// What carries a token between client and Envoy.
+/// The cookie or header that carries a token between client and Envoy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Carrier<'a> {
     /// The cookie of this name.
@@ -100,7 +100,7 @@ pub(crate) struct TokenCodec {
     /// Version, service, carrier and the carrier's name. A token is bound to all of them.
     associated_data: Vec<u8>,
     layout: Layout,
-    /// The lengths that tokens can have, in bytes of text: one for each layout.
+    /// The possible lengths of tokens, in bytes of text: one for each layout.
     lengths: [usize; 4],
     cache: Rc<TokenCache>,
     cache_owner: CacheOwner,
@@ -123,7 +123,7 @@ impl TokenCodec {
             Carrier::CookieEnvelope(name) => ("cookie envelope", name),
         };
         let version = if keys.is_empty() { UNENCRYPTED } else { ENCRYPTED };
-        // No name of a service, cookie or header has a NUL in it.
+        // The name of a service, cookie or header never contains NUL.
         let binding = [service, kind, name].join("\0");
         let associated_data = [&[version], binding.as_bytes()].concat();
         let overhead = if keys.is_empty() { 1 + CHECKSUM_LEN } else { 1 + NONCE_LEN + TAG_LEN };
@@ -133,8 +133,8 @@ impl TokenCodec {
         Self { keys, associated_data, layout, lengths, cache, cache_owner }
     }
 
-    /// The token of a session. `nonce` is fresh randomness for each token. Never `None` in practice: only a payload of 256
-    /// GiB cannot be encrypted.
+    /// The token of a session. `nonce` is fresh randomness for each token. `None` only if the payload is longer than
+    /// 256 GiB, so never in practice.
     pub(crate) fn write(&self, session: &Session, nonce: [u8; NONCE_LEN]) -> Option<String> {
         self.write_envelope(session, b"", nonce)
     }
@@ -169,12 +169,12 @@ impl TokenCodec {
         Some(BASE64_URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Whether the text has the length and the first byte of a token. Costs next to nothing.
+    /// Whether the text has the length and the first byte of a token. A cheap check before `read`.
     pub(crate) fn may_be_token(&self, text: &[u8]) -> bool {
         text.first() == Some(&FIRST_BYTE) && self.lengths.contains(&text.len())
     }
 
-    /// The session of a token. `None` for any bytes that are no valid token of this service and carrier.
+    /// The session of a token. `None` if the bytes are not a valid token of this service and carrier.
     pub(crate) fn read(&self, text: &[u8]) -> Option<Session> {
         let cached = self.cache.get(self.cache_owner, text, |session, _| *session);
         if cached.is_some() {
@@ -189,8 +189,8 @@ impl TokenCodec {
         Some(session)
     }
 
-    /// The session and the application's value of an envelope. `None` for any bytes that are no valid envelope of this
-    /// service and carrier, or whose value cannot stand in a header (RFC 9110, section 5.5).
+    /// The session and the application's value of an envelope. `None` if the bytes are not a valid envelope of this
+    /// service and carrier, or if the value is not a valid header value (RFC 9110, section 5.5).
     pub(crate) fn read_envelope(&self, text: &[u8]) -> Option<(Session, Vec<u8>)> {
         let cached = self.cache.get(self.cache_owner, text, |session, value| (*session, value.to_vec()));
         if cached.is_some() {
@@ -209,7 +209,7 @@ impl TokenCodec {
         Some((session, value.to_vec()))
     }
 
-    /// The session and the bytes that follow it. `buffer` takes the decoded text.
+    /// The session and the bytes that follow it. `buffer` receives the decoded text.
     fn open<'b>(&self, text: &[u8], buffer: &'b mut [u8]) -> Option<(Session, &'b [u8])> {
         let len = BASE64_URL_SAFE_NO_PAD.decode_slice(text, buffer).ok()?;
         let bytes = buffer.get_mut(..len)?;
@@ -223,7 +223,7 @@ impl TokenCodec {
         let (nonce, bytes) = bytes.get_mut(1..)?.split_first_chunk_mut::<NONCE_LEN>()?;
         let (payload, tag) = bytes.split_last_chunk_mut::<TAG_LEN>()?;
         let (nonce, tag) = (XNonce::from(*nonce), (*tag).into());
-        // A failed attempt leaves the payload as it is.
+        // A failed attempt leaves the payload unchanged.
         let opened = self.keys.iter().any(|key| {
             let payload = (&mut *payload).into();
             key.cipher.decrypt_inout_detached(&nonce, &self.associated_data, payload, &tag).is_ok()
@@ -246,7 +246,7 @@ impl TokenCodec {
             bytes.extend_from_slice(&number.to_be_bytes());
         }
         if self.layout.last_use {
-            // A session that has just begun is in use.
+            // A session without a last use was last used at its start.
             bytes.extend_from_slice(&session.last_use.unwrap_or(session.start).to_be_bytes());
         }
         if self.layout.endpoint {
@@ -286,7 +286,7 @@ fn read_session(payload: &[u8]) -> Option<(Session, &[u8])> {
     known_flags.then_some((session, rest))
 }
 
-/// The endpoint at the beginning of the bytes. The inner `None` is an endpoint that is not known.
+/// The endpoint at the beginning of the bytes. The inner `None` means an unknown endpoint.
 #[expect(clippy::option_option, reason = "an unknown endpoint is valid, a malformed one is not")]
 fn read_endpoint(rest: &mut &[u8]) -> Option<Option<SocketAddr>> {
     let [version] = take(rest)?;
@@ -301,7 +301,7 @@ fn read_endpoint(rest: &mut &[u8]) -> Option<Option<SocketAddr>> {
     Some(Some(SocketAddr::new(ip, port)))
 }
 
-/// Takes the first `N` bytes off.
+/// Removes and returns the first `N` bytes.
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, after) = rest.split_first_chunk()?;
     *rest = after;

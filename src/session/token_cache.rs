@@ -1,8 +1,9 @@
-//! Tokens that this worker has opened before. Most requests bring such a token, and a look here costs a twentieth of
-//! opening it.
+//! Tokens that this worker has opened before. Most requests have such a token, and a look into the cache costs a
+//! twentieth of opening a token.
 //!
-//! The cache is bounded: each token has one slot, and the latest token takes the slot. Only valid tokens enter, so
-//! clients cannot fill the cache with junk. The times of a session are judged anew for each request.
+//! The size of the cache is limited: each token has one slot, and a newer token replaces the token in the slot. Only
+//! valid tokens enter the cache, so clients cannot fill it with invalid texts. The lifetime of a session is checked for
+//! each request.
 
 use std::cell::{Cell, RefCell};
 
@@ -24,7 +25,7 @@ pub(crate) struct TokenCache {
     owners: Cell<u32>,
 }
 
-/// One service's part of the cache: a token of one service is none of another's.
+/// The owner of cached tokens: a token of one service is invalid for another service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CacheOwner(u32);
 
@@ -44,8 +45,9 @@ impl TokenCache {
         CacheOwner(owner)
     }
 
-    /// Hands the session and the application's value of a cached token to `take`. `None` where the token is not cached.
-    /// The comparison takes the same time for every text of a length: a client must not guess a token byte by byte.
+    /// Passes the session and the application's value of a cached token to `take`. `None` if the token is not cached.
+    /// The comparison takes the same time for all texts of the same length, so that a client cannot guess a token byte
+    /// by byte.
     pub(crate) fn get<T>(
         &self,
         owner: CacheOwner,
@@ -75,8 +77,8 @@ impl TokenCache {
     }
 }
 
-/// The slot of a text. The end of the text decides: it is part of the authentication tag or of the checksum, and so
-/// differs from token to token.
+/// The slot of a text. The end of the text determines the slot, because it is part of the authentication tag or of the
+/// checksum and therefore differs between tokens.
 fn slot(owner: CacheOwner, text: &[u8]) -> usize {
     let end = text.last_chunk().copied().map_or(0, u64::from_le_bytes);
     usize::try_from(mix(end ^ u64::from(owner.0)) >> (u64::BITS - SLOT_BITS)).unwrap_or(0)

@@ -187,42 +187,42 @@ const HEADERS: &[Row] = &[
     (
         r#"{"backends":["a"],"clusterHeader":"x-mine","endpointHeader":"X-Mine"}"#,
         "endpointHeader",
-        r#"the same name as clusterHeader; allowed: a name of its own; given: "X-Mine""#,
+        r#"the same name as clusterHeader; allowed: a different name; given: "X-Mine""#,
     ),
     (
         r#"{"backends":["a"],"clusterHeader":"X-Affinity-Endpoint"}"#,
         "clusterHeader",
-        r#"the same name as endpointHeader (its default); allowed: a name of its own; given: "X-Affinity-Endpoint""#,
+        r#"the same name as endpointHeader (its default); allowed: a different name; given: "X-Affinity-Endpoint""#,
     ),
     (
         r#"{"backends":["a"],"endpointHeader":"x-affinity-cluster"}"#,
         "endpointHeader",
-        r#"the same name as clusterHeader (its default); allowed: a name of its own; given: "x-affinity-cluster""#,
+        r#"the same name as clusterHeader (its default); allowed: a different name; given: "x-affinity-cluster""#,
     ),
     (
         r#"{"backends":["a"],"debugHeader":"x-affinity-cluster"}"#,
         "debugHeader",
-        r#"the same name as clusterHeader (its default); allowed: a name of its own; given: "x-affinity-cluster""#,
+        r#"the same name as clusterHeader (its default); allowed: a different name; given: "x-affinity-cluster""#,
     ),
     (
         r#"{"backends":["a"],"debugHeader":"x-affinity-endpoint"}"#,
         "debugHeader",
-        r#"the same name as endpointHeader (its default); allowed: a name of its own; given: "x-affinity-endpoint""#,
+        r#"the same name as endpointHeader (its default); allowed: a different name; given: "x-affinity-endpoint""#,
     ),
     (
         r#"{"backends":["a"],"endpointHeader":"x-mine","debugHeader":"x-mine"}"#,
         "debugHeader",
-        r#"the same name as endpointHeader; allowed: a name of its own; given: "x-mine""#,
+        r#"the same name as endpointHeader; allowed: a different name; given: "x-mine""#,
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"HEADER_FIELD","header":{"name":"x-affinity-cluster"}},"backends":["a"]}"#,
         "sessionAffinity.header.name",
-        r#"the same name as clusterHeader; allowed: a name of its own; given: "x-affinity-cluster""#,
+        r#"the same name as clusterHeader; allowed: a different name; given: "x-affinity-cluster""#,
     ),
     (
         r#"{"sessionAffinity":{"affinityType":"HEADER_FIELD","header":{"name":"X-Debug"}},"backends":["a"],"debugHeader":"x-debug"}"#,
         "sessionAffinity.header.name",
-        r#"the same name as debugHeader; allowed: a name of its own; given: "X-Debug""#,
+        r#"the same name as debugHeader; allowed: a different name; given: "X-Debug""#,
     ),
 ];
 
@@ -411,17 +411,17 @@ const ACROSS_SERVICES: &[Row] = &[
     (
         r#"{"services":[{"backends":["a"],"routes":["r"]},{"backends":["a"]}]}"#,
         "services[1].name",
-        r#"duplicate of services[0].name; allowed: a name of its own; given: "default""#,
+        r#"duplicate of services[0].name; allowed: a unique name; given: "default""#,
     ),
     (
         r#"{"services":[{"name":"s","backends":["a"],"routes":["r"]},{"name":"s","backends":["a"]}]}"#,
         "services[1].name",
-        r#"duplicate of services[0].name; allowed: a name of its own; given: "s""#,
+        r#"duplicate of services[0].name; allowed: a unique name; given: "s""#,
     ),
     (
         r#"{"services":[{"name":"s","backends":["a"]},{"name":"t","backends":["a"]}]}"#,
         "services[1].routes",
-        "missing, as is services[0].routes; allowed: at most one service without routes; given: nothing",
+        "missing, and services[0].routes is missing too; allowed: at most one service without routes; given: nothing",
     ),
     (
         r#"{"services":[{"name":"s","backends":["a"],"routes":["q","r"]},{"name":"t","backends":["a"],"routes":["r"]}]}"#,
@@ -431,7 +431,7 @@ const ACROSS_SERVICES: &[Row] = &[
     (
         r#"{"services":[{"name":"s","backends":["a"],"routes":["q"],"sessionAffinity":{"affinityType":"GENERATED_COOKIE"}},{"name":"t","backends":["a"],"routes":["r"],"sessionAffinity":{"affinityType":"GENERATED_COOKIE","cookie":{"name":"GCLB"}}}]}"#,
         "services[1].sessionAffinity.cookie.name",
-        r#"duplicate of services[0].sessionAffinity.cookie.name; allowed: a name of its own: in one browser they would overwrite each other's cookie; given: "GCLB""#,
+        r#"duplicate of services[0].sessionAffinity.cookie.name; allowed: a unique name: cookies with the same name overwrite each other in a browser; given: "GCLB""#,
     ),
     (
         r#"{"services":[{"name":"s","backends":["a"],"routes":["q"]},{"name":"t","backends":["a"],"sessionAffinity":{"affinityType":"GENERATED_COOKIE","affinityCookieTtlSec":-1}}]}"#,

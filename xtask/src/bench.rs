@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::{build, shell};
 
-/// What the benchmark is given.
+/// The arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub struct Bench {
     /// Arguments of the benchmark; `--help` lists them
@@ -18,7 +18,7 @@ impl Bench {
         if std::env::var_os("SESSION_AFFINITY_WASM").is_none() {
             build::run()?;
         }
-        // Not optimised: the benchmark's own speed is in none of its figures.
+        // The benchmark is not optimised, because its own speed is not part of any figure.
         let run = ["run", "--quiet", "--package", "session-affinity-bench", "--"];
         shell::run(shell::cargo().args(run).args(&self.arguments))
     }

@@ -13,33 +13,34 @@ use crate::{exports, shell};
 /// The module's target. `rust-toolchain.toml` names it too.
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// What to build.
+/// The arguments of `cargo xtask build`.
 #[derive(clap::Args)]
 pub struct Build {
-    /// Instead, build a module that a request with the header x-trap kills, `target/session_affinity_trap.wasm`
+    /// Instead, build `target/session_affinity_trap.wasm`, a module that panics on a request with the header x-trap
     #[arg(long, hide = true)]
     trap_for_tests: bool,
 }
 
 impl Build {
-    /// Builds it.
+    /// Builds the module.
     pub fn run(&self) -> Result<()> {
         if self.trap_for_tests { trap_for_tests() } else { run() }.map(drop)
     }
 }
 
-/// Builds the module, optimised, and returns where it is.
+/// Builds the optimised module. Returns its path.
 pub fn run() -> Result<PathBuf> {
     build("session_affinity", &workspace_target(), &[])
 }
 
-/// Builds the module that tests kill, and returns where it is. It has a target directory of its own: cargo would
-/// otherwise link one module over the other, and link both again in each run.
+/// Builds the module that panics on a request with the header `x-trap`, for tests. Returns its path.
+///
+/// This module has a separate target directory. In a shared directory, each build would link both modules again.
 pub fn trap_for_tests() -> Result<PathBuf> {
     build("session_affinity_trap", &workspace_target().join("trap"), &["--features", "trap-for-tests"])
 }
 
-/// Builds the module of another checkout, in a `target` of its own.
+/// Builds the module of another checkout, in the `target` of that checkout.
 pub fn in_checkout(checkout: &Path) -> Result<Vec<u8>> {
     let target = checkout.join("target");
     shell::run(cargo("build")?.arg("--release").arg("--target-dir").arg(&target).current_dir(checkout))?;
@@ -47,13 +48,13 @@ pub fn in_checkout(checkout: &Path) -> Result<Vec<u8>> {
     exports::keep_needed(&fs::read(&linked).with_context(|| format!("reading {}", linked.display()))?)
 }
 
-/// A cargo command for the module: `build` or `clippy`. Adds the target to the toolchain where it is missing.
+/// A cargo command for the module: `build` or `clippy`. Adds the target to the toolchain if it is missing.
 pub fn cargo(subcommand: &str) -> Result<Command> {
     add_target()?;
     let mut cargo = shell::cargo();
     cargo.args([subcommand, "--target", TARGET, "--package", "session-affinity", "--lib"]);
     if let Some(sources) = registry_sources() {
-        // The module would otherwise name this directory in its panic messages, and differ from machine to machine.
+        // Otherwise the panic messages would contain this directory, and the module would differ between machines.
         let remap = format!("--remap-path-prefix={}=", sources.display());
         cargo.args(["--config", &format!("target.{TARGET}.rustflags=[{remap:?}]")]);
     }
@@ -75,8 +76,8 @@ fn build(name: &str, cargo_target: &Path, features: &[&str]) -> Result<PathBuf> 
     Ok(module)
 }
 
-/// Writes the finished module in one step, and only if it changed: an Envoy that starts meanwhile reads the old file
-/// or the new one.
+/// Writes the module in one step, and only if it changed. An Envoy that starts in the meantime reads either the old
+/// file or the new one.
 fn place(linked: &Path, module: &Path) -> Result<()> {
     let linked = fs::read(linked).with_context(|| format!("reading {}", linked.display()))?;
     let bytes = exports::keep_needed(&linked)?;
@@ -86,7 +87,8 @@ fn place(linked: &Path, module: &Path) -> Result<()> {
     harness::xds::write(module, bytes)
 }
 
-/// rustup ignores the `targets` of `rust-toolchain.toml` for a toolchain that is installed already.
+/// Adds the target, because rustup ignores the `targets` of `rust-toolchain.toml` for a toolchain that is already
+/// installed.
 fn add_target() -> Result<()> {
     let mut rustc = Command::new("rustc");
     let library = shell::run_quietly(rustc.args(["--print", "target-libdir", "--target", TARGET]))?;
@@ -102,7 +104,7 @@ fn add_target() -> Result<()> {
     added.map(drop)
 }
 
-/// Where cargo unpacks dependencies.
+/// The directory in which cargo unpacks dependencies.
 fn registry_sources() -> Option<PathBuf> {
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let cargo_home = cargo_home.or_else(|| Some(env::home_dir()?.join(".cargo")))?;

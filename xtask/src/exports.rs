@@ -21,7 +21,7 @@ const NEEDED: [&str; 11] = [
     "proxy_on_delete",
 ];
 
-/// The module without all other exports, and without the code that only they use.
+/// The module without other exports, and without code that only those exports use.
 pub fn keep_needed(module: &[u8]) -> Result<Vec<u8>> {
     let mut module = ModuleConfig::new()
         .generate_producers_section(false)

@@ -13,7 +13,7 @@ use harness::progress::Progress;
 
 use crate::shell;
 
-/// `AddressSanitizer`, and what tells libFuzzer which code an input reaches: the flags of cargo-fuzz.
+/// The flags of cargo-fuzz: `AddressSanitizer`, and the coverage that libFuzzer needs.
 const FLAGS: &str = "-Zsanitizer=address -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
@@ -22,21 +22,21 @@ const FLAGS: &str = "-Zsanitizer=address -Cpasses=sancov-module -Cllvm-args=-san
 const TARGETS: [&str; 7] =
     ["configuration", "cookie_header", "envelope", "health_table", "set_cookie", "streams", "token"];
 
-/// What to fuzz.
+/// The arguments of `cargo xtask fuzz`.
 #[derive(clap::Args)]
 pub struct Fuzz {
-    /// How long each target runs
+    /// Seconds for each target
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// Only this target
     #[arg(long, value_parser = TARGETS)]
     target: Option<String>,
-    /// How many targets run at the same time; as many as there are cores by default
+    /// Maximum targets that run at the same time; by default the number of cores
     #[arg(long, value_name = "COUNT")]
     jobs: Option<usize>,
 }
 
-/// How the run of one target went.
+/// The result of one target.
 struct Outcome {
     target: &'static str,
     executions: u64,
@@ -47,7 +47,7 @@ struct Outcome {
 }
 
 impl Fuzz {
-    /// Builds the targets and runs each for the same time.
+    /// Builds the targets, and runs each target for the same time.
     pub fn run(&self) -> Result<()> {
         let binaries = build()?;
         let is_chosen = |target: &&str| self.target.as_ref().is_none_or(|chosen| chosen == target);
@@ -81,17 +81,17 @@ impl Fuzz {
     }
 }
 
-/// What a mutex protects. Nobody panics while holding one.
+/// Locks a mutex. No thread panics while it holds one.
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Builds all targets, and writes their seeds. Returns the directory of the binaries.
+/// Builds all targets and writes their seeds. Returns the directory of the binaries.
 fn build() -> Result<PathBuf> {
     let nightly = || {
         let mut cargo = Command::new("rustup");
         cargo.args(["run", "nightly", "cargo"]).current_dir(directory());
-        // This program's own cargo and toolchain are others.
+        // The variables of this program's own cargo and toolchain must not apply.
         cargo.env_remove("CARGO").env_remove("RUSTUP_TOOLCHAIN").env_remove("RUSTC");
         cargo
     };
@@ -110,7 +110,7 @@ fn build() -> Result<PathBuf> {
     Ok(binaries)
 }
 
-/// The target of this machine. Naming it keeps the flags from build scripts and macros.
+/// The target of this machine. With an explicit target, the flags do not apply to build scripts and macros.
 fn host_target() -> Result<String> {
     let version = shell::run_quietly(Command::new("rustc").arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
@@ -121,7 +121,8 @@ fn directory() -> PathBuf {
     harness::workspace_root().join("fuzz")
 }
 
-/// Runs one target. What libFuzzer says goes to `fuzz/artifacts/<target>/log`, where an input that fails goes too.
+/// Runs one target. libFuzzer's output goes to `fuzz/artifacts/<target>/log`. An input that fails goes to the same
+/// directory.
 fn run(binaries: &Path, target: &'static str, seconds: u64) -> Result<Outcome> {
     let (artifacts, corpus) =
         (directory().join("artifacts").join(target), directory().join("corpus").join(target));
@@ -146,7 +147,7 @@ fn run(binaries: &Path, target: &'static str, seconds: u64) -> Result<Outcome> {
     };
     let executions = stat("stat::number_of_executed_units").unwrap_or(0);
     let per_second = stat("stat::average_exec_per_sec").unwrap_or(0);
-    // A target that runs nothing says nothing.
+    // A target without executions has not passed.
     let passed = status.success() && executions > 0;
     Ok(Outcome { target, executions, per_second, corpus, passed, log })
 }

@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{build, shell};
 
-/// Which image to build.
+/// The arguments of `cargo xtask image`.
 #[derive(clap::Args)]
 pub struct Image {
-    /// The image's name, with your registry: it is built, not pushed
+    /// The image's name, with your registry; the image is not pushed
     #[arg(long, default_value = concat!("session-affinity:", env!("CARGO_PKG_VERSION")))]
     tag: String,
 }
@@ -24,9 +24,9 @@ impl Image {
         let layers = docker(&["image", "inspect", "--format", "{{len .RootFS.Layers}}", tag])?;
         ensure!(
             layers == "1",
-            "the image {tag} has {layers} layers, and Istio and Envoy Gateway take only one"
+            "the image {tag} has {layers} layers, but Istio and Envoy Gateway only accept one"
         );
-        // A container must have a command; this one is never started.
+        // A container must have a command. This container is never started.
         let container = docker(&["create", "--network", "none", tag, "-"])?;
         let directory = tempfile::tempdir()?;
         let copy = directory.path().join("plugin.wasm");

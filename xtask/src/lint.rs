@@ -1,13 +1,13 @@
-//! `cargo xtask lint`: everything that needs no running program.
+//! `cargo xtask lint`: all checks that need no running program.
 
 use anyhow::Result;
 
 use crate::{build, shell};
 
-/// All code that is not for wasm32 alone.
+/// The features that add code which no other check sees.
 const FEATURES: [&str; 2] = ["--features", "session-affinity/fuzzing"];
 
-/// Runs each check, and stops at the first that fails.
+/// Runs all checks, and stops at the first failure.
 pub fn run() -> Result<()> {
     shell::run(shell::cargo().args(["fmt", "--all", "--check"]))?;
     shell::run(shell::cargo().args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]))?;

@@ -29,7 +29,7 @@ enum Command {
     Image(image::Image),
     /// Render the Helm chart into `deploy/kubernetes`
     Manifests,
-    /// Make the files of a release: the module with checksum, image and bill of materials, the chart, the schema
+    /// Make the files of a release: the module with checksum, image and bill of materials, the chart, and the schema
     Dist(dist::Dist),
     /// Show session affinity on a real Envoy in front of three pods
     Demo(demo::Demo),
@@ -38,7 +38,7 @@ enum Command {
     Bench(bench::Bench),
     /// Run all tests
     Test(test::Test),
-    /// Fuzz everything that reads what clients, applications and other workers send
+    /// Fuzz all code that reads input from clients, applications and other workers
     Fuzz(fuzz::Fuzz),
     /// Check formatting, lints (natively and for wasm32) and documentation
     Lint,
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Its causes, but no backtrace: that would bury them.
+            // Prints the causes without a backtrace, which would hide them.
             eprintln!("{} {error:#}", console::style("error:").red().bold());
             ExitCode::FAILURE
         }

@@ -1,4 +1,4 @@
-//! What the demo prints, and whether it all held.
+//! The output of the demo, and its result.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use console::{Color, style};
 
-/// The colours of the pods, in the order of their numbers; the page uses the same.
+/// The colours of the pods, in the order of their numbers. The demo's page has the same colours.
 const COLORS: [Color; 3] = [Color::Cyan, Color::Yellow, Color::Magenta];
 
-/// Numbers the steps and remembers whether one did not hold.
+/// Numbers the steps, and counts promises that do not hold.
 #[derive(Default)]
 pub struct Screen {
     steps: Cell<u32>,
@@ -17,13 +17,13 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// A step's title.
+    /// Prints the title of a step.
     pub fn step(&self, title: &str) {
         self.steps.set(self.steps.get() + 1);
         println!("\n{} {}", style(format!("{}.", self.steps.get())).bold(), style(title).bold());
     }
 
-    /// Whether that is what affinity promises.
+    /// Prints a promise of session affinity, and whether it holds.
     pub fn check(&self, holds: bool, promise: &str) {
         if holds {
             println!("   {} {promise}", style("✔").green().bold());
@@ -33,7 +33,7 @@ impl Screen {
         }
     }
 
-    /// The last line: an error where anything did not hold.
+    /// Prints the last line. Returns an error if a promise did not hold.
     pub fn verdict(&self) -> Result<()> {
         match self.broken.get() {
             0 => {
@@ -46,12 +46,12 @@ impl Screen {
     }
 }
 
-/// What was done to see it.
+/// Prints how a step was done.
 pub fn detail(text: &str) {
     println!("     {}", style(text).dim());
 }
 
-/// One line of what came: who asked, and which pods answered how often.
+/// Prints who sent requests, and how many requests each pod answered.
 pub fn answers(who: &str, pods: &Tally) {
     let counts = pods.0.iter().map(|(pod, count)| {
         let text = format!("{pod} × {count:<3}");
@@ -60,22 +60,22 @@ pub fn answers(who: &str, pods: &Tally) {
     println!("     {who:<24} {}", counts.collect::<Vec<_>>().join("  "));
 }
 
-/// How many requests each pod answered.
+/// The number of requests that each pod answered.
 #[derive(Default)]
 pub struct Tally(BTreeMap<String, u32>);
 
 impl Tally {
-    /// One more answer of this pod's.
+    /// Adds a response of this pod.
     pub fn add(&mut self, pod: &str) {
         *self.0.entry(pod.to_owned()).or_default() += 1;
     }
 
-    /// How many different pods answered.
+    /// The number of different pods that answered.
     pub fn pods(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether this pod alone answered.
+    /// Whether only this pod answered.
     pub fn is_only(&self, pod: &str) -> bool {
         self.pods() == 1 && self.0.contains_key(pod)
     }

@@ -1,4 +1,4 @@
-//! Running other programs.
+//! Runs other programs.
 
 use std::process::{Command, Stdio};
 
@@ -11,7 +11,7 @@ pub fn cargo() -> Command {
     command
 }
 
-/// Runs a command that the user watches.
+/// Runs a command with visible output.
 pub fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("running {}", shown(command)))?;
     if !status.success() {
@@ -20,7 +20,7 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command quietly; where it fails, what it said is in the error.
+/// Runs a command without output. If the command fails, the error contains its output.
 pub fn run_quietly(command: &mut Command) -> Result<String> {
     let output =
         command.stdin(Stdio::null()).output().with_context(|| format!("running {}", shown(command)))?;
@@ -31,7 +31,7 @@ pub fn run_quietly(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }
 
-/// The command as one would type it.
+/// The command as on a command line.
 pub fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")

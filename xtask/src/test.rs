@@ -12,23 +12,23 @@ use harness::envoy_binary::{self, MATRIX};
 
 use crate::{build, shell};
 
-/// What to test.
+/// The arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Test {
-    /// Also the tests that take a minute or more, under load
+    /// Also run the tests under load, which take a minute or more
     #[arg(long, conflicts_with_all = ["applications", "browser", "compose"])]
     soak: bool,
-    /// Instead, the end-to-end tests on every other supported Envoy, on all of them at the same time
+    /// Instead, run the end-to-end tests on every other supported Envoy, on all of them at the same time
     #[arg(long, group = "instead")]
     matrix: bool,
-    /// Instead, the Compose files, on the Docker engine that `docker` reaches
+    /// Instead, test the Compose files, on the Docker engine that `docker` uses
     #[arg(long, group = "instead")]
     compose: bool,
-    /// Instead, what a browser does with the cookies: Chromium, without a window
+    /// Instead, test the cookies in a browser: Chromium, without a window
     #[arg(long, group = "instead")]
     browser: bool,
-    /// Instead, unmodified applications that keep their sessions in memory: Tomcat, Express, Django and others
+    /// Instead, test unmodified applications with sessions in memory: Tomcat, Express, Django and others
     #[arg(long, group = "instead")]
     applications: bool,
     /// Only tests whose name contains this
@@ -42,7 +42,7 @@ struct Modules {
     trap: PathBuf,
 }
 
-/// Tests under load, which take as long as all others together: on the pinned Envoy only.
+/// Tests under load. They take as long as all other tests together, so they only run on the default Envoy.
 const UNDER_LOAD: [&str; 6] = [
     "availability::",
     "endpoints::losses::",
@@ -52,7 +52,7 @@ const UNDER_LOAD: [&str; 6] = [
     "shipped::socketio::",
 ];
 
-/// How the tests went on one Envoy.
+/// The result of the tests on one Envoy.
 struct Outcome {
     envoy: String,
     passed: bool,
@@ -107,8 +107,8 @@ impl Test {
         Ok(outcome)
     }
 
-    /// Which tests cargo builds. Always of the whole workspace: packages by themselves have other features, and all of
-    /// them would be compiled anew.
+    /// The tests that cargo builds. Always of the whole workspace: single packages have other features, so everything
+    /// would be compiled again.
     fn selection(&self) -> &'static [&'static str] {
         if self.matrix {
             &["--workspace", "--test", "e2e"]
@@ -133,7 +133,7 @@ impl Test {
         if self.matrix {
             cargo.args(UNDER_LOAD.iter().flat_map(|module| ["--skip", module]));
         } else if env::var_os("RUST_TEST_THREADS").is_none() {
-            // A test mostly waits, so that each core has time for two.
+            // A test mostly waits, so each core has time for two tests.
             let cores = thread::available_parallelism().map_or(1, Into::into);
             cargo.env("RUST_TEST_THREADS", (2 * cores).to_string());
         }

@@ -1,4 +1,4 @@
-//! Clusters: whether each backend has one, and how the clusters deal with backends that fail.
+//! Clusters: whether each backend has a cluster, and whether the clusters handle failing backends well.
 
 use session_affinity::config::{Config, Pin};
 
@@ -11,12 +11,12 @@ use super::suggest::{listed, nearest};
 use super::vm::named;
 use crate::diagnostic::Level;
 
-/// Envoy's `connect_timeout` where a cluster has none.
+/// Envoy's default `connect_timeout` of a cluster, in seconds.
 const DEFAULT_CONNECT_TIMEOUT: f64 = 5.0;
-/// Envoy's timeout of a route that has none.
+/// Envoy's default timeout of a route, in seconds.
 const DEFAULT_TIMEOUT: f64 = 15.0;
 
-/// Reports backends without a cluster, and clusters that do not go well with the filter.
+/// Reports backends without a cluster, and clusters with settings that do not work well with the filter.
 pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
     for (index, service) in config.services.iter().enumerate() {
         for (number, backend) in service.backends.iter().enumerate() {
@@ -58,7 +58,7 @@ fn takes_header(action: At<'_>) -> bool {
     action.get("cluster_header").is_some() || weighted.any(|cluster| cluster.get("cluster_header").is_some())
 }
 
-/// A backend for which there is no cluster.
+/// Reports a backend without a cluster.
 fn missing(
     envoy: &Envoy<'_>,
     plugin: &Plugin<'_>,
@@ -77,7 +77,7 @@ fn missing(
     let of_object = format!("{path}.cluster");
     let path = if plugin.node(&of_object).is_some() { of_object } else { path };
     let message =
-        format!("no cluster has the name `{name}`: requests for this backend are answered with 503");
+        format!("no cluster has the name `{name}`: Envoy answers requests for this backend with 503");
     let known = || envoy.cluster_names();
     let help = match nearest(name, known()) {
         Some(near) => {
@@ -99,7 +99,7 @@ fn panic_mode(envoy: &Envoy<'_>, cluster: At<'_>, report: &mut Report) {
         let name = cluster.text_at(&["name"]).unwrap_or_default();
         let message = format!(
             "the cluster `{name}` has no `healthy_panic_threshold: {{value: 0}}`: with health checks, Envoy sends \
-             requests to unhealthy endpoints when few are healthy, and the filter does not learn of it"
+             requests to unhealthy endpoints when few are healthy, and the filter does not notice it"
         );
         let help = "write `common_lb_config: {healthy_panic_threshold: {value: 0}}` in the cluster";
         report.warning(threshold.unwrap_or_else(|| named(cluster)), message, help);
@@ -116,7 +116,7 @@ fn connect_timeout(
     let limit = action.get("timeout").map_or(Some(DEFAULT_TIMEOUT), At::seconds);
     let Some(limit) = limit.filter(|limit| *limit > 0.0) else { return };
     for cluster in envoy.with_members(cluster) {
-        // An aggregate or composite cluster makes no connections.
+        // An aggregate or composite cluster makes no connections itself.
         if cluster.get("cluster_type").is_some() {
             continue;
         }
@@ -126,7 +126,7 @@ fn connect_timeout(
         let name = cluster.text_at(&["name"]).unwrap_or_default();
         let message = format!(
             "the cluster `{name}` waits {seconds} s for a connection (`connect_timeout`), and {} ends requests after \
-             {limit} s: a backend that swallows packets is never found",
+             {limit} s: a backend that drops all packets is never detected",
             route.in_words()
         );
         let help = format!(
@@ -158,8 +158,8 @@ fn retries(route: &Route<'_>, action: At<'_>, cluster: At<'_>, report: &mut Repo
     }
     let name = cluster.text_at(&["name"]).unwrap_or_default();
     let message = format!(
-        "{} retries requests to the cluster `{name}`, but Envoy allows a cluster three retries at a time and answers \
-         503 to one more",
+        "{} retries requests to the cluster `{name}`, but Envoy allows a cluster three retries at a time, and answers \
+         further ones with 503",
         route.in_words()
     );
     let help = "write `circuit_breakers: {thresholds: [{max_retries: 1024}]}` in the cluster";

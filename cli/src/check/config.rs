@@ -1,4 +1,4 @@
-//! What the filter itself says of its configuration, with what to write instead.
+//! Errors and warnings of the filter itself about its configuration, with help.
 
 use session_affinity::config::{Config, ConfigError};
 
@@ -9,7 +9,7 @@ use super::suggest::nearest;
 use crate::diagnostic::Level;
 use crate::yaml::Value;
 
-/// Reports the error that the filter has with its configuration, or its warnings.
+/// Reports the filter's error about its configuration, or the filter's warnings.
 pub fn check(plugin: &Plugin<'_>, report: &mut Report) {
     match &plugin.config {
         Ok(config) => warnings(plugin, config, report),
@@ -20,7 +20,7 @@ pub fn check(plugin: &Plugin<'_>, report: &mut Report) {
     }
 }
 
-/// The filter's warnings, but not the one that there are no keys: a first configuration has none.
+/// Reports the filter's warnings, except the warning about missing keys, because a first configuration has no keys.
 fn warnings(plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
     for warning in config.warnings() {
         if warning.contains("without keys") {
@@ -51,13 +51,13 @@ fn warnings(plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
 }
 
 impl Plugin<'_> {
-    /// What stands before the fields of a service: `services[1].`, or nothing for a single service.
+    /// The prefix of the paths of a service's fields: `services[1].`, or nothing for a single service.
     pub fn service_path(&self, index: usize) -> String {
         if self.node("services").is_some() { format!("services[{index}].") } else { String::new() }
     }
 }
 
-/// What to write in place of what is wrong.
+/// The help for an error: what to write instead.
 fn help(plugin: &Plugin<'_>, error: &ConfigError) -> String {
     let problem = error.problem();
     let (wrong, rest) = problem.split_once("; allowed: ").unwrap_or((problem, ""));
@@ -87,7 +87,7 @@ fn help(plugin: &Plugin<'_>, error: &ConfigError) -> String {
             Some(name) => format!("write {}", plugin.kind.host_variable(&name)),
             None => format!("write the name of {allowed}"),
         },
-        _ if wrong.starts_with("missing, as is") => {
+        _ if wrong.starts_with("missing, and ") => {
             "write in each service the names of the routes that it serves, for example `routes: [api]`; only \
              one service may leave `routes` out, and serves all other routes"
                 .to_owned()
@@ -96,7 +96,7 @@ fn help(plugin: &Plugin<'_>, error: &ConfigError) -> String {
             && field == "name"
             && error.path().ends_with("cookie.name") =>
         {
-            "write a name of its own for the cookie of this service, for example `cookie: {name: GCLB_B}`"
+            "write a unique name for the cookie of this service, for example `cookie: {name: GCLB_B}`"
                 .to_owned()
         }
         _ if wrong.starts_with("duplicate of") => format!("write {allowed}"),
@@ -118,7 +118,7 @@ fn help(plugin: &Plugin<'_>, error: &ConfigError) -> String {
     }
 }
 
-/// The name of the variable that is not there, unless it may be a secret that stands in the wrong place.
+/// The name of the variable that is not set. `None` if the name may be a misplaced secret.
 fn variable(plugin: &Plugin<'_>, error: &ConfigError) -> Option<String> {
     match &plugin.node(error.path())?.value {
         Value::Text(name) if is_variable(name) => Some(name.clone()),

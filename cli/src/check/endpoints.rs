@@ -1,4 +1,4 @@
-//! Pins of endpoints: Envoy's `stateful_session` filter after ours.
+//! Pins of endpoints: Envoy's `stateful_session` filter after this filter.
 
 use session_affinity::config::{Config, OnUnavailable, Pin, ServiceConfig};
 
@@ -12,13 +12,13 @@ use crate::diagnostic::Level;
 const STATEFUL_SESSION: &str = "envoy.extensions.filters.http.stateful_session.v3.StatefulSession";
 const HEADER_STATE: &str = "envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState";
 
-/// Reports services that pin endpoints without what that needs.
+/// Reports services that pin endpoints while a requirement is missing.
 pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
     let Some(index) = config.services.iter().position(|service| service.pin.has_endpoint()) else { return };
     for (manager, position) in envoy.managers_of(plugin) {
         let is_session =
             |filter: &&Filter<'_>| filter.typed.is_some_and(|(name, _)| name == STATEFUL_SESSION);
-        // A filter that comes from a server may be the one.
+        // A filter from a server may be `stateful_session`.
         if manager.filters.iter().any(|filter| filter.typed.is_none()) {
             continue;
         }
@@ -39,7 +39,7 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
     }
 }
 
-/// Reports a `stateful_session` in patches of a manifest that goes by another header than the filter.
+/// Reports a `stateful_session` in the patches of a manifest that uses a different header than the filter.
 pub fn check_patches(manifests: &[At<'_>], config: &Config, report: &mut Report) {
     if !config.services.iter().any(|service| service.pin.has_endpoint()) {
         return;
@@ -64,13 +64,13 @@ fn example(header: &str) -> String {
 fn missing(plugin: &Plugin<'_>, config: &Config, index: usize, report: &mut Report) {
     let path = format!("{}pin", plugin.service_path(index));
     let message =
-        "pins of endpoints need Envoy's `stateful_session` filter behind this one, and there is none";
+        "a pin of endpoints needs Envoy's `stateful_session` filter after this filter, but there is none";
     let help = format!("write between this filter and the router: {}", example(&config.endpoint_header));
     report.add(Level::Error, plugin.place(&path), message, help);
 }
 
 fn wrong_order(early: &Filter<'_>, report: &mut Report) {
-    let message = "`stateful_session` stands before the filter: it then reads what clients send, and the filter never \
+    let message = "`stateful_session` comes before the filter: so it reads what clients send, and the filter never \
                    learns which endpoint answered";
     let place = early.at.get("name").unwrap_or(early.at);
     report.error(place, message, "move `stateful_session` between the filter and the router");
@@ -79,12 +79,12 @@ fn wrong_order(early: &Filter<'_>, report: &mut Report) {
 fn header_state(message: At<'_>, header: &str, report: &mut Report) {
     let state = message.at(&["session_state", "typed_config"]);
     let Some((name, typed)) = state.and_then(At::typed) else {
-        let text = "`stateful_session` has no `session_state`: it does nothing";
+        let text = "`stateful_session` has no `session_state`, so it has no effect";
         return report.error(message, text, format!("write {}", example(header)));
     };
     if name != HEADER_STATE {
-        let text = "`stateful_session` keeps its state elsewhere than in a header: the filter cannot tell it the \
-                    endpoint";
+        let text = "`stateful_session` does not keep its state in a header, so the filter cannot pass the endpoint \
+                    to it";
         let help = format!("write `{{\"@type\": type.googleapis.com/{HEADER_STATE}, name: {header}}}`");
         return report.error(state.and_then(|state| state.get("@type")).unwrap_or(message), text, help);
     }
@@ -93,7 +93,7 @@ fn header_state(message: At<'_>, header: &str, report: &mut Report) {
         return;
     }
     let text = format!(
-        "`stateful_session` goes by the header `{}`, but the filter writes the endpoint into `{header}`",
+        "`stateful_session` uses the header `{}`, but the filter writes the endpoint into `{header}`",
         given.and_then(At::text).unwrap_or_default()
     );
     report.error(given.unwrap_or(typed), text, format!("write `name: {header}`"));
@@ -108,7 +108,7 @@ fn strictness(
     report: &mut Report,
 ) {
     let has_own = |at: At<'_>| at.at(&["typed_per_filter_config", session.name]).is_some();
-    // A route may have a `stateful_session` of its own.
+    // A route may override `stateful_session`.
     if manager
         .routes
         .iter()
@@ -130,7 +130,7 @@ fn strictness(
             }
             (false, Some(strict)) => {
                 let text = format!(
-                    "with `strict: true` Envoy answers 503 where the service `{}` should move the session (REPIN)",
+                    "with `strict: true` Envoy answers 503, but the service `{}` should move the session (REPIN)",
                     service.name
                 );
                 report.error(
@@ -148,7 +148,8 @@ fn rejects(service: &ServiceConfig) -> bool {
     matches!(service.on_unavailable, OnUnavailable::Reject(_))
 }
 
-/// An endpoint belongs to a cluster: on a route of another cluster the session moves.
+/// Reports a service with routes to several clusters. An endpoint belongs to one cluster, so a session moves on a route
+/// of another cluster.
 fn one_cluster(manager: &Manager<'_>, config: &Config, report: &mut Report) {
     for (index, service) in
         config.services.iter().enumerate().filter(|(_, service)| service.pin == Pin::Endpoint)
@@ -162,19 +163,19 @@ fn one_cluster(manager: &Manager<'_>, config: &Config, report: &mut Report) {
         if let Some((route, other)) = clusters.find(|(_, cluster)| cluster.text() != first.text()) {
             let text = format!(
                 "the service `{}` pins endpoints of the cluster `{}`, but {} goes to another cluster: a session moves \
-                 each time it changes between the two",
+                 each time that it changes between the two routes",
                 service.name,
                 first.text().unwrap_or_default(),
                 route.in_words()
             );
-            let help = "write a service of its own for the routes of each cluster, with `routes: [NAME]` and a cookie \
+            let help = "write a separate service for the routes of each cluster, with `routes: [NAME]` and a cookie \
                         of another name";
             report.warning(other, text, help);
         }
     }
 }
 
-/// A retry takes another endpoint, so the session would move all the same.
+/// Reports retries with REJECT: a retry uses another endpoint, so the session would move anyway.
 fn rejecting_retries(manager: &Manager<'_>, config: &Config, report: &mut Report) {
     for route in &manager.routes {
         let Some((_, service)) = service_of(config, route) else { continue };
@@ -184,7 +185,7 @@ fn rejecting_retries(manager: &Manager<'_>, config: &Config, report: &mut Report
         let policy = route.at.at(&["route", "retry_policy"]);
         if let Some(policy) = policy.or_else(|| route.virtual_host.get("retry_policy")) {
             let text = format!(
-                "{} has a `retry_policy`, but the service `{}` rejects: a retry goes to another endpoint",
+                "{} has a `retry_policy`, but the service `{}` has `onUnavailable: REJECT`: a retry goes to another endpoint",
                 route.in_words(),
                 service.name
             );

@@ -12,14 +12,14 @@ const EXTENSION: &str = "envoy.config.core.v3.TypedExtensionConfig";
 /// The type of Wasm filters.
 pub const WASM: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
 
-/// How much of a list the files say.
+/// How much of a list is in the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// All there is.
+    /// The whole list.
     All,
-    /// What the files without a bootstrap say: the bootstrap may name more.
+    /// The list of files without a bootstrap. The bootstrap may have more elements.
     WithoutBootstrap,
-    /// What the files say; a server, or a file that is not here, says the rest.
+    /// A part of the list. The rest comes from a server or from a file that was not found.
     ButFromServer,
 }
 
@@ -29,21 +29,21 @@ pub struct Envoy<'a> {
     pub managers: Vec<Manager<'a>>,
     /// The clusters.
     pub clusters: Vec<At<'a>>,
-    /// Whether these are all clusters.
+    /// Whether the list has all clusters.
     pub clusters_known: Known,
-    /// Our filters, each once.
+    /// The filters of this project, each once.
     pub plugins: Vec<Plugin<'a>>,
 }
 
 /// An HTTP connection manager.
 pub struct Manager<'a> {
-    /// Its message.
+    /// The message of the connection manager.
     pub at: At<'a>,
-    /// Its filters in their order.
+    /// The filters in order.
     pub filters: Vec<Filter<'a>>,
-    /// Its routes, as far as the files say them.
+    /// The routes in the files.
     pub routes: Vec<Route<'a>>,
-    /// Whether these are all routes.
+    /// Whether the list has all routes.
     pub routes_known: bool,
 }
 
@@ -52,9 +52,9 @@ pub struct Manager<'a> {
 pub struct Filter<'a> {
     /// The element.
     pub at: At<'a>,
-    /// The name that routes may switch it off by.
+    /// The name by which routes can switch the filter off.
     pub name: &'a str,
-    /// The type and the message, where the files say them.
+    /// The type and the message, if they are in the files.
     pub typed: Option<(&'a str, At<'a>)>,
 }
 
@@ -63,16 +63,16 @@ pub struct Filter<'a> {
 pub struct Route<'a> {
     /// The route.
     pub at: At<'a>,
-    /// Its virtual host.
+    /// The virtual host of the route.
     pub virtual_host: At<'a>,
-    /// Its route configuration.
+    /// The route configuration of the route.
     pub configuration: At<'a>,
-    /// Its name, if it has one.
+    /// The name of the route, if it has one.
     pub name: Option<&'a str>,
 }
 
 impl<'a> Envoy<'a> {
-    /// Reads the documents of one Envoy. `clusters_known` says whether the files name all clusters.
+    /// Reads the documents of one Envoy. `clusters_known` tells whether the files have all clusters.
     pub fn new(documents: &[At<'a>], clusters_known: Known) -> Self {
         let mut managers = Vec::new();
         let mut clusters = Vec::new();
@@ -114,7 +114,7 @@ impl<'a> Envoy<'a> {
         self.clusters.iter().filter_map(|cluster| cluster.text_at(&["name"]))
     }
 
-    /// A cluster and, where it is an aggregate or composite one, its members.
+    /// A cluster and, if it is an aggregate or composite cluster, its members.
     pub fn with_members(&self, cluster: At<'a>) -> Vec<At<'a>> {
         let members = cluster.items_at(&["cluster_type", "typed_config", "clusters"]);
         let names = members.filter_map(|member| member.text().or_else(|| member.text_at(&["name"])));
@@ -182,7 +182,7 @@ impl<'a> Filter<'a> {
         }
     }
 
-    /// The last words of the type, such as `ext_authz.v3.ExtAuthz`; the name where the type is not known.
+    /// The kind of the filter, such as `ext_authz`, from the type, or from the name if the type is not known.
     pub fn kind(&self) -> &'a str {
         let Some((name, _)) = self.typed else {
             return self.name.rsplit('.').next().unwrap_or_default();
@@ -208,7 +208,7 @@ impl Route<'_> {
 }
 
 impl File {
-    /// Whether one of the documents is the bootstrap of an Envoy.
+    /// Whether one of the documents is an Envoy bootstrap.
     pub fn is_bootstrap(&self) -> bool {
         self.documents().any(is_bootstrap)
     }

@@ -12,11 +12,11 @@ use crate::yaml::{self, Node, Value};
 /// A file, or a file that a `ConfigMap` holds.
 #[derive(Debug)]
 pub struct File {
-    /// The text for diagnostics. Secrets are blotted out.
+    /// The text for diagnostics, with secrets masked.
     pub source: Arc<Source>,
-    /// Where relative paths in the file begin.
+    /// The directory of relative paths in the file.
     pub directory: PathBuf,
-    /// The key in a `ConfigMap`, and the `ConfigMap`'s number.
+    /// For a file in a `ConfigMap`: its key, and the number of the `ConfigMap`.
     pub embedded: Option<(String, usize)>,
     /// The documents of the file.
     pub documents: Vec<Node>,
@@ -26,7 +26,7 @@ impl File {
     /// Reads a file.
     ///
     /// # Errors
-    /// When the file cannot be read: the outer error. When the file is not YAML: the inner one.
+    /// The outer error: the file cannot be read. The inner error: the file is not YAML.
     pub fn read(path: &Path) -> anyhow::Result<Result<Self, Box<Diagnostic>>> {
         let source = Source::read(path)?;
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -48,7 +48,7 @@ impl File {
         }
     }
 
-    /// The file that a text of this file holds, such as a value of a `ConfigMap`. `None` where it is not YAML.
+    /// The file inside a text of this file, such as a value of a `ConfigMap`. `None` if the text is not YAML.
     pub fn within(&self, text: At<'_>, key: &str, config_map: usize) -> Option<Self> {
         let written = text.text()?;
         let mapping = Mapping::new(written, &self.source.text, &text.node.span);
@@ -80,7 +80,7 @@ pub struct At<'a> {
 }
 
 impl<'a> At<'a> {
-    /// The field of this name, which Envoy's files may also write in camelCase.
+    /// The field with this name. Envoy also accepts the name in camelCase.
     pub fn get(self, name: &str) -> Option<At<'a>> {
         let Value::Map(fields) = &self.node.value else {
             return None;
@@ -90,34 +90,34 @@ impl<'a> At<'a> {
         Some(Self { node, ..self })
     }
 
-    /// The field at the end of these.
+    /// The field at the end of this path.
     pub fn at(self, names: &[&str]) -> Option<At<'a>> {
         names.iter().try_fold(self, |value, name| value.get(name))
     }
 
-    /// The items of a list; none where the value is no list.
+    /// The items of a list. Empty if the value is not a list.
     pub fn items(self) -> impl Iterator<Item = At<'a>> {
         let items: &[Node] = if let Value::List(items) = &self.node.value { items } else { &[] };
         items.iter().map(move |node| Self { node, ..self })
     }
 
-    /// The items of the list at the end of these fields.
+    /// The items of the list at the end of this path.
     pub fn items_at(self, names: &[&str]) -> impl Iterator<Item = At<'a>> {
         self.at(names).into_iter().flat_map(Self::items)
     }
 
-    /// The fields of a mapping; none where the value is no mapping.
+    /// The fields of a mapping. Empty if the value is not a mapping.
     pub fn fields(self) -> impl Iterator<Item = (&'a str, At<'a>)> {
         let fields: &[_] = if let Value::Map(fields) = &self.node.value { fields } else { &[] };
         fields.iter().map(move |(key, node)| (key.name.as_str(), Self { node, ..self }))
     }
 
-    /// The text, if it is one.
+    /// The text, if the value is text.
     pub fn text(self) -> Option<&'a str> {
         if let Value::Text(text) = &self.node.value { Some(text) } else { None }
     }
 
-    /// The text of a field.
+    /// The text of the field at the end of this path.
     pub fn text_at(self, names: &[&str]) -> Option<&'a str> {
         self.at(names)?.text()
     }
@@ -127,7 +127,7 @@ impl<'a> At<'a> {
         matches!(self.node.value, Value::Bool(true))
     }
 
-    /// The number, which JSON may write as text.
+    /// The number. JSON may encode it as text.
     #[expect(clippy::cast_precision_loss, reason = "no field takes a number of such a size")]
     pub fn number(self) -> Option<f64> {
         match &self.node.value {
@@ -149,7 +149,7 @@ impl<'a> At<'a> {
         url.rsplit('/').next()
     }
 
-    /// Type and message of a `typed_config`, out of a `TypedStruct` too.
+    /// The type and the message of a `typed_config`, also inside a `TypedStruct`.
     pub fn typed(self) -> Option<(&'a str, At<'a>)> {
         let name = self.type_name()?;
         if name.ends_with(".TypedStruct") {
@@ -169,7 +169,7 @@ impl<'a> At<'a> {
         }
     }
 
-    /// Whether both are the same value of the same file.
+    /// Whether both are the same value in the same file.
     pub fn is(self, other: At<'_>) -> bool {
         std::ptr::eq(self.node, other.node)
     }
@@ -200,7 +200,7 @@ impl<'a> At<'a> {
     }
 }
 
-/// How the value is reached from the nearest message that says its type, or from the document.
+/// The path of the value from the nearest message with a type, or from the document.
 fn field_of(node: &Node, wanted: &Node, path: &str) -> Option<String> {
     if std::ptr::eq(node, wanted) {
         return Some(path.to_owned());

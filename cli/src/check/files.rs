@@ -1,14 +1,16 @@
-//! All files of a run: those that are given, those that these name, and those that a `ConfigMap` holds.
+//! All files of a run: the given files, the files that they name, and the files in a `ConfigMap`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::envoy::Known;
 use super::file::{At, File};
 use super::manifests;
 use super::report::Report;
 use crate::diagnostic::Level;
+use crate::source::Place;
 
-/// The files, and which of them name which.
+/// The files, and which file names which other files.
 #[derive(Debug, Default)]
 pub struct Files {
     entries: Vec<Entry>,
@@ -20,16 +22,16 @@ pub struct Files {
 #[derive(Debug)]
 struct Entry {
     file: File,
-    /// Where the file is; tells whether it was read already. `None` for one in a `ConfigMap`.
+    /// The canonical path, to recognise a file that was already read. `None` for a file in a `ConfigMap`.
     path: Option<PathBuf>,
-    /// The files that it names, by their place in the list.
+    /// The files that this file names, as indices of the list.
     names: Vec<usize>,
-    /// Whether its clusters come from elsewhere than from a file that was read.
+    /// Whether some of its clusters come from a server or from a file that was not read.
     has_other_clusters: bool,
 }
 
 impl Files {
-    /// Reads the files and what they name.
+    /// Reads the files and the files that they name.
     ///
     /// # Errors
     /// When a given file cannot be read. Files that are not YAML go into the report.
@@ -46,7 +48,7 @@ impl Files {
         Ok(files)
     }
 
-    /// Adds a file that is not there yet. Its place in the list, if it is YAML.
+    /// Adds a file, unless the list already has it. Returns its index, if it is YAML.
     fn add(&mut self, path: &Path, report: &mut Report) -> anyhow::Result<Option<usize>> {
         let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let is_it = |entry: &Entry| entry.path.as_ref() == Some(&canonical);
@@ -54,7 +56,16 @@ impl Files {
             return Ok(Some(known));
         }
         let file = match File::read(path)? {
-            Ok(file) => file,
+            Ok(file) => {
+                if file.documents.is_empty() {
+                    let source = Arc::clone(&file.source);
+                    let place = Place { source, span: 0..0, field: String::new() };
+                    let help =
+                        "write Envoy's configuration or a manifest into the file, or leave the file out";
+                    report.add(Level::Error, place, "the file is empty: there is nothing to check", help);
+                }
+                file
+            }
             Err(diagnostic) => {
                 self.illegible.push(diagnostic.place.source.name.clone());
                 report.push(*diagnostic);
@@ -92,9 +103,8 @@ impl Files {
                 Some(Found::Known(found)) => Some(found),
                 Some(Found::File(path)) => self.add(&path, report)?,
                 None => {
-                    let message = format!("the file `{path}` is not here: what it says is not checked");
-                    let help =
-                        "give the file to `check` as well, or start `check` where the path leads to it";
+                    let message = format!("the file `{path}` was not found, so its contents are not checked");
+                    let help = "give the file to `check` as well, or start `check` in a directory from which the path leads to it";
                     report.add(Level::Note, place, message, help);
                     None
                 }
@@ -109,8 +119,9 @@ impl Files {
         Ok(())
     }
 
-    /// The file at a path that a file names: in its `ConfigMap`, from the working directory, or from the file's own
-    /// directory. Of an absolute path of another machine, the longest end that leads to a file counts.
+    /// The file at a path that a file names. The path is searched in the file's `ConfigMap`, from the working
+    /// directory, and from the file's own directory. An absolute path may be a path of another machine, so the longest
+    /// end of the path that leads to a file is used.
     fn find(&self, index: usize, path: &str) -> Option<Found> {
         let entry = self.entries.get(index)?;
         let path = Path::new(path);
@@ -130,7 +141,7 @@ impl Files {
         std::iter::once(path.to_owned()).chain(ends).find(|path| path.is_file()).map(Found::File)
     }
 
-    /// The documents of each Envoy: a bootstrap with the files that it names, and files that no other one names.
+    /// The documents of each Envoy: a bootstrap with the files that it names, and all files that no bootstrap names.
     pub fn envoys(&self) -> Vec<(Vec<At<'_>>, Known)> {
         let bootstraps: Vec<usize> = self.indices(|entry| entry.file.is_bootstrap());
         if bootstraps.is_empty() {
@@ -198,7 +209,7 @@ impl Files {
 enum Found {
     /// A file of the list.
     Known(usize),
-    /// A file that may be in the list.
+    /// A file that may not be in the list yet.
     File(PathBuf),
 }
 

@@ -9,7 +9,7 @@ use super::report::Report;
 
 const EARLY_MUTATION: &str = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation";
 
-/// Reports connection managers that do not remove the filter's headers before everything else.
+/// Reports connection managers that do not remove the filter's headers before all other processing.
 pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
     let names_clusters = config.services.iter().any(|service| service.pin.has_cluster());
     let pins_endpoints = config.services.iter().any(|service| service.pin.has_endpoint());

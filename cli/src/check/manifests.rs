@@ -4,7 +4,7 @@ use super::envoy::WASM;
 use super::file::{At, File};
 use super::plugin::Plugin;
 
-/// Who reads a plugin configuration, and so where its environment and its failure policy stand.
+/// Who reads a plugin configuration. This determines where its environment and its failure policy are configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Envoy itself.
@@ -15,11 +15,11 @@ pub enum Kind {
     EnvoyGateway,
 }
 
-/// A secret for variables whose value only Envoy's environment has.
+/// A placeholder for secrets whose value is only in Envoy's environment.
 const SOME_SECRET: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 impl Kind {
-    /// The value of an environment variable of the VM. A value that the files do not say is some secret.
+    /// The value of an environment variable of the VM. A placeholder if the files do not contain the value.
     pub fn variable(self, message: At<'_>, name: &str) -> Option<String> {
         if self.is_host_variable(message, name) {
             return Some(SOME_SECRET.to_owned());
@@ -66,7 +66,7 @@ pub fn is_manifest(document: At<'_>) -> bool {
     document.get("apiVersion").is_some() && document.get("kind").is_some()
 }
 
-/// The manifests of a document: several in a `List`.
+/// The manifests of a document. A `List` contains several.
 pub fn manifests(document: At<'_>) -> Vec<At<'_>> {
     if document.text_at(&["kind"]) == Some("List") {
         return document.items_at(&["items"]).collect();
@@ -90,12 +90,12 @@ pub fn embedded_files(file: &File, next_config_map: &mut usize) -> Vec<File> {
     files
 }
 
-/// Whether a file has anything for Envoy.
+/// Whether a file has an Envoy configuration.
 fn is_envoys(file: &File) -> bool {
     file.is_bootstrap() || file.documents().any(|document| document.items_at(&["resources"]).next().is_some())
 }
 
-/// Our filters in manifests: of Istio, of Envoy Gateway, and in patches of Envoy's configuration.
+/// The filters of this project in manifests: of Istio, of Envoy Gateway, and in patches of Envoy's configuration.
 pub fn plugins<'a>(manifests: &[At<'a>]) -> Vec<Plugin<'a>> {
     let mut plugins = Vec::new();
     for manifest in manifests {

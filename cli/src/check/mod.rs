@@ -1,4 +1,4 @@
-//! `check`: what in Envoy's configuration will not work with the filter.
+//! `check`: finds what does not work with the filter in Envoy's configuration.
 
 mod clusters;
 mod config;
@@ -28,26 +28,26 @@ use files::Files;
 use plugin::Plugin;
 use report::Report;
 
-/// What `check` has found.
+/// The result of `check`.
 #[derive(Debug)]
 pub struct Findings {
-    /// In the order of the files and the places in them.
+    /// In the order of the files, and of the positions in each file.
     pub diagnostics: Vec<Diagnostic>,
-    /// How many files were read, those that the given files name included.
+    /// The number of files that were read, including files that the given files name.
     pub files: usize,
-    /// How many filters of ours are in them.
+    /// The number of session-affinity filters in these files.
     pub filters: usize,
 }
 
 impl Findings {
-    /// How many diagnostics have this level.
+    /// The number of diagnostics with this level.
     #[must_use]
     pub fn count(&self, level: Level) -> usize {
         self.diagnostics.iter().filter(|diagnostic| diagnostic.level == level).count()
     }
 }
 
-/// Checks the files, and the files that these name.
+/// Checks the files, and the files that they name.
 ///
 /// # Errors
 /// When a given file cannot be read.

@@ -1,4 +1,4 @@
-//! The filters before and after ours.
+//! The filters before and after this filter.
 
 use session_affinity::config::Config;
 
@@ -7,7 +7,7 @@ use super::file::At;
 use super::plugin::Plugin;
 use super::report::Report;
 
-/// Filters that can have Envoy's route cache cleared.
+/// Filters that can clear Envoy's route cache.
 const CAN_CLEAR_ROUTES: [&str; 17] = [
     "api_key_auth",
     "basic_auth",
@@ -29,7 +29,7 @@ const CAN_CLEAR_ROUTES: [&str; 17] = [
 ];
 /// Filters after which Envoy chooses the route again.
 const CHOOSES_ROUTE_AGAIN: [&str; 3] = ["header_mutation", "set_metadata", "cors"];
-/// Filters that answer requests themselves.
+/// Filters that may answer requests themselves.
 const ANSWERS: [&str; 8] = [
     "api_key_auth",
     "basic_auth",
@@ -41,7 +41,7 @@ const ANSWERS: [&str; 8] = [
     "rbac",
 ];
 
-/// Reports filters that do not go well with ours at their place.
+/// Reports filters whose position does not work well with this filter.
 pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
     for (manager, position) in envoy.managers_of(plugin) {
         let (before, rest) = manager.filters.split_at_checked(position).unwrap_or_default();
@@ -51,7 +51,7 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
         for filter in after.iter().filter(|filter| ANSWERS.contains(&filter.kind())) {
             let kind = filter.kind();
             let message = format!(
-                "`{kind}` stands after the filter: the filter chooses a backend, and counts an outcome, for requests \
+                "`{kind}` comes after the filter: the filter chooses a backend, and counts an outcome, for requests \
                  that `{kind}` then refuses"
             );
             let help = format!("move `{}` behind `{}`, directly before the router", ours.name, filter.name);
@@ -60,7 +60,7 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
     }
 }
 
-/// Another filter of ours in the same connection manager, on a route that both serve.
+/// Reports a second session-affinity filter in the same connection manager, on a route that both serve.
 fn twice(
     envoy: &Envoy<'_>,
     manager: &Manager<'_>,
@@ -85,8 +85,8 @@ fn twice(
     }
     let (line, _) = first.at.place().line_and_column();
     let message = format!(
-        "the filter stands twice in this connection manager, first in line {line}: the second one overwrites or \
-         removes what the first one writes into `{}`",
+        "the filter is twice in this connection manager, first in line {line}: the second filter overwrites or \
+         removes what the first filter writes into `{}`",
         config.cluster_header
     );
     let help = "take one of the two away; for several services write one filter with `services: [{name: …, routes: \
@@ -94,7 +94,7 @@ fn twice(
     report.error(ours.at.get("name").unwrap_or(ours.at), message, help);
 }
 
-/// An earlier filter after which the name of the route may be an old one.
+/// Reports an earlier filter after which the filter may see an old route.
 fn route_cache(ours: &Filter<'_>, before: &[Filter<'_>], config: &Config, report: &mut Report) {
     let goes_by_route = config.services.iter().any(|service| service.routes.is_some());
     let is_fresh = before.last().is_some_and(|filter| CHOOSES_ROUTE_AGAIN.contains(&filter.kind()));
@@ -104,8 +104,8 @@ fn route_cache(ours: &Filter<'_>, before: &[Filter<'_>], config: &Config, report
     let Some(earlier) = before.iter().find(|filter| can_clear_routes(filter)) else { return };
     let kind = earlier.kind();
     let message = format!(
-        "`{kind}` before the filter can have Envoy's route cache cleared: the filter then goes by the route that the \
-         request had before, and perhaps by the wrong service"
+        "`{kind}` before the filter can have Envoy's route cache cleared: the filter then uses the old route of the \
+         request, and perhaps the wrong service"
     );
     let help = format!(
         "write directly before `{}`: `{{name: envoy.filters.http.header_mutation, typed_config: {{\"@type\": \
@@ -115,7 +115,7 @@ fn route_cache(ours: &Filter<'_>, before: &[Filter<'_>], config: &Config, report
     report.warning(earlier.at.get("name").unwrap_or(earlier.at), message, help);
 }
 
-/// `clear_route_cache: false` is a promise.
+/// Whether the filter can clear the route cache. `clear_route_cache: false` excludes it.
 fn can_clear_routes(filter: &Filter<'_>) -> bool {
     let promises = filter.typed.and_then(|(_, message)| message.get("clear_route_cache"));
     CAN_CLEAR_ROUTES.contains(&filter.kind()) && promises.is_none_or(At::is_true)

@@ -1,4 +1,4 @@
-//! A filter of ours: where its configuration stands, and what the filter itself says of it.
+//! A session-affinity filter: where its configuration is, and the filter's own error about it.
 
 use std::borrow::Cow;
 
@@ -12,26 +12,26 @@ use super::manifests::Kind;
 use crate::source::Place;
 use crate::yaml::{self, Key, Node, Value};
 
-/// A filter of ours.
+/// A session-affinity filter.
 pub struct Plugin<'a> {
-    /// The message or the manifest's part that configures the filter. It tells one filter from another.
+    /// The message, or the part of a manifest, that configures the filter. It identifies the filter.
     pub message: At<'a>,
     /// Who reads the message.
     pub kind: Kind,
-    /// The plugin configuration as Envoy's file has it; `None` where there is none.
+    /// The plugin configuration in Envoy's file, if there is one.
     pub written: Option<At<'a>>,
-    /// The bytes that the filter gets.
+    /// The bytes that the filter receives.
     bytes: Cow<'a, [u8]>,
-    /// The configuration as a tree of its own, where it is text in the file.
+    /// The configuration as a separate tree, if it is text in the file.
     embedded: Option<Node>,
-    /// The text in the file, and where its bytes stand.
+    /// The text in the file, and the positions of its bytes.
     text: Option<(String, Mapping)>,
-    /// What the filter makes of the configuration.
+    /// The result of reading the configuration with the filter's own code.
     pub config: Result<Config, ConfigError>,
 }
 
 impl<'a> Plugin<'a> {
-    /// The filter that Envoy's message configures, if it is ours.
+    /// The filter that Envoy's message configures, if it is a session-affinity filter.
     pub fn of_envoy(message: At<'a>, filter_name: &str) -> Option<Self> {
         let config = message.get("config")?;
         let configuration = config.get("configuration");
@@ -43,7 +43,7 @@ impl<'a> Plugin<'a> {
         (is_named || plugin.looks_like_ours()).then_some(plugin)
     }
 
-    /// The filter that a manifest's plain object configures, if it is ours.
+    /// The filter that a plain object of a manifest configures, if it is a session-affinity filter.
     pub fn of_manifest(message: At<'a>, kind: Kind, written: Option<At<'a>>, names: &[&str]) -> Option<Self> {
         let plugin = Self::new(message, kind, written);
         (names.iter().any(|name| is_ours(name)) || plugin.looks_like_ours()).then_some(plugin)
@@ -92,9 +92,9 @@ impl<'a> Plugin<'a> {
 
     fn read_object(&mut self, object: At<'a>) {
         self.written = Some(object);
-        // A Struct without fields is no bytes at all.
+        // A Struct without fields has no bytes.
         if object.fields().next().is_some() {
-            // What Envoy reads from YAML has no numbers with a fraction: they become text.
+            // Envoy reads numbers with a fraction in YAML as text.
             let is_yaml = !object.file.source.text.trim_start().starts_with('{');
             let as_text = self.kind == Kind::Envoy && is_yaml;
             let float = |node: &Node, number: f64| match object.file.source.text.get(node.span.clone()) {
@@ -115,10 +115,10 @@ impl<'a> Plugin<'a> {
         self.text = Some((text, mapping));
     }
 
-    /// Whether fields say so that no other plugin has.
+    /// Whether the configuration has fields that only this filter has.
     fn looks_like_ours(&self) -> bool {
         let Some(tree) = self.tree() else {
-            // Text that cannot be read.
+            // Text that is not valid JSON or YAML.
             return self.text.as_ref().is_some_and(|(text, _)| text.contains("\"sessionAffinity\""));
         };
         let has = |node: &Node, name: &str| step(node, name).is_some();
@@ -140,7 +140,7 @@ impl<'a> Plugin<'a> {
         steps(path).try_fold(self.tree()?, step)
     }
 
-    /// The place of a path, or of the nearest that there is above it.
+    /// The place of a path, or of its nearest existing ancestor.
     pub fn place(&self, path: &str) -> Place {
         let written = self.written.unwrap_or(self.message);
         let field = if path == "(root)" { String::new() } else { path.to_owned() };
@@ -155,14 +155,14 @@ impl<'a> Plugin<'a> {
             node = next;
         }
         let mut place = written.place_of(node, field);
-        // A mapping or a list in block style is shown by its key.
+        // For a mapping or a list in block style, the place is that of its key.
         if let Some(key) = key.filter(|_| node.span.is_empty()) {
             place.span = key.span.clone();
         }
         place
     }
 
-    /// The place that an error of the filter's is about.
+    /// The place of an error of the filter.
     pub fn place_of_error(&self, error: &ConfigError) -> Place {
         let mut place = self.place(error.path());
         if error.problem().starts_with("unknown field")
@@ -181,14 +181,14 @@ impl<'a> Plugin<'a> {
         } else if self.embedded.is_none()
             && let Err((span, _)) = yaml::parse(text)
         {
-            // A field that is given twice: the reader of YAML finds it too.
+            // For a field that is given twice, the YAML parser gives the place.
             place.span = mapping.map(&span);
         }
         place
     }
 }
 
-/// Whether a name of a file, a filter or a plugin is that of the filter.
+/// Whether the name of a file, a filter or a plugin is one of this filter.
 fn is_ours(name: &str) -> bool {
     let name = name.to_lowercase().replace('-', "_");
     name.contains("session_affinity")
@@ -201,7 +201,7 @@ fn line_and_column(problem: &str) -> Option<(usize, usize)> {
     Some((line.parse().ok()?, column.parse().ok()?))
 }
 
-/// The steps of a path: names, and numbers of elements.
+/// The steps of a path: names, and indices of elements.
 fn steps(path: &str) -> impl Iterator<Item = &str> {
     path.split(['.', '[', ']']).filter(|step| !step.is_empty() && *step != "(root)")
 }
@@ -221,7 +221,7 @@ fn step<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
     }
 }
 
-/// Writes the value as JSON, field by field in their order. `float` makes the value of a number with a fraction.
+/// Writes the value as JSON, with the fields in their order. `float` makes the value for a number with a fraction.
 fn write_json(node: &Node, float: &dyn Fn(&Node, f64) -> serde_json::Value, json: &mut String) {
     let quote = |text: &str| serde_json::Value::from(text).to_string();
     match &node.value {

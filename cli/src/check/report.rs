@@ -1,10 +1,10 @@
-//! What `check` has found.
+//! The diagnostics of `check`.
 
 use super::file::At;
 use crate::diagnostic::{Diagnostic, Level};
 use crate::source::Place;
 
-/// The comment with which an author says that a warning is known, on the line of the warning or directly above.
+/// The comment with which an author accepts a warning, on the line of the warning or directly above.
 const ACCEPTED: &str = "# check: accepted";
 
 /// Diagnostics, each once.
@@ -14,7 +14,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Adds a diagnostic that is not there yet. Leaves out a warning that the author of the file has accepted.
+    /// Adds a diagnostic, unless the report already has it. Leaves out a warning that the author of the file has
+    /// accepted.
     pub fn add(&mut self, level: Level, place: Place, message: impl Into<String>, help: impl Into<String>) {
         let (message, help) = (message.into(), Some(help.into()));
         let is_known = |known: &Diagnostic| {
@@ -28,12 +29,12 @@ impl Report {
         }
     }
 
-    /// Something that does not work.
+    /// Adds an error: something does not work.
     pub fn error(&mut self, at: At<'_>, message: impl Into<String>, help: impl Into<String>) {
         self.add(Level::Error, at.place(), message, help);
     }
 
-    /// Something that works, but not as its author may think.
+    /// Adds a warning: something works, but perhaps not as intended.
     pub fn warning(&mut self, at: At<'_>, message: impl Into<String>, help: impl Into<String>) {
         self.add(Level::Warning, at.place(), message, help);
     }
@@ -43,7 +44,7 @@ impl Report {
         self.diagnostics.push(diagnostic);
     }
 
-    /// The diagnostics in the order of the files and the places in them.
+    /// The diagnostics in the order of the files, and of the positions in each file.
     pub fn into_diagnostics(self, files: &[&str]) -> Vec<Diagnostic> {
         let mut diagnostics = self.diagnostics;
         let rank = |place: &Place| {
@@ -55,7 +56,7 @@ impl Report {
     }
 }
 
-/// Whether the line of the place, or a comment directly above, says that a warning is accepted.
+/// Whether a comment on the line of the place, or directly above, accepts a warning.
 fn is_accepted(place: &Place) -> bool {
     let text = &place.source.text;
     let start = text.get(..place.span.start).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);

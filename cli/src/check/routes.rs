@@ -1,4 +1,4 @@
-//! Routes: where they take their cluster from, and how long they wait.
+//! Routes: where they take their cluster from, and their timeouts.
 
 use session_affinity::config::{Config, Pin, ServiceConfig};
 
@@ -10,11 +10,12 @@ use super::services::service_of;
 use super::vm::named;
 use crate::diagnostic::Level;
 
-/// Reports routes on which the filter cannot do its work.
+/// Reports routes on which the filter does not work.
 pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
     for (manager, position) in envoy.managers_of(plugin) {
         let Some(filter) = manager.filters.get(position) else { continue };
-        // A route that only the service without `routes` serves may be meant for another cluster, unless all are.
+        // A route that only the service without `routes` serves may use a fixed cluster on purpose. If all routes do,
+        // it is an error.
         let level = if is_used(manager, config) { Level::Warning } else { Level::Error };
         for route in &manager.routes {
             overrides(route, filter.name, report);
@@ -37,13 +38,13 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
     }
 }
 
-/// A configuration of the filter's own for a route, which Envoy's Wasm filter does not have.
+/// Reports a configuration of the filter for a single route, which Envoy's Wasm filter does not support.
 fn overrides(route: &Route<'_>, filter_name: &str, report: &mut Report) {
     for at in [route.at, route.virtual_host, route.configuration] {
         let Some(found) = at.at(&["typed_per_filter_config", filter_name]) else { continue };
         let is_wasm = |at: &At<'_>| at.type_name() == Some(super::envoy::WASM);
         if let Some(config) = [Some(found), found.get("config")].into_iter().flatten().find(is_wasm) {
-            let message = "Envoy's Wasm filter has no configuration of its own for a route";
+            let message = "Envoy's Wasm filter does not support a configuration for a single route";
             let help = "write a service with `routes: [NAME]` in the filter's configuration, or switch the filter off \
                         here: `{\"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}`";
             report.error(config, message, help);
@@ -61,7 +62,7 @@ fn is_header(at: At<'_>, name: &str) -> bool {
     at.text().is_some_and(|text| text.eq_ignore_ascii_case(name))
 }
 
-/// Whether the route takes its cluster from another filter of ours.
+/// Whether the route takes its cluster from another session-affinity filter.
 fn has_header_of_another(envoy: &Envoy<'_>, plugin: &Plugin<'_>, action: At<'_>) -> bool {
     let header =
         |plugin: &Plugin<'_>| plugin.config.as_ref().ok().map(|config| config.cluster_header.clone());
@@ -71,14 +72,14 @@ fn has_header_of_another(envoy: &Envoy<'_>, plugin: &Plugin<'_>, action: At<'_>)
     cluster_headers(action).iter().any(|found| others.iter().any(|other| is_header(*found, other)))
 }
 
-/// Whether any route of these takes its cluster from the filter.
+/// Whether any route takes its cluster from the filter.
 fn is_used(manager: &Manager<'_>, config: &Config) -> bool {
     let actions = manager.routes.iter().filter_map(|route| route.at.get("route"));
     let mut headers = actions.flat_map(cluster_headers);
     headers.any(|found| is_header(found, &config.cluster_header))
 }
 
-/// A route that a service serves. `level` is for routes that the service serves because it serves all others.
+/// Checks a route that a service serves. `level` applies if the service has no `routes`.
 fn served(
     route: &Route<'_>,
     action: At<'_>,
@@ -136,7 +137,7 @@ fn served(
     }
 }
 
-/// A route that no service serves.
+/// Checks a route that no service serves.
 fn unserved(route: &Route<'_>, action: At<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
     let header = &config.cluster_header;
     let Some(found) = cluster_headers(action).into_iter().find(|found| is_header(*found, header)) else {
@@ -157,7 +158,7 @@ fn unserved(route: &Route<'_>, action: At<'_>, plugin: &Plugin<'_>, config: &Con
     report.error(found, message, help);
 }
 
-/// A route for which no filter of ours with this header is switched on.
+/// Checks a route on which no session-affinity filter with this header is switched on.
 fn switched_off(
     manager: &Manager<'_>,
     route: &Route<'_>,
@@ -179,7 +180,7 @@ fn switched_off(
     }
 }
 
-/// A route that leaves its timeout to Envoy.
+/// Reports a route that uses Envoy's default timeout.
 fn timeout(route: &Route<'_>, action: At<'_>, report: &mut Report) {
     if action.get("timeout").is_some() {
         return;

@@ -1,11 +1,11 @@
-//! Secrets of plugin configurations, which no diagnostic may draw.
+//! Secrets of plugin configurations, which no diagnostic may show.
 
 use std::ops::Range;
 
 use super::embedded::Mapping;
 use crate::yaml::{self, Node, Value};
 
-/// The text with an asterisk for each byte that may belong to a secret. Places stay as they are.
+/// The text with an asterisk for each byte that may belong to a secret. Positions do not change.
 pub fn redact(text: &str, documents: &[Node]) -> String {
     let mut found = written_as_secret(text);
     for document in documents {
@@ -22,7 +22,7 @@ pub fn redact(text: &str, documents: &[Node]) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// What stands behind `secret:`, in text that may be no YAML.
+/// The ranges of values after `secret:`, in text that may not be YAML.
 fn written_as_secret(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for (at, word) in text.match_indices("secret") {
@@ -77,7 +77,7 @@ fn in_node(node: &Node, text: &str, found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Hides all values but the ids of keys and the names of variables.
+/// Hides all values except the ids of keys and the names of variables.
 fn hide(node: &Node, found: &mut Vec<Range<usize>>) {
     const LONGEST_ID: usize = 8;
     match &node.value {
@@ -98,7 +98,7 @@ fn hide(node: &Node, found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Whether a text is surely the name of an environment variable, and no secret that stands in the wrong place.
+/// Whether a text is certainly the name of an environment variable, and not a misplaced secret.
 pub fn is_variable(text: &str) -> bool {
     // The 32 bytes of a secret are 43 characters of base64.
     const LONGEST: usize = 40;

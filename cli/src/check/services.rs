@@ -8,7 +8,7 @@ use super::report::Report;
 use super::suggest::{listed, nearest};
 use crate::diagnostic::Level;
 
-/// The service of a route: its place in the configuration, and the service.
+/// The service of a route, with its index in the configuration.
 pub fn service_of<'c>(config: &'c Config, route: &Route<'_>) -> Option<(usize, &'c ServiceConfig)> {
     let each = || config.services.iter().enumerate();
     let serves =

@@ -1,6 +1,6 @@
-//! The name that was probably meant.
+//! Suggests the name that was probably meant.
 
-/// Of these names, the one that is nearest to a misspelt one, if any is near.
+/// The known name that is most similar to a misspelt name, if any is similar.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const NEAR: f64 = 0.55;
     let mut best = None;
@@ -13,7 +13,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     best.map(|(_, candidate)| candidate)
 }
 
-/// Few edits lead from one name to the other, or one is part of the other.
+/// The similarity of two names: high if few edits lead from one to the other, or if one is part of the other.
 fn likeness(one: &str, other: &str) -> f64 {
     strsim::normalized_damerau_levenshtein(one, other).max(strsim::sorensen_dice(one, other))
 }

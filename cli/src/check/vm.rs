@@ -1,4 +1,4 @@
-//! The VM that runs the filter: what becomes of it when it fails, whom it shares its knowledge with, its secrets.
+//! The VM that runs the filter: its failure policy, its `vm_id`, and its secrets.
 
 use super::file::At;
 use super::manifests::Kind;
@@ -7,7 +7,7 @@ use super::report::Report;
 use crate::diagnostic::Level;
 use crate::yaml::Value;
 
-/// Reports a failure policy, a VM id or an environment that does not go well with the filter.
+/// Reports a failure policy, a `vm_id` or an environment that does not work well with the filter.
 pub fn check(plugin: &Plugin<'_>, report: &mut Report) {
     match plugin.kind {
         Kind::Envoy => {
@@ -60,7 +60,7 @@ fn vm_id(plugin: &Plugin<'_>, report: &mut Report) {
     if id.and_then(At::text).is_some_and(|id| !id.is_empty()) {
         return;
     }
-    let message = "the `vm_id` is empty: the filter shares what it knows about backends with every other Wasm \
+    let message = "the `vm_id` is empty: the filter shares its state of backends with every other Wasm \
                    plugin whose `vm_id` is empty";
     let place = id.or(vm).unwrap_or(config);
     report.warning(place, message, "write `vm_id: session-affinity` in `vm_config`");
@@ -73,7 +73,7 @@ fn secrets(plugin: &Plugin<'_>, report: &mut Report) {
     for index in 0..keys.len() {
         let path = format!("keys[{index}]");
         if plugin.node(&format!("{path}.secret")).is_some() {
-            let message = "Envoy shows a secret that is written here in its `/config_dump`";
+            let message = "Envoy shows this secret in its `/config_dump`";
             let help = format!(
                 "write `{{id: k1, env: SESSION_AFFINITY_KEY}}`, and {}",
                 plugin.kind.host_variable("SESSION_AFFINITY_KEY")
@@ -95,7 +95,7 @@ fn secrets(plugin: &Plugin<'_>, report: &mut Report) {
     }
 }
 
-/// The name of a message where it has one, else the message: a short place for what is missing.
+/// The name of a message if it has one, else the message: a short place to report something missing.
 pub fn named(message: At<'_>) -> At<'_> {
     message.get("name").unwrap_or(message)
 }

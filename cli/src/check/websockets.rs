@@ -1,4 +1,4 @@
-//! Upgraded connections, which renew nothing.
+//! Upgraded connections, which do not renew sessions.
 
 use session_affinity::config::Config;
 
@@ -9,7 +9,7 @@ use super::report::Report;
 use super::services::service_of;
 use crate::diagnostic::Level;
 
-/// A session that lives shorter than this, in seconds, ends below open connections.
+/// A session with a lifetime below this, in seconds, often ends while connections are open.
 const SHORT: u32 = 3600;
 
 /// Reports services behind `upgrade_configs` whose sessions end while a WebSocket is open.
@@ -28,8 +28,8 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
             };
             let path = format!("{}sessionAffinity.{field}", plugin.service_path(index));
             let message = format!(
-                "{} allows upgrades to `{upgrade}`, and an open WebSocket renews nothing: the session of a page that \
-                 uses its WebSocket alone ends after {value} s",
+                "{} allows upgrades to `{upgrade}`, but an open WebSocket does not renew its session: if a page uses only \
+                 its WebSocket, the session ends after {value} s",
                 route.in_words()
             );
             let help = format!(
@@ -42,7 +42,7 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
     }
 }
 
-/// The upgrade that a route allows, if any.
+/// The upgrade type that a route allows, if any.
 fn upgrade<'a>(manager: &Manager<'a>, route: &Route<'a>) -> Option<&'a str> {
     let action = route.at.get("route")?;
     let enabled = |upgrade: &At<'_>| {

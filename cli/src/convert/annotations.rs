@@ -1,4 +1,4 @@
-//! The JSON inside annotations of a Service.
+//! JSON in the annotations of a Service.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ const APP_PROTOCOLS: [&str; 2] =
     ["service.alpha.kubernetes.io/app-protocols", "cloud.google.com/app-protocols"];
 const NEG: &str = "cloud.google.com/neg";
 
-/// Which BackendConfig each port of a Service has.
+/// The BackendConfigs of the ports of a Service.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BackendConfigNames {
@@ -28,8 +28,8 @@ struct Neg {
     ingress: Option<bool>,
 }
 
-/// The name of a port's BackendConfig, and the annotation that says so: by the port's name, else by its number, else
-/// the default.
+/// The name of a port's BackendConfig, and the annotation that names it. The port's name takes precedence over the
+/// port's number, and both over the default.
 pub fn backend_config<'a>(
     service: &'a Service,
     port: &ServicePort,
@@ -51,7 +51,7 @@ pub fn backend_config<'a>(
     Some((name.clone(), annotation))
 }
 
-/// How the pods behind a port are spoken to.
+/// The protocol of the pods behind a port.
 pub fn protocol(service: &Service, port: &ServicePort, remarks: &mut Remarks) -> AppProtocol {
     const ALLOWED: &str = r#"{"PORT NAME": PROTOCOL}, where PROTOCOL is "HTTP", "HTTPS" or "HTTP2""#;
     let protocols = json::<BTreeMap<String, AppProtocol>>(service, &APP_PROTOCOLS, ALLOWED, remarks);
@@ -59,13 +59,13 @@ pub fn protocol(service: &Service, port: &ServicePort, remarks: &mut Remarks) ->
     named.unwrap_or_default()
 }
 
-/// Whether a Service has no network endpoint groups for an Ingress.
+/// Whether a Service turns off network endpoint groups for an Ingress.
 pub fn refuses_endpoint_groups(service: &Service, remarks: &mut Remarks) -> bool {
     let neg = json::<Neg>(service, &[NEG], "{\"ingress\": true}", remarks);
     neg.is_some_and(|(_, neg)| neg.ingress == Some(false))
 }
 
-/// The first of these annotations that is there, and what it holds.
+/// The first of these annotations that the Service has, and its value.
 fn json<T: DeserializeOwned>(
     service: &Service,
     names: &[&'static str],
@@ -76,9 +76,23 @@ fn json<T: DeserializeOwned>(
     match serde_json::from_str(&text.value) {
         Ok(value) => return Some((name, value)),
         Err(error) => {
-            let message = format!("not what this annotation holds: {error}");
-            remarks.error(service.at(text), message, format!("write {allowed}"));
+            remarks.error(service.at(text), message(&error, &text.value), format!("write {allowed}"));
         }
     }
     None
+}
+
+/// The message about an error in an annotation. For a wrong type, shows the text in place of serde's words.
+fn message(error: &serde_json::Error, given: &str) -> String {
+    if !error.is_data() {
+        return format!("not JSON: {error}");
+    }
+    let text = error.to_string();
+    let text = text.split(" at line ").next().unwrap_or_default();
+    let text = text.split(", expected ").next().unwrap_or_default();
+    match text.strip_prefix("unknown variant ") {
+        Some(value) => format!("unknown value {value}"),
+        None if text.starts_with("unknown field ") || text.starts_with("duplicate field ") => text.to_owned(),
+        None => format!("invalid value: {given}"),
+    }
 }

@@ -1,4 +1,4 @@
-//! The Services that requests are sent to, and how they are sent there.
+//! The Services in use, and how requests are sent to them.
 
 use serde_saphyr::Spanned;
 
@@ -14,7 +14,7 @@ use super::policies::{self, Policy};
 use super::remarks::Remarks;
 use crate::source::Place;
 
-/// The cookie of the first service that makes one.
+/// The cookie of the first service that makes a cookie.
 pub const COOKIE: &str = "GCLB";
 const SERVICE_TYPES: [&str; 3] = ["ClusterIP", "NodePort", "LoadBalancer"];
 
@@ -28,21 +28,21 @@ const NOT_SUPPORTED: [(&str, &str); 3] = [
     ("networking.gke.io/capacity-scaler", "backends are picked by weight, not by rate"),
 ];
 
-/// A Service's port, and how requests are sent there.
+/// A port of a Service, and how requests are sent to it.
 #[derive(Debug)]
 pub struct Backend<'a> {
-    /// The name of its cluster, and of the filter's service and its routes.
+    /// The name of the cluster, of the filter's service and of the service's routes.
     pub name: String,
     pub service: &'a Service,
     pub port: &'a Spanned<ServicePort>,
     pub target: Target,
     pub policy: Policy,
     pub protocol: AppProtocol,
-    /// None where pods are not checked.
+    /// `None` if the pods have no health checks.
     pub health: Option<Health>,
 }
 
-/// Where a manifest sends requests.
+/// A reference from a manifest to a port of a Service.
 #[derive(Clone, Debug)]
 pub struct Reference {
     pub namespace: String,
@@ -52,45 +52,45 @@ pub struct Reference {
     pub port_place: Place,
 }
 
-/// A service of the filter: the requests of some routes, and the backends that they go to by weight.
+/// A service of the filter: some routes, and the backends of their requests with weights.
 #[derive(Debug)]
 pub struct FilterService {
-    /// Its name, and that of its routes.
+    /// The name of the service and of its routes.
     pub name: String,
-    /// The numbers of backends, and their weights.
+    /// The indices of the backends, and their weights.
     pub backends: Vec<(usize, u32)>,
-    /// The cookie's name, where it makes one.
+    /// The name of the cookie, if the service makes one.
     pub cookie: Option<String>,
 }
 
-/// All Services that requests are sent to, each port once.
+/// All Services in use, each port once.
 #[derive(Debug)]
 pub struct Backends<'a> {
     pub all: Vec<Backend<'a>>,
-    /// In the order in which they are named.
+    /// In the order of the first reference.
     pub services: Vec<FilterService>,
     manifests: &'a Manifests,
     pods: Pods<'a>,
-    /// Whether policies of a Gateway count, and no BackendConfigs.
+    /// Whether the policies of a Gateway apply, and not BackendConfigs.
     is_gateway: bool,
-    /// The places of BackendConfigs and policies that count.
+    /// The places of the BackendConfigs and policies in use.
     used: Vec<Place>,
 }
 
 impl<'a> Backends<'a> {
-    /// None yet.
+    /// Without backends.
     pub fn new(manifests: &'a Manifests, pods: Pods<'a>, is_gateway: bool) -> Self {
         Self { all: Vec::new(), services: Vec::new(), manifests, pods, is_gateway, used: Vec::new() }
     }
 
-    /// A service of the filter for requests to one Service. Returns its number.
+    /// Adds a service of the filter for requests to one Service. Returns its index.
     pub fn add(&mut self, reference: &Reference, remarks: &mut Remarks) -> Option<usize> {
         let backend = self.backend(reference, remarks)?;
         let name = self.all.get(backend)?.name.clone();
         Some(self.service(name, vec![(backend, 1)], reference.place.clone(), remarks))
     }
 
-    /// A service of the filter for requests to these backends. Returns its number.
+    /// Adds a service of the filter for requests to these backends. Returns its index.
     pub fn service(
         &mut self,
         name: String,
@@ -110,7 +110,7 @@ impl<'a> Backends<'a> {
             _ => place,
         };
         if self.services.iter().any(|one| one.name == name) {
-            let message = format!("a second service would be called {name}");
+            let message = format!("two services have the name {name}");
             remarks.error(place.clone(), message, "give one of the two another name");
         }
         let cookie = backends.iter().any(makes_cookie).then(|| self.cookie(&name, place, remarks));
@@ -118,13 +118,13 @@ impl<'a> Backends<'a> {
         self.services.len() - 1
     }
 
-    /// Whether the backend shares the requests of a route with another one.
+    /// Whether the backend shares the requests of a route with another backend.
     pub fn is_in_split(&self, backend: usize) -> bool {
         let mut splits = self.services.iter().filter(|service| service.backends.len() > 1);
         splits.any(|service| service.backends.iter().any(|(index, _)| *index == backend))
     }
 
-    /// The number of the backend that a manifest refers to.
+    /// The index of the backend that a manifest refers to.
     pub fn backend(&mut self, reference: &Reference, remarks: &mut Remarks) -> Option<usize> {
         let (service, port) = self.find(reference, remarks)?;
         let known = self.all.iter().position(|backend| std::ptr::eq(backend.port, port));
@@ -140,7 +140,7 @@ impl<'a> Backends<'a> {
         Some(self.all.len() - 1)
     }
 
-    /// Says of manifests that nothing leads to them: they may have been forgotten in another one.
+    /// Reports manifests that nothing refers to, because the reference may be missing by accident.
     pub fn finish(&self, remarks: &mut Remarks) {
         self.pods.refuse_unknown(remarks);
         let used = || self.all.iter().map(|backend| backend.service);
@@ -156,7 +156,7 @@ impl<'a> Backends<'a> {
             let selects =
                 |service| self.pods.selected(service).iter().any(|one| std::ptr::eq(*one, workload));
             if !used().any(selects) {
-                let why = "no Service that requests are sent to has the pods of this";
+                let why = "no Service in use has the pods of this";
                 remarks.note(workload.place(), format!("not used: {why} {}", workload.kind));
             }
         }
@@ -165,7 +165,7 @@ impl<'a> Backends<'a> {
         let places = places.chain(backend_policies.iter().map(|one| (one.place(), one.kind)));
         for (place, kind) in places.chain(health_policies.iter().map(|one| (one.place(), one.kind))) {
             if !self.used.contains(&place) {
-                let why = "no Service that requests are sent to has this";
+                let why = "no Service in use has this";
                 remarks.note(place, format!("not used: {why} {kind}"));
             }
         }
@@ -194,7 +194,7 @@ impl<'a> Backends<'a> {
         Some((service, found?))
     }
 
-    /// How requests are sent to a port, and how its pods are checked.
+    /// How requests are sent to a port, and the health check of its pods.
     fn policy(
         &mut self,
         service: &Service,
@@ -249,25 +249,26 @@ impl<'a> Backends<'a> {
         found
     }
 
-    /// In one browser, two cookies of one name would overwrite each other.
+    /// The cookie of a service. Services have different cookies, because cookies with the same name overwrite each
+    /// other in a browser.
     fn cookie(&self, name: &str, place: Place, remarks: &mut Remarks) -> String {
         let Some(owner) = self.services.iter().find(|service| service.cookie.is_some()) else {
             return COOKIE.to_owned();
         };
         let (cookie, owner) = (format!("{COOKIE}-{name}"), &owner.name);
-        let why = format!("{COOKIE} is that of {owner}, and services have cookies of their own");
-        remarks.note(place, format!("its cookie is {cookie}: {why}"));
+        let why = format!("the service {owner} uses {COOKIE}, and each service needs a unique cookie name");
+        remarks.note(place, format!("the cookie is {cookie}: {why}"));
         cookie
     }
 }
 
 impl Backend<'_> {
-    /// Whether Envoy picks the pod. Otherwise the filter does.
+    /// Whether Envoy picks the pod. Otherwise the filter picks it.
     pub fn is_one_cluster(&self) -> bool {
         !matches!(self.target, Target::Pods(_))
     }
 
-    /// How many clusters it has.
+    /// The number of clusters.
     pub fn clusters(&self) -> usize {
         if let Target::Pods(pods) = &self.target { pods.len() } else { 1 }
     }
@@ -285,8 +286,8 @@ fn targeting<'a, T>(
     })
 }
 
-/// The Service's name; with the number of the port where it is not the Service's first. It does not depend on what
-/// else requests are sent to: sessions are bound to it.
+/// The Service's name, with the number of the port unless it is the Service's first port. The name does not depend on
+/// other manifests, because sessions are bound to it.
 fn name(service: &Service, port: &ServicePort) -> String {
     if is_first(service, port) {
         return service.name().to_owned();
@@ -296,10 +297,10 @@ fn name(service: &Service, port: &ServicePort) -> String {
     service.name().chars().take(64 - suffix.len()).chain(suffix.chars()).collect()
 }
 
-/// What a GKE balancer says about a Service.
+/// Reports settings of a Service that a GKE load balancer refuses or that are not supported.
 fn check(service: &Service, remarks: &mut Remarks) {
     if service.name().len() > 63 || service.name().contains('.') {
-        let message = format!("not the name of a Service: {:?}", service.name());
+        let message = format!("not a valid name of a Service: {:?}", service.name());
         remarks.error(service.place(), message, "write lower-case letters, digits and `-`, at most 63");
     }
     let written = service.spec.service_type.as_ref();
@@ -319,7 +320,7 @@ fn check(service: &Service, remarks: &mut Remarks) {
     if let Some(written) =
         service.spec.session_affinity.as_ref().filter(|written| written.value == "ClientIP")
     {
-        let text = "a GKE balancer does not heed this; write `sessionAffinity` into a BackendConfig or GCPBackendPolicy";
+        let text = "GKE load balancers ignore this field; write `sessionAffinity` into a BackendConfig or GCPBackendPolicy";
         remarks.note(service.at(written), text);
     }
     for (name, why) in NOT_SUPPORTED {

@@ -1,5 +1,5 @@
-//! What is written: a balancer with a table of hosts and paths, and behind it one service of the filter for each port of
-//! a Service.
+//! The output: a load balancer with a table of hosts and paths, and one service of the filter for each port of a
+//! Service.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -16,33 +16,33 @@ use super::options::{Host, Options, To};
 use super::pods::{Pod, Target, headless_name, shortened};
 use super::remarks::{Remarks, argument};
 
-/// The variable of the key where one is needed and none was named.
+/// The variable of the key, if a key is needed and no variable is named.
 const KEY_ENV: &str = "SESSION_AFFINITY_KEY";
-/// Where the module is in the pods that `--to kubernetes` writes.
+/// The path of the module in the pods that `--to kubernetes` writes.
 const MODULE_IN_POD: &str = "/etc/session-affinity/plugin.wasm";
 const MODULE: &str = "/etc/envoy/session_affinity.wasm";
 
 /// The kinds of objects that `--to kubernetes` writes.
 const OBJECTS: [&str; 4] = ["Service", "PodDisruptionBudget", "Deployment", "ConfigMap"];
 
-/// A balancer.
+/// A load balancer.
 #[derive(Debug)]
 pub struct Balancer<'a> {
-    /// The kind of the object that it comes from.
+    /// The kind of the converted object: Ingress or Gateway.
     pub kind: &'static str,
     pub name: &'a str,
     pub namespace: Option<&'a str>,
-    /// Whether clients outside of the network do not reach it.
+    /// Whether only clients inside the network reach the load balancer.
     pub is_internal: bool,
     pub backends: Backends<'a>,
-    /// The last one is for every other host.
+    /// The last virtual host is for every other host.
     pub hosts: Vec<VirtualHost>,
-    /// The shortest time that a response may take.
+    /// The shortest timeout of all routes.
     pub shortest_timeout_ms: u64,
     pub options: &'a Options,
 }
 
-/// A Service whose name stands for the addresses of the pods of another one.
+/// A headless Service, whose DNS name resolves to the pods of another Service.
 #[derive(Debug, Serialize)]
 struct Headless<'a> {
     name: String,
@@ -53,7 +53,7 @@ struct Headless<'a> {
 }
 
 impl Balancer<'_> {
-    /// What `envoy.yaml.jinja` is filled with. Where there are mistakes, it means nothing.
+    /// The values for `envoy.yaml.jinja`. Only meaningful if there are no errors.
     pub fn configuration(&self, remarks: &mut Remarks) -> Value {
         let is_kubernetes = self.options.to == To::Kubernetes;
         let envoy = &self.options.envoy;
@@ -61,7 +61,7 @@ impl Balancer<'_> {
         let module = if is_kubernetes { MODULE_IN_POD } else { envoy.module.as_deref().unwrap_or(MODULE) };
         context! {
             title => self.title("an Envoy configuration"),
-            // Hosts and paths, then the services that they lead to.
+            // The table of hosts and paths, then the table of services.
             tables => self.tables(),
             is_kubernetes => is_kubernetes,
             key_env => self.key_env(),
@@ -75,25 +75,27 @@ impl Balancer<'_> {
             hosts => self.hosts,
             services => services.iter().map(|one| one.to_value(&self.backends)).collect::<Vec<_>>(),
             clusters => self.clusters(remarks),
-            // A pod that swallows packets is found before a response takes too long.
+            // A pod that drops packets is detected before the route's timeout.
             connect_timeout => if self.shortest_timeout_ms <= 1000 { "0.25s" } else { "1s" },
         }
     }
 
-    /// What `kubernetes.yaml.jinja` is filled with. `envoy` is the Envoy configuration.
+    /// The values for `kubernetes.yaml.jinja`. `envoy` is the Envoy configuration.
     pub fn objects(&self, manifests: &Manifests, envoy: &str, remarks: &mut Remarks) -> Value {
         let is_taken = |name: &str| {
             let is_one = |(kind, other): &(String, String)| OBJECTS.contains(&&**kind) && other == name;
             manifests.names.iter().any(is_one)
         };
-        // What the objects of the application are called is theirs.
+        // Names of the application's objects are taken.
         let plain = shortened(&self.name.replace('.', "-"), "");
         let name = if is_taken(&plain) { shortened(&plain, "-envoy") } else { plain };
         let headless = self.headless(manifests, remarks);
         let kubernetes = &self.options.kubernetes;
         let image = concat!("registry.example.com/session-affinity:", env!("CARGO_PKG_VERSION"));
         if kubernetes.image.is_none() && kubernetes.installer.is_none() {
-            let text = format!("the filter's module comes from {image}: push it there, or give --image");
+            let text = format!(
+                "the filter's module comes from the image {image}: push this image, or name another one with --image"
+            );
             remarks.note(argument("--image", image), text);
         }
         context! {
@@ -109,7 +111,7 @@ impl Balancer<'_> {
         }
     }
 
-    /// A headless Service beside each Service that has none.
+    /// A headless Service for each Service that has none.
     fn headless(&self, manifests: &Manifests, remarks: &mut Remarks) -> Vec<Headless<'_>> {
         let mut all: Vec<Headless<'_>> = Vec::new();
         for backend in &self.backends.all {
@@ -136,16 +138,16 @@ impl Balancer<'_> {
         all
     }
 
-    /// The files of endpoints that the configuration refers to: the path of each, whether its endpoints are known, and
-    /// what `endpoints.yaml.jinja` is filled with.
+    /// The files of endpoints that the configuration refers to: the path, whether the endpoints are known, and the
+    /// values for `endpoints.yaml.jinja`.
     pub fn files(&self, remarks: &mut Remarks) -> Vec<(&Path, bool, Value)> {
         let mut files = Vec::new();
         for backend in &self.backends.all {
             let Target::File(path, pods) = &backend.target else { continue };
             for pod in pods {
                 if let Host::Name(name) = &pod.host {
-                    let message = format!("{name} is no IP: EDS knows no names");
-                    remarks.error(argument("--endpoints", name), message, "write an IP");
+                    let message = format!("{name} is not an IP address: EDS allows only IP addresses");
+                    remarks.error(argument("--endpoints", name), message, "write an IP address");
                 }
             }
             let health_port = backend.health.as_ref().and_then(|health| health.port);
@@ -157,7 +159,7 @@ impl Balancer<'_> {
         files
     }
 
-    /// The variable that holds the key, where there is one.
+    /// The variable that holds the key, if there is one.
     fn key_env(&self) -> Option<&str> {
         let needed = self.pins_endpoints().then_some(KEY_ENV);
         self.options.key_env.as_deref().or(needed)
@@ -167,7 +169,7 @@ impl Balancer<'_> {
         self.backends.services.iter().any(|service| service.pin(&self.backends).is_some())
     }
 
-    /// The access log of a service, where logging is on for one of its backends.
+    /// The access log of a service, if logging is on for one of its backends.
     fn log(&self, service: &FilterService) -> Option<Value> {
         let mut own = service.backends.iter().filter_map(|(index, _)| self.backends.all.get(*index));
         let millionths = own.find_map(|backend| backend.policy.logged_millionths)?;
@@ -180,7 +182,7 @@ impl Balancer<'_> {
         format!("The GKE {kind} {name} as {what}, made by session-affinity from {}.", files.join(", "))
     }
 
-    /// Clusters of pods that several Services have are there once.
+    /// All clusters. A cluster that several Services share appears once.
     fn clusters(&self, remarks: &mut Remarks) -> Vec<Cluster> {
         let mut clusters: Vec<Cluster> = Vec::new();
         for (index, backend) in self.backends.all.iter().enumerate() {
@@ -191,17 +193,21 @@ impl Balancer<'_> {
                 match clusters.iter().find(is_there) {
                     Some(other) if *other == new => {}
                     Some(other) if other.name == new.name => {
-                        let why = "the Services that lead to it differ in protocol, health check or address";
-                        let message =
-                            format!("cluster {} would have to be two things at once: {why}", new.name);
-                        remarks.error(place, message, "let the Services agree");
+                        let why = "its Services differ in protocol, health check or address";
+                        let message = format!("two different definitions of the cluster {}: {why}", new.name);
+                        remarks.error(
+                            place,
+                            message,
+                            "give these Services the same protocol, health check and address",
+                        );
                     }
                     Some(other) => {
                         let address = other.common_address(&new).unwrap_or_default();
-                        let message =
-                            format!("{} and {} would be at one address, {address}", other.name, new.name);
-                        let help =
-                            "give addresses without ports, where a Service's ports lead to different ones";
+                        let message = format!(
+                            "the clusters {} and {} have the same address, {address}",
+                            other.name, new.name
+                        );
+                        let help = "give addresses without ports if a Service has several target ports";
                         remarks.error(place, message, help);
                     }
                     None => clusters.push(new),
@@ -211,7 +217,7 @@ impl Balancer<'_> {
         clusters
     }
 
-    /// For the heading: hosts and paths, and the services that they lead to; what ties requests to the pods of each.
+    /// The two tables of the heading: hosts and paths with their services, and services with their affinity.
     fn tables(&self) -> [Vec<String>; 2] {
         let mut rows: Vec<(String, String)> = Vec::new();
         for host in &self.hosts {
@@ -226,20 +232,20 @@ impl Balancer<'_> {
         [aligned(&rows), aligned(&services.collect::<Vec<_>>())]
     }
 
-    /// A service's affinity, and where its pods are.
+    /// A service's affinity, and its pods.
     fn summary(&self, service: &FilterService) -> String {
         let own = service
             .backends
             .iter()
             .filter_map(|(index, weight)| Some((self.backends.all.get(*index)?, *weight)));
-        let life = match own.clone().find_map(|(backend, _)| backend.policy.cookie_ttl_sec) {
+        let lifetime = match own.clone().find_map(|(backend, _)| backend.policy.cookie_ttl_sec) {
             Some(seconds) if seconds > 0 => format!("{seconds} seconds"),
             _ => "until the browser closes".to_owned(),
         };
         let is_by_address =
             |(backend, _): (&Backend<'_>, u32)| backend.policy.affinity_type == AffinityType::ClientIp;
         let affinity = match &service.cookie {
-            Some(cookie) => format!("cookie {cookie}, {life}"),
+            Some(cookie) => format!("cookie {cookie}, {lifetime}"),
             None if own.clone().any(is_by_address) => "CLIENT_IP".to_owned(),
             None => "NONE".to_owned(),
         };

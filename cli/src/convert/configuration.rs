@@ -1,5 +1,5 @@
-//! Parts of an Envoy configuration, named as Envoy names them. [`context!`] makes a mapping; what has no value is left
-//! out where it is written.
+//! Parts of an Envoy configuration, with Envoy's names. [`context!`] makes a mapping. The templates leave out fields
+//! without a value.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use super::pods::Target;
 
 /// The header in which the filter names a cluster.
 const CLUSTER_HEADER: &str = "x-affinity-cluster";
-/// How long a stream may be silent, unless a route says otherwise.
+/// The idle timeout of streams, unless a route overrides it.
 const SILENCE_MS: u64 = 300_000;
 
 #[derive(Debug, Serialize)]
@@ -27,18 +27,18 @@ pub struct VirtualHost {
 #[derive(Clone, Debug, Serialize)]
 pub struct Route {
     pub name: String,
-    /// As it is shown in the heading.
+    /// The match as shown in the heading.
     pub shown: String,
     #[serde(rename = "match")]
     pub matches: Value,
-    /// What becomes of a request: the name of the field, and its value.
+    /// The action: the name of Envoy's field, and its value.
     pub action: (&'static str, Value),
-    /// Whether Envoy tries another endpoint of the cluster.
+    /// Whether Envoy retries on another endpoint of the cluster.
     pub retries: bool,
     pub headers: Headers,
 }
 
-/// What is changed in headers.
+/// Changes to headers.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Headers {
     pub request_headers_to_add: Vec<HeaderOption>,
@@ -47,28 +47,28 @@ pub struct Headers {
     pub response_headers_to_remove: Vec<String>,
 }
 
-/// Which requests a route is for.
+/// The match of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match {
-    /// How the path is compared: `path`, `prefix`, `path_separated_prefix`, or `safe_regex`.
+    /// Envoy's field for the comparison of the path: `path`, `prefix`, `path_separated_prefix` or `safe_regex`.
     pub field: &'static str,
     pub path: String,
     pub headers: Vec<Value>,
     pub query_parameters: Vec<Value>,
 }
 
-/// What is changed on the way to a Service.
+/// Changes to a request on its way to a Service.
 #[derive(Debug, Default)]
 pub struct Changes {
     pub headers: Headers,
-    /// How long a response may take in milliseconds, where the route says so.
+    /// The timeout in milliseconds, if the route sets one.
     pub timeout_ms: Option<u64>,
     /// Fields of Envoy's `RouteAction`, such as `host_rewrite_literal`.
     pub rewrite: Value,
 }
 
 impl Match {
-    /// A comparison of the path alone.
+    /// A match that compares only the path.
     pub fn path(field: &'static str, path: impl Into<String>) -> Self {
         Self { field, path: path.into(), headers: Vec::new(), query_parameters: Vec::new() }
     }
@@ -90,7 +90,7 @@ impl Match {
 }
 
 impl fmt::Display for Match {
-    /// As in the heading: `/path`, or `/path*` with all that begins so.
+    /// The text for the heading: `/path`, or `/path*` for a prefix.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ending = match self.field {
             "prefix" => "*",
@@ -120,7 +120,7 @@ impl Route {
             cluster => is_cluster.then_some(&backend.name),
             cluster_header => (!is_cluster).then_some(CLUSTER_HEADER),
             timeout => seconds(timeout),
-            // An open WebSocket counts as silent only after as long as GKE would let it live.
+            // An open WebSocket counts as idle only after GKE's timeout for it.
             idle_timeout => (timeout > SILENCE_MS).then(|| seconds(timeout)),
             hash_policy => is_by_address.then_some([source]),
             ..rewrite
@@ -135,14 +135,14 @@ impl Route {
         }
     }
 
-    /// A route that leads to no service.
+    /// A route without a service.
     pub fn without_service(name: &str, matches: &Match, field: &'static str, action: Value) -> Self {
         let (name, shown) = (name.to_owned(), matches.to_string());
         let action = (field, action);
         Self { name, shown, matches: matches.to_value(), action, retries: false, headers: Headers::default() }
     }
 
-    /// A route that leads nowhere: what GKE's default backend says.
+    /// A route to nothing, with the response of GKE's default backend.
     pub fn not_found(matches: &Match) -> Self {
         let action =
             context! { status => 404, body => context! { inline_string => "default backend - 404" } };
@@ -159,14 +159,14 @@ fn seconds(milliseconds: u64) -> String {
 }
 
 impl FilterService {
-    /// What sessions are tied to, where it is not a cluster.
+    /// The `pin` of the service, if it is not the default.
     pub fn pin(&self, backends: &Backends<'_>) -> Option<&'static str> {
         let mut own = self.backends.iter().filter_map(|(index, _)| backends.all.get(*index));
         let is_pinned = self.cookie.is_some() && own.all(Backend::is_one_cluster);
         is_pinned.then_some(if self.backends.len() > 1 { "CLUSTER_AND_ENDPOINT" } else { "ENDPOINT" })
     }
 
-    /// As in the filter's configuration.
+    /// The service in the filter's configuration.
     pub fn to_value(&self, backends: &Backends<'_>) -> Value {
         let own =
             || self.backends.iter().filter_map(|(index, weight)| Some((backends.all.get(*index)?, *weight)));
@@ -201,7 +201,7 @@ impl FilterService {
             },
             pin => pin,
             backends => (pin != Some("ENDPOINT")).then(|| clusters.map(named).collect::<Vec<_>>()),
-            // One cluster: Envoy itself picks an endpoint of it, and knows which of them are well.
+            // With one cluster, Envoy itself picks an endpoint and knows which endpoints are healthy.
             outlierDetection => (is_one_cluster && pin.is_none() && !is_split)
                 .then(|| context! { consecutiveLocalOriginFailure => 0 }),
             healthCheck => health.filter(|_| !is_one_cluster && !is_split),
@@ -209,8 +209,8 @@ impl FilterService {
     }
 }
 
-/// The weight of each single cluster of Services that have so many clusters and such a weight. The clusters of a Service
-/// share its weight. The filter takes whole numbers up to 1,000.
+/// The weight of each cluster. `services` has the number of clusters and the weight of each Service. The clusters of a
+/// Service share its weight. The filter accepts whole numbers up to 1,000.
 fn shares(services: &[(usize, u32)]) -> Vec<u32> {
     const MOST: f64 = 1000.0;
     let counts = || services.iter().map(|(clusters, _)| u32::try_from(*clusters).unwrap_or(u32::MAX).max(1));
@@ -235,25 +235,26 @@ pub struct Cluster {
     pub name: String,
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The file of its endpoints.
+    /// The file with the endpoints.
     path: Option<String>,
     directory: Option<String>,
     address: Option<(String, u16)>,
-    /// Only where Envoy picks the pod.
+    /// Only if Envoy picks the pod.
     lb_policy: Option<&'static str>,
-    /// What is written of TLS, HTTP/2 and health checks.
+    /// The settings of TLS, HTTP/2 and health checks.
     common: Value,
 }
 
 impl Cluster {
-    /// The clusters of a Service. A Service that shares requests with another one has a health check of its own.
+    /// The clusters of a Service. A Service that shares a route with another Service has its own health check.
     pub fn of(backend: &Backend<'_>, is_split: bool) -> Vec<Self> {
         let lb_policy = match backend.policy.affinity_type {
             AffinityType::None => "RANDOM",
             AffinityType::ClientIp => "MAGLEV",
             AffinityType::GeneratedCookie => "LEAST_REQUEST",
         };
-        // The filter checks single pods itself, where Envoy need not do it and the filter's service has one health check.
+        // The filter itself checks single pods, unless Envoy must do it or the filter's service needs several health
+        // checks.
         let health = backend
             .health
             .as_ref()
@@ -285,7 +286,7 @@ impl Cluster {
         }
     }
 
-    /// The address that two clusters of single pods have in common.
+    /// The address, if two clusters of single pods have the same address.
     pub fn common_address(&self, other: &Self) -> Option<String> {
         let are_pods = self.lb_policy.is_none() && other.lb_policy.is_none() && self.address == other.address;
         let (host, port) = self.address.as_ref().filter(|_| are_pods)?;

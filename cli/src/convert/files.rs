@@ -14,12 +14,12 @@ use crate::yaml::{self, Node, Value, offset};
 pub struct Document {
     source: Arc<Source>,
     range: Range<usize>,
-    /// The document as it is written.
+    /// The document as a tree.
     pub root: Node,
 }
 
 impl Document {
-    /// Reads all documents of a file. Documents without content are left out.
+    /// Reads all documents of a file. Leaves out documents without content.
     pub fn read(source: &Arc<Source>, remarks: &mut Remarks) -> Vec<Arc<Self>> {
         let ranges = ranges(&source.text);
         if ranges.is_empty() {
@@ -63,49 +63,82 @@ impl Document {
         self.place(value.referenced, true)
     }
 
-    /// The place of a field as it is written; without one, that of the object.
+    /// The place of a field, or of the object if there is no such field.
     pub fn of(&self, object: &Node, field: &str) -> Place {
         let (span, field) = get(object, field).map_or((&object.span, ""), |value| (&value.span, field));
         let span = self.range.start + span.start..self.range.start + span.end;
         Place { source: Arc::clone(&self.source), span, field: field.to_owned() }
     }
 
-    /// Reports an error of the parser, or of a type that the document does not match.
-    pub fn say(&self, error: &Error, remarks: &mut Remarks) {
-        let told = error.without_snippet().to_string();
-        // The place is told otherwise. The parser may advise on its own options.
-        let told = told.split(" at line ").next().unwrap_or_default();
-        let told = told.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
-        let missing = told.strip_prefix("missing field ");
-        let (message, help) = match told.split_once(", expected ") {
-            Some((message, expected)) => (message, format!("write {expected}")),
-            None if told == "invalid boolean (strict mode expects true/false)" => {
-                (told, "write true or false".to_owned())
-            }
-            None => match (missing, told.strip_prefix("expected ")) {
-                (Some(field), _) => (told, format!("add {field}")),
-                (_, Some(expected)) => {
-                    ("wrong type", format!("write a {}", expected.trim_end_matches(" start")))
-                }
-                _ => (told, "write what the schema of this kind says".to_owned()),
-            },
-        };
-        let place =
-            error.location().map_or_else(|| self.of(&self.root, ""), |at| self.place(at, missing.is_some()));
+    /// Reports an error of the parser, or a value that its type does not allow.
+    pub fn report(&self, error: &Error, remarks: &mut Remarks) {
+        let text = error.without_snippet().to_string();
+        // The text ends with the place, which `remarks` shows anyway, and with advice on options of the parser.
+        let text = text.split(" at line ").next().unwrap_or_default();
+        let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
+        let (message, help) = self.in_plain_words(text, error.location());
+        let is_missing = text.starts_with("missing field ");
+        let place = error.location().map_or_else(|| self.of(&self.root, ""), |at| self.place(at, is_missing));
         remarks.error(place, message, help);
     }
 
+    /// The message and the help for an error text of the parser or of serde.
+    fn in_plain_words(&self, text: &str, location: Option<Location>) -> (String, String) {
+        let invalid = |is_allowed: fn(&Value) -> bool, allowed: &str| {
+            let given = location.and_then(|location| self.given(location, is_allowed));
+            let given = given.map_or_else(|| "this value".to_owned(), ToString::to_string);
+            (format!("invalid value: {given}"), format!("write {allowed}"))
+        };
+        let is_text = |value: &Value| matches!(value, Value::Text(_));
+        if let Some(field) = text.strip_prefix("missing field ") {
+            return (text.to_owned(), format!("add {field}"));
+        }
+        if let Some((given, _)) =
+            text.strip_prefix("The string value [").and_then(|rest| rest.rsplit_once(']'))
+        {
+            return (format!("invalid value: {given}"), format!("write text, for example \"{given}\""));
+        }
+        match text.split_once(", expected ") {
+            Some((message, allowed)) if message.starts_with("invalid type") => invalid(|_| false, allowed),
+            Some((message, allowed)) => {
+                let message = message.replacen("unknown variant", "unknown value", 1);
+                (message, format!("write {allowed}"))
+            }
+            None => match text {
+                "expected mapping start" => invalid(|value| matches!(value, Value::Map(_)), "a mapping"),
+                "expected sequence start" => invalid(|value| matches!(value, Value::List(_)), "a list"),
+                "expected string scalar" | "externally tagged enum expected scalar or mapping" => {
+                    invalid(is_text, "text")
+                }
+                _ if text.starts_with("cannot deserialize null") => invalid(is_text, "text"),
+                _ if text.starts_with("invalid boolean") => invalid(|_| false, "true or false"),
+                _ => (text.to_owned(), "compare the manifest with the schema of its kind".to_owned()),
+            },
+        }
+    }
+
+    /// The innermost value at a location that is not allowed there.
+    fn given(&self, location: Location, is_allowed: fn(&Value) -> bool) -> Option<&Value> {
+        let mut values = Vec::new();
+        values_at(&self.root, self.offset(location), &mut values);
+        values.into_iter().rfind(|value| !is_allowed(value))
+    }
+
+    /// The byte of the document at a location.
+    fn offset(&self, location: Location) -> usize {
+        location.span().byte_offset().map_or_else(|| offset(self.text(), location), to_usize)
+    }
+
     fn place(&self, location: Location, is_value: bool) -> Place {
-        let span = location.span();
-        let offset = span.byte_offset().map_or_else(|| offset(self.text(), location), to_usize);
-        let length = span.byte_len().map_or(0, to_usize);
+        let offset = self.offset(location);
+        let length = location.span().byte_len().map_or(0, to_usize);
         let mut found = Vec::new();
-        // The fields of a List's item are called as in a manifest of its own.
+        // The paths of fields in a List begin at the item, as in a separate manifest.
         match items(&self.root) {
             Some(items) => items.iter().for_each(|item| find(item, offset, "", &mut found)),
             None => find(&self.root, offset, "", &mut found),
         }
-        // The parser says that a list begins where its first item does: the innermost value is meant.
+        // For the parser, a list begins where its first item begins. The innermost value is used.
         let preferred = found.iter().rfind(|(value, _)| *value == is_value).or(found.last());
         let field = preferred.map_or_else(String::new, |(_, field)| field.clone());
         let start = (self.range.start + offset).min(self.source.text.len());
@@ -133,7 +166,7 @@ pub fn items(document: &Node) -> Option<&[Node]> {
     }
 }
 
-/// Finds the fields whose key (`false`) or value (`true`) begins at a byte.
+/// Finds the fields whose key (`false`) or value (`true`) begins at a byte offset.
 fn find(node: &Node, offset: usize, path: &str, found: &mut Vec<(bool, String)>) {
     let mut visit = |value: &Node, field: String| {
         if value.span.start == offset {
@@ -156,18 +189,30 @@ fn find(node: &Node, offset: usize, path: &str, found: &mut Vec<(bool, String)>)
     }
 }
 
-/// Strict where Kubernetes is: no number where a string is wanted, and no other booleans than true and false.
+/// Finds the values that begin at a byte offset, from the outermost to the innermost.
+fn values_at<'a>(node: &'a Node, offset: usize, found: &mut Vec<&'a Value>) {
+    if node.span.start == offset {
+        found.push(&node.value);
+    }
+    match &node.value {
+        Value::List(items) => items.iter().for_each(|item| values_at(item, offset, found)),
+        Value::Map(fields) => fields.iter().for_each(|(_, value)| values_at(value, offset, found)),
+        _ => {}
+    }
+}
+
+/// As strict as Kubernetes: no number in place of a string, and no booleans other than true and false.
 pub fn options() -> Options {
     serde_saphyr::options! { no_schema: true, strict_booleans: true, with_snippet: false }
 }
 
 fn joined(path: &str, key: &str) -> String {
-    // Whatever a key holds, it stays on one line of a terminal.
+    // Control characters are escaped, so that a key stays on one line of a terminal.
     let escaped = |character: char| {
         if character.is_control() { character.escape_default().to_string() } else { character.to_string() }
     };
     let key: String = key.chars().map(escaped).collect();
-    // Names of annotations and labels have dots of their own.
+    // Names of annotations and labels contain dots.
     match (path.is_empty(), key.contains(['.', '/'])) {
         (true, _) => key,
         (false, true) => format!("{path}[{key}]"),
@@ -179,7 +224,7 @@ fn to_usize(number: impl TryInto<usize>) -> usize {
     number.try_into().unwrap_or_default()
 }
 
-/// The documents with content. A line that begins with `---` or `...` is part of no document, whatever is around it
+/// The documents with content. A line that begins with `---` or `...` always ends a document, even inside a quoted text
 /// (YAML 1.2.2, 9.1.2).
 fn ranges(text: &str) -> Vec<Range<usize>> {
     let mut ranges = Vec::from([Range { start: 0, end: text.len() }]);

@@ -22,17 +22,18 @@ use super::remarks::Remarks;
 
 /// The filter's limit for weights.
 const MAX_WEIGHT: u32 = 1000;
-const TLS: &str = "the listener written speaks plain HTTP on one port: give it a certificate (`transport_socket`), or end \
-                   TLS before Envoy";
+const TLS: &str = "the written listener uses plain HTTP on one port: add a certificate (`transport_socket`), or \
+                   terminate TLS before Envoy";
 
-/// A route, and what decides how early it is tried.
+/// A route and its precedence.
 struct Candidate {
-    /// Exact paths first, then the longest; then a method, the most headers, the most query parameters.
+    /// Exact paths come first, then the longest path, then a method, then the most headers, then the most query
+    /// parameters.
     precedence: (bool, usize, bool, usize, usize),
     route: Route,
 }
 
-/// The balancer of a Gateway. Where there are mistakes, it means nothing.
+/// The load balancer of a Gateway. Only meaningful if there are no errors.
 pub fn balancer<'a>(
     gateway: &'a Gateway,
     manifests: &'a Manifests,
@@ -47,7 +48,7 @@ pub fn balancer<'a>(
     for route in &manifests.http_routes {
         let domains = domains(gateway, route);
         if domains.is_empty() {
-            remarks.note(route.place(), "not used: no listener of the Gateway takes this HTTPRoute");
+            remarks.note(route.place(), "not used: no listener of the Gateway accepts this HTTPRoute");
             continue;
         }
         for (index, rule) in route.spec.rules.iter().flatten().enumerate() {
@@ -90,11 +91,11 @@ pub fn balancer<'a>(
     }
 }
 
-/// Settings of a Gateway that only GKE has, and whether they are supported.
+/// Reports settings of a Gateway that are not supported.
 fn check(gateway: &Gateway, remarks: &mut Remarks) {
     let class = &gateway.spec.gateway_class_name;
     if !class.value.starts_with("gke-l7-") {
-        let message = format!("not a Gateway of GKE: its class is {:?}", class.value);
+        let message = format!("not a GKE Gateway: the class is {:?}", class.value);
         remarks.error(
             gateway.at(class),
             message,
@@ -102,22 +103,21 @@ fn check(gateway: &Gateway, remarks: &mut Remarks) {
         );
     }
     for address in gateway.spec.addresses.iter().flatten() {
-        remarks
-            .not_carried_over(gateway.at(address), "Envoy's address is that of its own machine or Service");
+        remarks.not_carried_over(gateway.at(address), "Envoy has the address of its own machine or Service");
     }
     for listener in &gateway.spec.listeners {
         match &*listener.value.protocol.value {
             "HTTP" => {}
             "HTTPS" => remarks.not_carried_over(gateway.at(&listener.value.protocol), TLS),
             other => {
-                let message = format!("a listener of protocol {other} takes no HTTPRoutes");
+                let message = format!("a listener with the protocol {other} accepts no HTTPRoutes");
                 remarks.error(gateway.at(&listener.value.protocol), message, "write HTTP or HTTPS");
             }
         }
     }
 }
 
-/// The hosts for which a Gateway takes an `HTTPRoute`; `*` for all.
+/// The hosts for which a Gateway accepts an `HTTPRoute`. `*` is every host.
 fn domains(gateway: &Gateway, route: &HttpRoute) -> Vec<String> {
     let is_parent = |parent: &&ParentRef| {
         let namespace = parent.namespace.as_deref().unwrap_or(route.namespace());
@@ -144,7 +144,7 @@ fn domains(gateway: &Gateway, route: &HttpRoute) -> Vec<String> {
     domains
 }
 
-/// The hosts that two have in common: the more exact one of both, where the other covers it.
+/// The intersection of two host names: the more specific one, if the other covers it.
 fn common<'a>(one: &'a str, other: &'a str) -> Option<&'a str> {
     let covers = |wide: &str, narrow: &str| {
         wide.is_empty() || wide == narrow || wide.strip_prefix('*').is_some_and(|end| narrow.ends_with(end))
@@ -169,8 +169,8 @@ impl Converter<'_> {
     ) -> Vec<Candidate> {
         let RouteRule { matches, filters, timeouts, session_persistence, retry, .. } = &rule.value;
         let unread = [
-            (session_persistence, "GKE does not read it: write a GCPBackendPolicy"),
-            (retry, "GKE does not read it: requests that no pod got are tried again"),
+            (session_persistence, "GKE ignores this field: use a GCPBackendPolicy"),
+            (retry, "GKE ignores this field: requests that reached no pod are retried"),
         ];
         for (field, why) in unread {
             if let Some(field) = field {
@@ -203,7 +203,7 @@ impl Converter<'_> {
         candidates
     }
 
-    /// The service of the filter for a rule: a Service's own, or one of several by weight. None where the rule has no
+    /// The service of the filter for a rule, with one or several Services as backends. `None` if the rule has no
     /// backends.
     fn service(
         &mut self,
@@ -215,7 +215,10 @@ impl Converter<'_> {
         let mut weighted: Vec<(usize, u32)> = Vec::new();
         for backend in rule.value.backend_refs.iter().flatten() {
             for filter in backend.value.filters.iter().flatten() {
-                remarks.not_carried_over(route.at(filter), "filters are written for all backends of a rule");
+                remarks.not_carried_over(
+                    route.at(filter),
+                    "a filter of a single backend is not supported: write the filter for the whole rule",
+                );
             }
             let reference = reference(route, backend, remarks)?;
             let weight = backend.value.weight.map_or(1, |weight| weight.0);
@@ -249,7 +252,7 @@ impl Converter<'_> {
 fn reference(route: &HttpRoute, backend: &Spanned<BackendRef>, remarks: &mut Remarks) -> Option<Reference> {
     let BackendRef { kind, name, namespace, port, .. } = &backend.value;
     if let Some(kind) = kind.as_ref().filter(|kind| kind.value != "Service") {
-        let message = format!("requests are sent to Services alone, and not to a {}", kind.value);
+        let message = format!("a {} is not supported as a backend", kind.value);
         remarks.error(route.at(kind), message, "write a Service");
         return None;
     }
@@ -266,7 +269,7 @@ fn reference(route: &HttpRoute, backend: &Spanned<BackendRef>, remarks: &mut Rem
     })
 }
 
-/// What a match compares, and how early it is tried.
+/// The match for Envoy, and its precedence.
 fn compared(one: &RouteMatch) -> (Match, (bool, usize, bool, usize, usize)) {
     let path = one.path.as_ref();
     let value = path.and_then(|path| path.value.as_deref()).unwrap_or("/");
@@ -301,7 +304,7 @@ fn compared(one: &RouteMatch) -> (Match, (bool, usize, bool, usize, usize)) {
     (shape, precedence)
 }
 
-/// Applies a filter of a rule. Returns what Envoy answers itself, where it is a redirect.
+/// Applies a filter of a rule. Returns the redirect, if the filter is a redirect.
 fn apply(
     route: &HttpRoute,
     filter: &Spanned<Filter>,
@@ -334,7 +337,7 @@ fn apply(
                     let place = code.map_or_else(|| route.at(filter), |code| route.at(code));
                     remarks.error(
                         place,
-                        format!("not the status of a redirect: {other}"),
+                        format!("not a redirect status: {other}"),
                         "write 301, 302, 303, 307 or 308",
                     );
                     "FOUND"
@@ -356,14 +359,14 @@ fn apply(
             changes.rewrite = context! { host_rewrite_literal => rewrite.hostname, ..path };
         }
         _ => {
-            let why = format!("no filter of type {kind} is written");
+            let why = format!("filters of type {kind} are not supported");
             remarks.not_carried_over(route.at(filter), why);
         }
     }
     None
 }
 
-/// Envoy's words for another path.
+/// Envoy's fields for a rewritten path.
 fn rewritten(path: &PathModifier, shape: &Match) -> Value {
     let regex = |pattern: String, substitution: &str| {
         context! { regex_rewrite => context! { pattern => context! { regex => pattern }, substitution => substitution } }
@@ -371,7 +374,7 @@ fn rewritten(path: &PathModifier, shape: &Match) -> Value {
     match (&path.replace_full_path, &path.replace_prefix_match) {
         (Some(full), _) => regex("^/.*$".to_owned(), full),
         (None, Some(prefix)) => match (prefix.trim_end_matches('/'), shape.field) {
-            // With nothing in its place, what follows the prefix keeps one slash.
+            // If the prefix is removed, the rest of the path keeps one slash.
             ("", "path_separated_prefix") => regex(format!("^{}/*", quoted(&shape.path)), "/"),
             ("", _) => Value::default(),
             (prefix, "prefix") => context! { prefix_rewrite => format!("{prefix}/") },
@@ -381,7 +384,7 @@ fn rewritten(path: &PathModifier, shape: &Match) -> Value {
     }
 }
 
-/// A path in a regular expression.
+/// The path, escaped for a regular expression.
 fn quoted(path: &str) -> String {
     let quoted =
         |one: char| if ".+*?()[]{}|^$\\".contains(one) { format!("\\{one}") } else { one.to_string() };

@@ -1,4 +1,4 @@
-//! Headers that a BackendConfig adds, in Envoy's language.
+//! Headers that a BackendConfig adds, translated for Envoy.
 
 use serde::Serialize;
 use serde_saphyr::Spanned;
@@ -7,7 +7,7 @@ use super::manifests::BackendConfig;
 use super::manifests::backend_config::{Header, Headers};
 use super::remarks::Remarks;
 
-/// Google's variables that Envoy has too, by Envoy's name for them.
+/// Google's variables that Envoy supports, with Envoy's names.
 const VARIABLES: [(&str, &str); 7] = [
     ("client_ip_address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
     ("client_port", "%DOWNSTREAM_REMOTE_PORT%"),
@@ -34,14 +34,14 @@ struct HeaderValue {
 }
 
 impl HeaderOption {
-    /// A header in Envoy's language.
+    /// A header for Envoy.
     pub fn new(key: &str, value: String, append_action: &'static str) -> Self {
         let keep_empty_value = value.is_empty();
         Self { header: HeaderValue { key: key.to_owned(), value }, append_action, keep_empty_value }
     }
 }
 
-/// All headers that Envoy can add. The others are reported.
+/// The headers that Envoy can add. Reports the other headers.
 pub fn translated(
     config: &BackendConfig,
     headers: Option<&Headers>,
@@ -58,9 +58,9 @@ fn translated_one(
 ) -> Option<HeaderOption> {
     let Header { name, value } = &header.value;
     let why = if name.eq_ignore_ascii_case("host") {
-        "Envoy lets no such header be added".to_owned()
+        "Envoy does not allow adding this header".to_owned()
     } else {
-        match in_envoys_words(value) {
+        match with_envoys_variables(value) {
             Ok(value) => return Some(HeaderOption::new(name, value, "OVERWRITE_IF_EXISTS_OR_ADD")),
             Err(variable) => format!("Envoy has no variable {{{variable}}}: the whole header is left out"),
         }
@@ -70,7 +70,7 @@ fn translated_one(
 }
 
 /// `{client_port}` becomes `%DOWNSTREAM_REMOTE_PORT%`. The error is a variable that Envoy does not have.
-fn in_envoys_words(value: &str) -> Result<String, &str> {
+fn with_envoys_variables(value: &str) -> Result<String, &str> {
     let mut words = String::new();
     let mut rest = value;
     while let Some((before, after)) = rest.split_once('{') {
@@ -88,7 +88,7 @@ fn in_envoys_words(value: &str) -> Result<String, &str> {
     Ok(words)
 }
 
-/// Text in Envoy's language, where what stands between `%` is a variable.
+/// Text for Envoy, which reads a text between `%` as a variable.
 pub fn escaped(text: &str) -> String {
     text.replace('%', "%%")
 }

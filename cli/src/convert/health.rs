@@ -1,4 +1,4 @@
-//! Health checks as GKE has them: its own defaults, over them the pods' readiness probe, over that the BackendConfig.
+//! Health checks as in GKE: the pods' readiness probe overrides GKE's defaults, and the BackendConfig overrides both.
 
 use serde::Serialize;
 use serde_saphyr::Spanned;
@@ -10,30 +10,30 @@ use super::manifests::workload::{Container, HttpGet, Probe};
 use super::manifests::{Manifest, Workload};
 use super::remarks::Remarks;
 
-/// How a pod is checked, in the words of the filter's `healthCheck`.
+/// A health check, with the names of the filter's `healthCheck`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// The path that is asked for. Only status 200 passes.
+    /// The path of the request. Only the status 200 passes.
     pub request_path: String,
     pub check_interval_sec: u32,
     /// At most the interval.
     pub timeout_sec: u32,
     pub healthy_threshold: u32,
     pub unhealthy_threshold: u32,
-    /// The port that is asked, where it is not that of the requests.
+    /// The port, if it differs from the port of the requests.
     #[serde(skip)]
     pub port: Option<u16>,
-    /// The `Host` that is sent, where it is a special one.
+    /// The `Host` header, if it is configured.
     #[serde(skip)]
     pub host: Option<String>,
 }
 
-/// The longest interval that the filter and Google Cloud take.
+/// The longest interval that the filter and Google Cloud accept, in seconds.
 const LONGEST: u32 = 300;
 
 impl Default for Health {
-    /// GKE's, where pods are reached directly.
+    /// GKE's default for network endpoint groups.
     fn default() -> Self {
         Self {
             request_path: "/".to_owned(),
@@ -48,7 +48,7 @@ impl Default for Health {
 }
 
 impl Health {
-    /// The check that the pods' readiness probe asks for, or GKE's own.
+    /// The health check from the pods' readiness probe, or GKE's default.
     pub fn of_pods(
         workloads: &[&Workload],
         target: &PortRef,
@@ -79,8 +79,8 @@ impl Health {
         let timeout = wanted.min(interval);
         if (interval, timeout) != (period, wanted) {
             let text = format!(
-                "pods are probed every {interval} s and wait {timeout} s for an answer: a probe takes no longer than \
-                 the time to the next one, and that is at most {LONGEST} s"
+                "the health check has an interval of {interval} s and a timeout of {timeout} s: the interval is at most \
+                 {LONGEST} s, and the timeout at most the interval"
             );
             remarks.note(workload.at(probe), text);
         }
@@ -89,7 +89,7 @@ impl Health {
         Self { request_path: path, check_interval_sec, timeout_sec, host, ..Self::default() }
     }
 
-    /// The same check with what a BackendConfig or a policy says of it. `target` is the port of the requests.
+    /// The same check with the settings of a BackendConfig or a policy. `target` is the port of the requests.
     pub fn with<S>(
         mut self,
         config: &Manifest<S>,
@@ -99,7 +99,7 @@ impl Health {
         remarks: &mut Remarks,
     ) -> Self {
         if let Some(written) = check.protocol.as_ref().filter(|written| written.value != protocol) {
-            let why = "pods are probed by the protocol of their requests";
+            let why = "health checks use the protocol of the requests";
             remarks.not_carried_over(config.at(written), why);
         }
         if let Some(path) = &check.request_path {
@@ -112,8 +112,8 @@ impl Health {
         self.port = check.port.map(Port::number).filter(|port| Some(*port) != target);
         self.timeout_sec = match &check.timeout_sec {
             Some(timeout) if timeout.value.0 > self.check_interval_sec => {
-                let message = format!("{} s are longer than the time between two probes", timeout.value.0);
-                let help = format!("write at most checkIntervalSec, which is {}", self.check_interval_sec);
+                let message = format!("a timeout of {} s is longer than checkIntervalSec", timeout.value.0);
+                let help = format!("write at most {}", self.check_interval_sec);
                 remarks.error(config.at(timeout), message, help);
                 self.check_interval_sec
             }
@@ -123,14 +123,15 @@ impl Health {
         self
     }
 
-    /// Whether it takes Envoy's own health checks: the filter's go to the cluster's port and host.
+    /// Whether Envoy's own health checks are needed, because the filter's probes always use the cluster's port and
+    /// host.
     pub fn is_special(&self) -> bool {
         self.port.is_some() || self.host.is_some()
     }
 }
 
-/// The readiness probe that GKE takes over: over HTTP, of the container that has the port, on that port. A probe with
-/// a host or headers of its own is not taken over, but for a header `Host`.
+/// The readiness probe that GKE uses: an HTTP probe on the Service's port, in the container with that port. GKE ignores
+/// a probe with a host or with headers other than `Host`.
 fn taken_over<'a>(
     container: &'a Container,
     target: &PortRef,

@@ -16,9 +16,9 @@ const CLASS: &str = "kubernetes.io/ingress.class";
 const INTERNAL: &str = "gce-internal";
 const CLASSES: [&str; 4] = ["", "gce", INTERNAL, "gce-regional-external"];
 
-const TLS: &str = "the listener written speaks plain HTTP: give it a certificate (`transport_socket`), \
-                   or end TLS before Envoy";
-const ADDRESS: &str = "Envoy's address is that of its own machine or Service";
+const TLS: &str = "the written listener uses plain HTTP: add a certificate (`transport_socket`), \
+                   or terminate TLS before Envoy";
+const ADDRESS: &str = "Envoy has the address of its own machine or Service";
 
 /// Annotations of a GKE Ingress that are not supported.
 const NOT_SUPPORTED: [(&str, &str); 7] = [
@@ -27,11 +27,14 @@ const NOT_SUPPORTED: [(&str, &str); 7] = [
     ("ingress.gcp.kubernetes.io/pre-shared-cert", TLS),
     ("networking.gke.io/managed-certificates", TLS),
     ("networking.gke.io/pre-shared-certs", TLS),
-    ("networking.gke.io/v1beta1.FrontendConfig", "its redirects and TLS policies belong to Envoy's listener"),
+    (
+        "networking.gke.io/v1beta1.FrontendConfig",
+        "configure its redirects and TLS policies in Envoy's listener",
+    ),
     ("networking.gke.io/internal-load-balancer-allow-global-access", ADDRESS),
 ];
 
-/// The balancer of an Ingress. Where there are mistakes, it means nothing.
+/// The load balancer of an Ingress. Only meaningful if there are no errors.
 pub fn balancer<'a>(
     ingress: &'a Ingress,
     manifests: &'a Manifests,
@@ -83,16 +86,16 @@ pub fn balancer<'a>(
     }
 }
 
-/// GKE leaves other Ingresses alone, and so would not send a request by this one's rules.
+/// Reports an Ingress of another class, because GKE would ignore it.
 fn check_class(ingress: &Ingress, remarks: &mut Remarks) {
     let annotation = ingress.annotation(CLASS);
     if let Some(class) = annotation.filter(|class| !CLASSES.contains(&&*class.value)) {
-        let message = format!("not an Ingress of GKE: its class is {:?}", class.value);
+        let message = format!("not a GKE Ingress: the class is {:?}", class.value);
         let help = "write gce, gce-internal or gce-regional-external, or leave the annotation out";
         remarks.error(ingress.at(class), message, help);
     }
     if let Some(class) = ingress.spec.ingress_class_name.as_ref().filter(|_| annotation.is_none()) {
-        let message = format!("not an Ingress of GKE, which has no class {:?}", class.value);
+        let message = format!("not a GKE Ingress: GKE has no class {:?}", class.value);
         remarks.error(ingress.at(class), message, format!("write the annotation {CLASS}"));
     }
 }
@@ -112,7 +115,7 @@ fn report_unsupported(ingress: &Ingress, remarks: &mut Remarks) {
     }
 }
 
-/// Where an Ingress sends requests: its default, and its rules.
+/// The default backend and the rules of an Ingress.
 fn references(ingress: &Ingress, remarks: &mut Remarks) -> (Option<Reference>, Vec<Rule<Reference>>) {
     let spec = &ingress.spec;
     let is_v1 = ingress.version == "networking.k8s.io/v1";
@@ -125,15 +128,14 @@ fn references(ingress: &Ingress, remarks: &mut Remarks) -> (Option<Reference>, V
         let message = format!("unknown field in {}", ingress.version);
         remarks.error(ingress.at(other), message, format!("write `{name}`"));
     } else if default.is_none() && spec.rules.iter().all(Vec::is_empty) {
-        let message = "neither a default backend nor rules";
+        let message = "there is neither a default backend nor a rule";
         remarks.error(ingress.place(), message, format!("write `{name}`, `rules`, or both"));
     }
     let default = default.as_ref().and_then(|backend| reference(ingress, backend, remarks));
     let mut rules = Vec::new();
     for rule in spec.rules.iter().flatten() {
         let Some(http) = &rule.value.http else {
-            let text =
-                "a rule without paths: as in GKE it counts for nothing, and its host is like any other";
+            let text = "a rule without paths is ignored, as in GKE: its host is handled like any other host";
             remarks.note(ingress.at(rule), text);
             continue;
         };
@@ -167,7 +169,7 @@ fn path_rule(
     Some(PathRule { path, path_type, place, target })
 }
 
-/// What Kubernetes and GKE say about a path of this type.
+/// Whether Kubernetes and GKE accept a path of this type, and which paths they accept.
 fn is_path(path: &str, path_type: PathType) -> (bool, &'static str) {
     let is_exact = |path: &str| {
         path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"*?#".contains(&byte))
@@ -193,7 +195,7 @@ fn reference(
     let is_v1 = ingress.version == "networking.k8s.io/v1";
     let IngressBackend { service, resource, service_name, service_port } = &backend.value;
     if let Some(resource) = resource {
-        let message = "a GKE Ingress sends requests to Services alone";
+        let message = "a GKE Ingress sends requests only to Services";
         remarks.error(ingress.at(resource), message, "write a Service");
         return None;
     }
@@ -228,8 +230,8 @@ fn reference(
     }
 }
 
-/// The routes of a host. A path and all below it, where both lead to one service, is one route. It stands where the
-/// path alone would: what begins with it and is longer comes before.
+/// The routes of a host. If a path and its subpaths lead to the same service, they become one route. The route has the
+/// position of the path, so longer paths with this prefix come before it.
 fn routes(paths: &[Path<usize>], default: Option<usize>, backends: &Backends<'_>) -> Vec<Route> {
     let is_below = |path: &Path<usize>, below: &Path<usize>| {
         below.is_prefix && below.text.strip_suffix('/') == Some(&*path.text) && path.target == below.target

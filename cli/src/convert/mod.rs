@@ -1,9 +1,9 @@
-//! `convert`: the manifests of a GKE Ingress or Gateway in, a running balancer out.
+//! `convert`: converts the manifests of a GKE Ingress or Gateway into an Envoy with the filter.
 //!
-//! A Deployment, a BackendConfig, a Service and an Ingress describe a balancer: a table of hosts and paths, and behind it
-//! services with an affinity each. `manifests` are what is written. `ingress` and `gateway` read them as GKE's
-//! controllers do and make a `balancer` of them. Templates write it: `envoy.yaml.jinja`, and around it
-//! `kubernetes.yaml.jinja`.
+//! A Deployment, a BackendConfig, a Service and an Ingress describe a load balancer: a table of hosts and paths, and
+//! services with an affinity. `manifests` reads the files. `ingress` and `gateway` interpret them as GKE's controllers
+//! do, and make a `balancer`. The template `envoy.yaml.jinja` writes the balancer as an Envoy configuration, and
+//! `kubernetes.yaml.jinja` puts this configuration into manifests.
 
 mod annotations;
 mod backends;
@@ -39,12 +39,12 @@ use self::options::{Options, To};
 use self::remarks::{Remarks, argument};
 use crate::source::Source;
 
-/// What is written.
+/// The output.
 #[derive(Clone, Debug, Default)]
 pub struct Output {
     /// For standard output.
     pub text: String,
-    /// Files of endpoints that it refers to.
+    /// Files of endpoints that the output refers to.
     pub files: Vec<EndpointFile>,
 }
 
@@ -53,7 +53,7 @@ pub struct Output {
 pub struct EndpointFile {
     path: PathBuf,
     contents: String,
-    /// Whether it takes the place of one that is there: where its endpoints were given.
+    /// Whether it replaces an existing file. True if its endpoints were given.
     replaces: bool,
 }
 
@@ -65,7 +65,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if let Some(option) = options.misplaced() {
         let (to, other) =
             if options.to == To::Envoy { ("envoy", "kubernetes") } else { ("kubernetes", "envoy") };
-        anstream::eprintln!("error: {option} means nothing with --to {to}: it is for --to {other}");
+        anstream::eprintln!("error: {option} is not allowed with --to {to}: use --to {other}");
         return Ok(ExitCode::from(2));
     }
     let sources = options.files.iter().map(|file| Source::read(file)).collect::<Result<Vec<_>>>()?;
@@ -74,8 +74,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     remarks.print(&Renderer::styled());
     let Some(output) = output else {
         let errors = remarks.errors();
-        let mistakes = if errors == 1 { "mistake" } else { "mistakes" };
-        anstream::eprintln!("error: {errors} {mistakes}, nothing is written");
+        let noun = if errors == 1 { "error" } else { "errors" };
+        anstream::eprintln!("error: nothing is written: {errors} {noun}");
         return Ok(ExitCode::FAILURE);
     };
     for file in &output.files {
@@ -85,13 +85,13 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads manifests and writes what the options ask for. Where there are mistakes, nothing is written.
+/// Converts manifests according to the options. Returns `None` if there are errors.
 ///
 /// # Errors
-/// Where a template cannot be filled.
+/// If a template cannot be filled.
 pub fn convert(sources: &[Arc<Source>], options: &Options, remarks: &mut Remarks) -> Result<Option<Output>> {
     let manifests = Manifests::read(sources, remarks);
-    // What a mistaken manifest seems to lack would only be another mistake of the same.
+    // Stops here, because an invalid manifest would only cause follow-up errors.
     if remarks.errors() > 0 {
         return Ok(None);
     }
@@ -110,7 +110,7 @@ pub fn convert(sources: &[Arc<Source>], options: &Options, remarks: &mut Remarks
     Ok((remarks.errors() == 0).then_some(Output { text, files }))
 }
 
-/// The balancer of the Ingress or Gateway that the options choose.
+/// The load balancer of the Ingress or Gateway that the options choose.
 fn balancer<'a>(
     manifests: &'a Manifests,
     options: &'a Options,
@@ -123,7 +123,7 @@ fn balancer<'a>(
         return Some(gateway::balancer(gateway, manifests, options, remarks));
     }
     if let Some(gateway) = gateways.first().filter(|_| !wants_ingress && !ingresses.is_empty()) {
-        let message = "a Gateway beside an Ingress: each has a balancer of its own in GKE";
+        let message = "both a Gateway and an Ingress: in GKE, each has a separate load balancer";
         remarks.error(gateway.place(), message, "choose one with --ingress or --gateway");
         return None;
     }
@@ -131,7 +131,7 @@ fn balancer<'a>(
     Some(ingress::balancer(ingress, manifests, options, remarks))
 }
 
-/// The one manifest of a kind, or the one that an option names.
+/// The only manifest of a kind, or the manifest that an option names.
 fn chosen<'a, S>(
     all: &'a [Manifest<S>],
     name: Option<&str>,
@@ -155,7 +155,7 @@ fn chosen<'a, S>(
         }
         (several, _) => {
             for one in several.iter().skip(1) {
-                let message = format!("a second {kind}, which has a balancer of its own in GKE");
+                let message = format!("a second {kind}: in GKE, each {kind} has a separate load balancer");
                 remarks.error(one.place(), message, format!("choose one with {option}: {}", names()));
             }
         }
@@ -163,11 +163,11 @@ fn chosen<'a, S>(
     None
 }
 
-/// Envoy may be reading the directory: a file appears there whole.
+/// Writes a file in one rename, because Envoy may be watching the directory.
 fn place(file: &EndpointFile) -> io::Result<()> {
     let shown = file.path.display();
     if file.path.exists() && !file.replaces {
-        eprintln!("note: {shown} is left as it is; give --endpoints to write it anew");
+        eprintln!("note: {shown} exists and stays unchanged; to write it again, give --endpoints");
         return Ok(());
     }
     let directory = file.path.parent().unwrap_or(Path::new("."));
@@ -180,8 +180,8 @@ fn place(file: &EndpointFile) -> io::Result<()> {
         eprintln!("note: {shown} is written");
     } else {
         eprintln!(
-            "warning: {shown} is written without an endpoint: Envoy answers 503 until the addresses of the pods stand in \
-             it; give --endpoints to have them written"
+            "warning: {shown} is written without an endpoint: Envoy answers 503 until the file has the addresses of \
+             the pods; to write them, give --endpoints"
         );
     }
     Ok(())

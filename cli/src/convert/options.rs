@@ -7,39 +7,38 @@ use std::str::FromStr;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// Turns the configuration of another balancer into one with the session-affinity filter.
+/// Converts the configuration of another load balancer into one with the session-affinity filter.
 #[derive(Clone, Debug, Subcommand)]
 pub enum From {
     #[allow(missing_docs, reason = "the help is that of its options")]
     Gke(Box<Options>),
 }
 
-/// Turns the manifests of a GKE Ingress or Gateway into a running balancer: Envoy with the session-affinity filter.
+/// Converts the manifests of a GKE Ingress or Gateway into a load balancer: Envoy with the session-affinity filter.
 ///
 /// Reads Deployments, StatefulSets and Services; an Ingress and BackendConfigs, or a Gateway, and its `HTTPRoute`,
-/// `GCPBackendPolicy` and `HealthCheckPolicy`. Objects of other kinds are skipped, so a
-/// whole folder, or what `kubectl get all,ingress,backendconfig -o yaml` prints, will do. Writes the result to standard
-/// output. Standard error names what is not carried over, with file, line and field. Where there are mistakes, standard
-/// error names them too, nothing is written, and the exit code is 1. It is 2 where the command line is wrong, or a file
-/// cannot be read.
+/// `GCPBackendPolicy` and `HealthCheckPolicy`. Objects of other kinds are skipped, so you can give a whole folder, or
+/// the output of `kubectl get all,ingress,backendconfig -o yaml`. Writes the result to standard output. Reports on
+/// standard error what is not carried over, with file, line and field. If there are errors, reports them too, writes
+/// nothing, and exits with code 1. The exit code is 2 if the command line is wrong or a file cannot be read.
 #[derive(Clone, Debug, Parser)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
     /// Manifests: YAML or JSON, with one or several documents, or a List; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// What is written
+    /// The form of the output
     #[arg(long, value_enum, default_value_t = To::Kubernetes, value_name = "WHAT")]
     pub to: To,
-    /// Which Ingress, where the files hold several: each has a balancer of its own in GKE
+    /// The Ingress to convert, if the files have several
     #[arg(long, value_name = "[NAMESPACE/]NAME")]
     pub ingress: Option<String>,
-    /// Which Gateway, where the files hold several, or an Ingress too
+    /// The Gateway to convert, if the files have several, or an Ingress too
     #[arg(long, value_name = "[NAMESPACE/]NAME", conflicts_with = "ingress")]
     pub gateway: Option<String>,
-    /// The variable of Envoy's environment that holds the key of cookies (`openssl rand -base64 32`). Where sessions
-    /// are tied to endpoints there is always one, `SESSION_AFFINITY_KEY` unless said otherwise; elsewhere cookies are
-    /// not encrypted without it
+    /// The variable of Envoy's environment that holds the key of cookies (`openssl rand -base64 32`). Sessions that are
+    /// tied to endpoints always need a key, by default in `SESSION_AFFINITY_KEY`. Other cookies are not encrypted
+    /// without this option
     #[arg(long, value_name = "NAME", value_parser = variable)]
     pub key_env: Option<String>,
     #[allow(missing_docs, reason = "documentation would be its help")]
@@ -50,10 +49,11 @@ pub struct Options {
     pub envoy: Envoy,
 }
 
-/// What is written.
+/// The form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum To {
-    /// Manifests for `kubectl apply -f -`: Envoy and what it needs, beside the Services and Deployments that were read
+    /// Manifests for `kubectl apply -f -`: Envoy and the objects that it needs, beside the existing Services and
+    /// Deployments
     Kubernetes,
     /// A complete Envoy configuration
     Envoy,
@@ -63,11 +63,11 @@ pub enum To {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "With --to kubernetes")]
 pub struct Kubernetes {
-    /// The image that holds the filter's module, mounted as an image volume: on by default from Kubernetes 1.35
+    /// The image with the filter's module, mounted as an image volume, which needs Kubernetes 1.35 or a feature gate
     /// [default: registry.example.com/session-affinity:VERSION]
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
-    /// For older Kubernetes, in place of --image: an image whose /plugin.wasm an init container copies
+    /// For older Kubernetes, in place of --image: an image with /plugin.wasm, which an init container copies
     #[arg(long, value_name = "IMAGE", conflicts_with = "image")]
     pub installer: Option<String>,
 }
@@ -76,27 +76,29 @@ pub struct Kubernetes {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "With --to envoy")]
 pub struct Envoy {
-    /// Where pods are, one cluster each. NAME is a Deployment, a StatefulSet or a Service; an ADDRESS is an IP or a
-    /// host, with a port where it is not the target port: `web=10.0.0.1,10.0.0.2:8080,[fd00::1]:80`. The order is that
-    /// of the replicas. A StatefulSet's pods are found without it, by their names: `web-0.web-svc`
+    /// The addresses of pods, one cluster each. NAME is a Deployment, a StatefulSet or a Service. An ADDRESS is an IP
+    /// address or a host name, with a port if it is not the target port: `web=10.0.0.1,10.0.0.2:8080,[fd00::1]:80`.
+    /// Give the addresses in the order of the replicas. The pods of a StatefulSet need no addresses, because they have
+    /// DNS names: `web-0.web-svc`
     #[arg(long, value_name = "NAME=ADDRESS,…")]
     pub endpoints: Vec<Endpoints>,
-    /// A name in DNS that stands for the addresses of all pods of a Service, as a headless Service does. Sessions are
-    /// tied to them as they come and go. A Service that is headless itself needs none
+    /// A DNS name for the addresses of all pods of a Service, as of a headless Service. Sessions are tied to these
+    /// addresses, and pods may come and go. A headless Service needs no such name
     #[arg(long, value_name = "SERVICE=HOST[:PORT]")]
     pub dns: Vec<Endpoints>,
-    /// Ties sessions to the endpoints of one cluster per Service, which Envoy reads from DIR/SERVICE.yaml and follows
-    /// as they come and go. Writes those files where they are missing, and with --endpoints. DIR must be where Envoy
-    /// finds it too
+    /// Ties sessions to the endpoints of one cluster per Service. Envoy reads the endpoints from DIR/SERVICE.yaml and
+    /// watches this file. Writes missing files, and files with addresses from --endpoints. Envoy must find DIR at the
+    /// same path
     #[arg(long, value_name = "DIR", conflicts_with = "dns")]
     pub eds: Option<PathBuf>,
-    /// The filter's module, as Envoy finds it [default: `/etc/envoy/session_affinity.wasm`]
+    /// The path of the filter's module for Envoy [default: `/etc/envoy/session_affinity.wasm`]
     #[arg(long, value_name = "PATH")]
     pub module: Option<String>,
-    /// Where Envoy listens for requests [default: 0.0.0.0:10000]
+    /// The address where Envoy listens for requests [default: 0.0.0.0:10000]
     #[arg(long, value_name = "IP:PORT")]
     pub listen: Option<SocketAddr>,
-    /// Where Envoy's admin interface listens, which can stop it and show its configuration [default: 127.0.0.1:9901]
+    /// The address of Envoy's admin interface, which can stop Envoy and show its configuration [default:
+    /// 127.0.0.1:9901]
     #[arg(long, value_name = "IP:PORT")]
     pub admin: Option<SocketAddr>,
 }
@@ -108,7 +110,7 @@ Examples:
   session-affinity convert gke --to envoy --endpoints neg-demo-app=10.0.0.1,10.0.0.2 *.yaml > envoy.yaml
   session-affinity convert gke --to envoy --dns neg-demo-svc=pods.example.com *.yaml > envoy.yaml";
 
-/// Where the pods of one workload or Service are.
+/// The addresses of the pods of one workload or Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
     /// The name of a Deployment, a StatefulSet or a Service.
@@ -117,26 +119,26 @@ pub struct Endpoints {
     pub addresses: Vec<Address>,
 }
 
-/// Where a pod is.
+/// The address of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// Its IP or host name.
+    /// The IP address or host name.
     pub host: Host,
-    /// The port, where one is given.
+    /// The port, if one is given.
     pub port: Option<u16>,
 }
 
-/// An IP or a name.
+/// An IP address or a host name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Host {
-    /// An IP.
+    /// An IP address.
     Ip(IpAddr),
-    /// A name for DNS.
+    /// A host name.
     Name(String),
 }
 
 impl Options {
-    /// The first option that is given and means nothing for what is written.
+    /// The first given option that is not allowed with this `--to`.
     #[must_use]
     pub fn misplaced(&self) -> Option<&'static str> {
         let Kubernetes { image, installer } = &self.kubernetes;
@@ -173,7 +175,7 @@ impl FromStr for Endpoints {
         let is_earlier =
             |(index, address): &(usize, &Address)| addresses.iter().take(*index).any(|one| one == *address);
         match addresses.iter().enumerate().find(is_earlier) {
-            Some((_, twice)) => Err(format!("{} is there twice; allowed: each address once", twice.host)),
+            Some((_, twice)) => Err(format!("{} is given twice; allowed: each address once", twice.host)),
             None => Ok(Self { name: name.to_owned(), addresses }),
         }
     }
@@ -202,7 +204,9 @@ impl FromStr for Address {
 }
 
 fn wrong(address: &str) -> String {
-    format!("{address:?} is no address; allowed: an IP or a host, with a port from 1 to 65535 or without")
+    format!(
+        "{address:?} is not an address; allowed: an IP address or a host name, with or without a port from 1 to 65535"
+    )
 }
 
 fn variable(text: &str) -> Result<String, String> {

@@ -1,4 +1,4 @@
-//! Where the pods behind a Service are.
+//! The addresses of the pods of a Service.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -11,27 +11,27 @@ use super::manifests::{Manifests, Service, Workload};
 use super::options::{Address, Endpoints, Host, Options, To};
 use super::remarks::{Remarks, argument};
 
-/// Where requests to a Service go.
+/// The target of requests to a Service.
 #[derive(Debug)]
 pub enum Target {
-    /// To pods that are known, one cluster each: the filter picks the pod.
+    /// Known pods, one cluster each. The filter picks the pod.
     Pods(Vec<Pod>),
-    /// To the endpoints in a file that Envoy follows. Envoy picks the pod.
+    /// The endpoints in a file that Envoy watches. Envoy picks the pod.
     File(PathBuf, Vec<Pod>),
-    /// To all addresses of a name. Envoy picks the pod.
+    /// All addresses of a DNS name. Envoy picks the pod.
     Dns(String, u16),
 }
 
 /// A pod: a backend of the filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pod {
-    /// The name of its cluster.
+    /// The name of the pod's cluster.
     pub cluster: String,
     pub host: Host,
     pub port: u16,
 }
 
-/// What there is to know about pods.
+/// All information about pods.
 #[derive(Debug)]
 pub struct Pods<'a> {
     pub manifests: &'a Manifests,
@@ -46,7 +46,7 @@ impl<'a> Pods<'a> {
         self.manifests.workloads.iter().filter(|workload| selects(service, workload)).collect()
     }
 
-    /// Where requests to a Service's port go. `name` is the cluster's, where the Service has one cluster.
+    /// The target of requests to a Service's port. `name` is the name of the cluster, if the Service has one cluster.
     pub fn target(
         &self,
         name: &str,
@@ -66,8 +66,8 @@ impl<'a> Pods<'a> {
                     let number = given.or_else(|| self.number(service, port, remarks));
                     return Target::Dns(host.clone(), number.unwrap_or_default());
                 }
-                let message = format!("--dns {}= takes one name, and no IP", service.name());
-                let help = "write one host, or use --endpoints";
+                let message = format!("--dns {}= takes one host name, and no IP address", service.name());
+                let help = "write one host name, or use --endpoints";
                 remarks.error(argument("--dns", service.name()), message, help);
                 Target::Pods(Vec::new())
             }
@@ -96,7 +96,7 @@ impl<'a> Pods<'a> {
         number
     }
 
-    /// Says of addresses that they are for nobody.
+    /// Reports addresses for unknown names.
     pub fn refuse_unknown(&self, remarks: &mut Remarks) {
         let services = &self.manifests.services;
         let workloads = self.manifests.workloads.iter().map(Workload::name);
@@ -112,12 +112,12 @@ impl<'a> Pods<'a> {
             for Endpoints { name, .. } in given {
                 if !names.contains(&**name) {
                     let known = names.iter().copied().collect::<Vec<_>>().join(", ");
-                    let message = format!("nothing of the name {name} has pods");
+                    let message = format!("nothing with the name {name} has pods");
                     remarks.error(argument(option, name), message, format!("write one of {known}"));
                 }
                 if option == "--dns" && self.is_named_in_endpoints(name) {
-                    let message = format!("--endpoints says where the pods of {name} are, too");
-                    remarks.error(argument(option, name), message, "give one of --dns and --endpoints");
+                    let message = format!("both --dns and --endpoints give the pods of {name}");
+                    remarks.error(argument(option, name), message, "give only one of the two");
                 }
                 if !seen.insert(name) {
                     let message = format!("{name} is given twice");
@@ -127,7 +127,7 @@ impl<'a> Pods<'a> {
         }
     }
 
-    /// The name that stands for the addresses of all pods: that of a Service without a cluster IP.
+    /// The target by the DNS name of a headless Service, which resolves to the addresses of all pods.
     fn headless(&self, service: &Service, port: &Spanned<ServicePort>, remarks: &mut Remarks) -> Target {
         let number = self.number(service, port, remarks).unwrap_or_default();
         let name = headless_name(service, self.manifests);
@@ -158,17 +158,17 @@ impl<'a> Pods<'a> {
         names.any(|name| self.given(name).is_some())
     }
 
-    /// The pods with the addresses that were given for them.
+    /// The pods with given addresses.
     fn given_pods(&self, service: &Service, port: &Spanned<ServicePort>, remarks: &mut Remarks) -> Vec<Pod> {
         if self.is_given(service) { self.pods(service, port, remarks) } else { Vec::new() }
     }
 
-    /// The pods behind a Service's port.
+    /// The pods of a Service's port.
     fn pods(&self, service: &Service, port: &Spanned<ServicePort>, remarks: &mut Remarks) -> Vec<Pod> {
         let workloads = self.selected(service);
         let of_service = self.given(service.name()).filter(|_| workloads.len() < 2);
         if workloads.is_empty() {
-            return of_nobody(service, port, of_service, remarks);
+            return without_workload(service, port, of_service, remarks);
         }
         let mut pods = Vec::new();
         for workload in workloads {
@@ -179,20 +179,19 @@ impl<'a> Pods<'a> {
             if let Some(addresses) = given {
                 if u32::try_from(addresses.len()) != Ok(replicas) {
                     let count = addresses.len();
-                    remarks.note(
-                        place,
-                        format!("{count} addresses were given for it, and so many backends are written"),
-                    );
+                    remarks
+                        .note(place, format!("{count} addresses are given, so {count} backends are written"));
                 }
                 pods.extend(named(service, workload, addresses, port, remarks));
             } else if replicas == 0 {
                 let help = format!("write at least 1, or give --endpoints {}=ADDRESS,…", workload.name());
                 remarks.error(place, "there is no pod to send requests to", help);
             } else if workload.kind == "Deployment" {
-                let message = "nothing says where the pods of this Deployment are: they have no names in DNS";
+                let message =
+                    "the addresses of the pods of this Deployment are unknown: they have no names in DNS";
                 remarks.error(workload.place(), message, three_ways(workload.name(), service.name()));
             } else {
-                // Services share the clusters of their pods, so there is one name for a pod.
+                // Services share the clusters of their pods, so each pod has one name.
                 let first = self.manifests.services.iter().find(|service| selects(service, workload));
                 let addresses = dns_names(first.unwrap_or(service), workload);
                 pods.extend(named(service, workload, &addresses, port, remarks));
@@ -202,8 +201,8 @@ impl<'a> Pods<'a> {
     }
 }
 
-/// Of a Service whose workload is not among the manifests, or that has no selector.
-fn of_nobody(
+/// The pods of a Service without a workload among the manifests, or without a selector.
+fn without_workload(
     service: &Service,
     port: &Spanned<ServicePort>,
     given: Option<&[Address]>,
@@ -233,13 +232,13 @@ fn of_nobody(
     pods.collect()
 }
 
-/// Whether it is the Service's first port, which needs no number in names.
+/// Whether this is the Service's first port. Names contain the number of any other port.
 pub fn is_first(service: &Service, port: &ServicePort) -> bool {
     service.spec.ports().next().is_some_and(|first| first.value.port == port.port)
 }
 
-/// The Service whose name stands for the pods of this one: itself, another headless one with the same pods, or one
-/// that `--to kubernetes` adds.
+/// The name of the headless Service for the pods of this Service: the Service itself, another headless Service with the
+/// same pods, or a Service that `--to kubernetes` adds.
 pub fn headless_name(service: &Service, manifests: &Manifests) -> String {
     let is_same = |other: &&Service| {
         let selectors =
@@ -258,7 +257,7 @@ pub fn headless_name(service: &Service, manifests: &Manifests) -> String {
     }
 }
 
-/// A name with an ending, within the 63 bytes that Kubernetes allows.
+/// The name with a suffix, shortened to the 63 bytes that Kubernetes allows.
 pub fn shortened(name: &str, ending: &str) -> String {
     name.chars().take(63 - ending.len()).chain(ending.chars()).collect()
 }
@@ -276,7 +275,7 @@ fn three_ways(workload: &str, service: &str) -> String {
     )
 }
 
-/// Names that a StatefulSet's pods have in DNS.
+/// The DNS names of a StatefulSet's pods.
 fn dns_names(service: &Service, workload: &Workload) -> Vec<Address> {
     let governing = workload.spec.service_name.as_deref().unwrap_or(service.name());
     let namespace = service.written_namespace();
@@ -288,8 +287,8 @@ fn dns_names(service: &Service, workload: &Workload) -> Vec<Address> {
     ordinals.map(|ordinal| Address { host: host(ordinal), port: None }).collect()
 }
 
-/// One pod for each address. Clusters are called as the pods of a StatefulSet are: an order of addresses is an order
-/// of replicas. Where it is not the port that the pods name first, it is part of the name.
+/// One pod for each address. Clusters have the names of the pods of a StatefulSet, in the order of the addresses. The
+/// name contains the port, unless it is the first port of the pods.
 fn named(
     service: &Service,
     workload: &Workload,
@@ -319,7 +318,7 @@ fn pod(cluster: String, address: &Address, target: Option<u16>, missing: impl Fn
 }
 
 fn no_such_port(service: &Service, port: &Spanned<ServicePort>, remarks: &mut Remarks) {
-    let message = format!("its pods have no such port: targetPort {}", port.value.target());
-    let help = "write the name of one of its pods' ports, a number, or addresses with ports in --endpoints";
+    let message = format!("the pods have no port {}, which targetPort names", port.value.target());
+    let help = "write the name of a port of the pods, a number, or addresses with ports in --endpoints";
     remarks.error(service.at(port), message, help);
 }

@@ -1,4 +1,4 @@
-//! What is written about how requests are sent to a Service: in a BackendConfig, or in the policies of a Gateway.
+//! How requests are sent to a Service, according to a BackendConfig or the policies of a Gateway.
 
 use serde_saphyr::Spanned;
 
@@ -11,14 +11,13 @@ use super::manifests::service::AppProtocol;
 use super::manifests::{BackendConfig, GcpBackendPolicy, HealthCheckPolicy, Manifest};
 use super::remarks::Remarks;
 
-/// GKE's own limit for the TTL in a BackendConfig.
+/// GKE's limit for the TTL in a BackendConfig, in seconds.
 const DAY: u32 = 86_400;
 
-const IAP: &str = "Envoy does not ask Google who a user is: without it, everybody gets through";
+const IAP: &str = "Envoy does not authenticate users with IAP: without it, everybody gets through";
 const CDN: &str = "nothing is cached: Cloud CDN is not supported";
 const ARMOR: &str = "Envoy does not know Cloud Armor's rules: without them, everybody gets through";
-const DRAINING: &str =
-    "Envoy sets no limit: requests under way to a pod that is taken out go on to their end";
+const DRAINING: &str = "Envoy has no such limit: requests to a removed pod continue until they end";
 const RATE: &str = "backends are picked by weight, not by rate";
 
 /// How requests are sent to a Service.
@@ -26,16 +25,16 @@ const RATE: &str = "backends are picked by weight, not by rate";
 pub struct Policy {
     pub affinity_type: AffinityType,
     pub cookie_ttl_sec: Option<u32>,
-    /// How long a response may take, where it is written. (GKE's own 30 s would end streams that nobody wants ended.)
+    /// The timeout, if one is set. GKE's default of 30 s is not used, because it would end long streams.
     pub timeout_sec: Option<u32>,
     pub request_headers: Vec<HeaderOption>,
     pub response_headers: Vec<HeaderOption>,
-    /// The millionths of requests that are logged, where logging is on.
+    /// The share of logged requests in millionths, if logging is on.
     pub logged_millionths: Option<u32>,
 }
 
 impl Policy {
-    /// The settings of a BackendConfig. Reports those that are not supported.
+    /// The settings of a BackendConfig. Reports unsupported settings.
     pub fn of_backend_config(config: &BackendConfig, remarks: &mut Remarks) -> Self {
         let BackendConfigSpec { iap, cdn, security_policy, connection_draining, .. } = &config.spec;
         for (switch, why) in [(iap, IAP), (cdn, CDN)] {
@@ -46,7 +45,7 @@ impl Policy {
         let affinity = config.spec.session_affinity.as_ref();
         let ttl = affinity.and_then(|affinity| affinity.affinity_cookie_ttl_sec.as_ref());
         if let Some(ttl) = ttl.filter(|ttl| ttl.value.0 > DAY) {
-            let text = format!("GKE itself takes at most {DAY}: here the session lives as long as written");
+            let text = format!("GKE allows at most {DAY}, but the filter uses the given value");
             remarks.note(config.at(ttl), text);
         }
         let logging = config.spec.logging.as_ref().filter(|logging| logging.enable.unwrap_or_default().0);
@@ -69,7 +68,7 @@ impl Policy {
         }
     }
 
-    /// The settings of a `GCPBackendPolicy`. Reports those that are not supported.
+    /// The settings of a `GCPBackendPolicy`. Reports unsupported settings.
     pub fn of_gateway(policy: &GcpBackendPolicy, remarks: &mut Remarks) -> Self {
         let PolicySpec { default: Some(settings), .. } = &policy.spec else { return Self::default() };
         let BackendPolicy { session_affinity, timeout_sec, logging, .. } = settings;
@@ -84,10 +83,13 @@ impl Policy {
         match (kind, affinity_type) {
             (Some(kind), None) => remarks.not_carried_over(
                 policy.at(kind),
-                "the policy does not say which header or cookie: write this type into the filter's configuration",
+                "the policy does not name the header or cookie: set this type in the filter's configuration",
             ),
             (Some(kind), _) if kind.value == GatewayAffinityType::ClientIpPortProto => {
-                remarks.note(policy.at(kind), "written as CLIENT_IP: all connections of a client go to one pod");
+                remarks.note(
+                    policy.at(kind),
+                    "converted to CLIENT_IP: all connections of a client go to one pod",
+                );
             }
             _ => {}
         }
@@ -103,7 +105,7 @@ impl Policy {
     }
 }
 
-/// The check that a `HealthCheckPolicy` asks for; none where it is not over HTTP. `target` is the port of the requests.
+/// The health check of a `HealthCheckPolicy`. `None` if it does not use HTTP. `target` is the port of the requests.
 pub fn health_of(
     policy: &HealthCheckPolicy,
     target: Option<u16>,
@@ -113,17 +115,19 @@ pub fn health_of(
     let Some(settings) = &policy.spec.default else { return Some(Health::default()) };
     let kind = settings.config.as_ref().map(|config| &config.kind);
     if let Some(kind) = kind.filter(|kind| kind.value.protocol().is_none()) {
-        let why =
-            "pods are checked over HTTP or not at all: what requests meet, and the pods' own probes, decide";
+        let why = "only health checks over HTTP are supported: failing requests and the pods' own readiness probes are used instead";
         remarks.not_carried_over(policy.at(kind), why);
         return None;
     }
     let http = settings.config.as_ref().and_then(|config| config.http());
     if let Some(name) = http.and_then(|http| http.port_name.as_ref()) {
-        remarks.not_carried_over(policy.at(name), "pods are checked at the port of their requests");
+        remarks.not_carried_over(policy.at(name), "health checks use the port of the requests");
     }
     if let Some(text) = http.and_then(|http| http.response.as_ref()).filter(|text| !text.value.is_empty()) {
-        remarks.not_carried_over(policy.at(text), "status 200 is healthy, whatever the answer holds");
+        remarks.not_carried_over(
+            policy.at(text),
+            "only the status is checked: 200 is healthy, whatever the response body is",
+        );
     }
     let check = HealthCheck {
         request_path: http.and_then(|http| http.request_path.clone()),
@@ -137,7 +141,7 @@ pub fn health_of(
         }),
         port: http.and_then(|http| http.port),
     };
-    // The defaults of a policy are others than those without one.
+    // A policy has other defaults than GKE without a policy.
     let own = Health { check_interval_sec: 5, timeout_sec: 5, healthy_threshold: 2, ..Health::default() };
     let host = http.and_then(|http| Some(http.host.as_ref()?.get().to_owned()));
     Some(Health { host, ..own.with(policy, &check, target, protocol, remarks) })

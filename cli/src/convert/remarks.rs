@@ -1,4 +1,4 @@
-//! What there is to say about manifests.
+//! Remarks about manifests.
 
 use std::sync::Arc;
 
@@ -7,33 +7,33 @@ use annotate_snippets::Renderer;
 use crate::diagnostic::{Diagnostic, Level};
 use crate::source::{Place, Source};
 
-/// All remarks, in the order in which they were made. No remark comes twice.
+/// All remarks in order, each once.
 #[derive(Debug, Default)]
 pub struct Remarks(Vec<Diagnostic>);
 
 impl Remarks {
-    /// A mistake: what is wrong, and what to write. Nothing is converted.
+    /// Adds an error: what is wrong, and what to write. Nothing is converted.
     pub fn error(&mut self, place: Place, message: impl Into<String>, help: impl Into<String>) {
         self.push(Level::Error, place, message.into(), Some(help.into()));
     }
 
-    /// A setting that what is written does not have, and why.
+    /// Adds a warning: a setting is not converted, and why.
     pub fn not_carried_over(&mut self, place: Place, why: impl Into<String>) {
         self.push(Level::Warning, place, format!("not carried over: {}", why.into()), None);
     }
 
-    /// Something to know about what is written.
+    /// Adds a note about the output.
     pub fn note(&mut self, place: Place, message: impl Into<String>) {
         self.push(Level::Note, place, message.into(), None);
     }
 
-    /// Whether this is said of a place in a file.
+    /// Whether there is a remark with this message about this file.
     #[must_use]
     pub fn has(&self, message: &str, file: &str) -> bool {
         self.0.iter().any(|remark| remark.message == message && remark.place.source.name == file)
     }
 
-    /// The number of mistakes.
+    /// The number of errors.
     #[must_use]
     pub fn errors(&self) -> usize {
         self.0.iter().filter(|remark| remark.level == Level::Error).count()

@@ -1,4 +1,4 @@
-//! Fills the templates. What stands between `{{` and `}}` becomes YAML in one line, quoted where it must be.
+//! Fills the templates. A value between `{{` and `}}` becomes YAML on one line, quoted if necessary.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -13,10 +13,10 @@ const TEMPLATES: [(&str, &str); 3] = [
     ("kubernetes", include_str!("kubernetes.yaml.jinja")),
 ];
 
-/// Fills the template of this name.
+/// Fills the template with this name.
 ///
 /// # Errors
-/// Where the template asks for what is not there, which the tests would show.
+/// If the template uses an undefined value. The tests exclude this.
 pub fn fill(name: &str, values: impl Serialize) -> Result<String, Error> {
     let mut environment = Environment::new();
     environment.set_trim_blocks(true);
@@ -72,12 +72,12 @@ fn flow(value: &Value, out: &mut String) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a field is left out.
+/// Whether a field has no value and is left out.
 fn is_nothing(value: &Value) -> bool {
     value.is_none() || value.is_undefined() || (value.kind() == ValueKind::Seq && value.len() == Some(0))
 }
 
-/// Text that YAML reads as this text: as it is, or quoted.
+/// The text as a YAML scalar, quoted if necessary.
 fn scalar(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./-@".contains(&byte);
     let begins_well = text.starts_with(|first: char| first.is_ascii_alphabetic() || "/_".contains(first));
@@ -91,16 +91,16 @@ fn scalar(text: &str) -> String {
     if is_address || is_duration || (begins_well && !is_word && text.bytes().all(is_plain)) {
         return text.to_owned();
     }
-    // JSON's quoted text is YAML's.
+    // A JSON string is also a YAML string.
     serde_json::Value::from(text).to_string()
 }
 
-/// Text that stays on the line of a comment.
+/// The text on one line, for a comment.
 fn comment(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
-/// Lines with so many spaces before them, as in a block scalar.
+/// The lines, indented by this number of spaces, as in a block scalar.
 fn block(text: &str, indent: usize) -> String {
     let indent = " ".repeat(indent);
     let line = |line: &str| if line.is_empty() { "\n".to_owned() } else { format!("{indent}{line}\n") };

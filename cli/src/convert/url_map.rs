@@ -1,4 +1,4 @@
-//! The table of hosts and paths that GKE makes of an Ingress. It follows GKE's controller: the translator and
+//! The table of hosts and paths that GKE makes from an Ingress. The code follows GKE's controller: the translator and
 //! `GCEURLMap` of kubernetes/ingress-gce.
 
 use super::manifests::ingress::PathType;
@@ -8,42 +8,42 @@ use crate::source::Place;
 /// A rule of an Ingress: a host's paths.
 #[derive(Debug)]
 pub struct Rule<T> {
-    /// The host; `*` for every host that no other rule names.
+    /// The host, or `*` for every host that no other rule names.
     pub host: String,
     pub paths: Vec<PathRule<T>>,
     pub place: Place,
 }
 
-/// A path and where it leads.
+/// A path and its target.
 #[derive(Debug)]
 pub struct PathRule<T> {
-    /// The path, empty for all.
+    /// The path. Empty: all paths.
     pub path: String,
     pub path_type: PathType,
     pub place: Place,
     pub target: T,
 }
 
-/// A host and its paths, as they are written.
+/// A host and its paths.
 #[derive(Clone, Debug)]
 pub struct Host<T> {
     /// The host, `*.` and a domain, or `*` for every other host.
     pub name: String,
-    /// No path comes twice.
+    /// All paths are different.
     pub paths: Vec<Path<T>>,
 }
 
-/// A path and where it leads.
+/// A path and its target.
 #[derive(Clone, Debug)]
 pub struct Path<T> {
-    /// The path, or what stands before a `*` at its end.
+    /// The path, without a `*` at its end.
     pub text: String,
-    /// Whether it stands for everything that begins with it.
+    /// Whether the path is a prefix.
     pub is_prefix: bool,
     pub target: T,
 }
 
-/// The hosts of these rules, each once.
+/// The hosts of the rules, each once.
 pub fn hosts<T: Clone>(rules: Vec<Rule<T>>, remarks: &mut Remarks) -> Vec<Host<T>> {
     let mut hosts: Vec<Host<T>> = Vec::new();
     for Rule { host: name, paths: rules, place } in rules {
@@ -54,7 +54,7 @@ pub fn hosts<T: Clone>(rules: Vec<Rule<T>>, remarks: &mut Remarks) -> Vec<Host<T
                     |other: &Path<T>| (&other.text, other.is_prefix) == (&path.text, path.is_prefix);
                 if paths.iter().any(is_same) {
                     let text =
-                        format!("{path} is there twice for this host: as in GKE, the later one counts");
+                        format!("{path} is given twice for this host: the later one is used, as in GKE");
                     remarks.note(rule.place.clone(), text);
                     paths.retain(|other| !is_same(other));
                 }
@@ -62,7 +62,7 @@ pub fn hosts<T: Clone>(rules: Vec<Rule<T>>, remarks: &mut Remarks) -> Vec<Host<T
             }
         }
         if hosts.iter().any(|host| host.name == name) {
-            remarks.note(place, "a second rule for this host: as in GKE, it takes the place of the first");
+            remarks.note(place, "a second rule for this host: it replaces the first rule, as in GKE");
             hosts.retain(|host| host.name != name);
         }
         hosts.push(Host { name, paths });
@@ -70,12 +70,12 @@ pub fn hosts<T: Clone>(rules: Vec<Rule<T>>, remarks: &mut Remarks) -> Vec<Host<T
     hosts
 }
 
-/// The order in which paths are tried: the longest first, and a path before what begins with it.
+/// Sorts paths by precedence: the longest first, and an exact path before a prefix with the same text.
 pub fn sort<T>(paths: &mut [Path<T>]) {
     paths.sort_by(|a, b| b.text.len().cmp(&a.text.len()).then(a.is_prefix.cmp(&b.is_prefix)));
 }
 
-/// What a rule stands for in a table that knows paths, and paths that end in `/*`.
+/// The paths of a rule in a table that has only exact paths and prefixes.
 fn expanded<T: Clone>(rule: &PathRule<T>) -> impl Iterator<Item = Path<T>> + '_ {
     let written = &*rule.path;
     let paths = match rule.path_type {

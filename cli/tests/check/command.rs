@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Copies, root, run};
+use crate::support::{Copies, check, root, run};
 
 #[test]
 fn wrong_usage_and_files_that_cannot_be_read_exit_with_2() {
@@ -23,7 +23,7 @@ fn wrong_usage_and_files_that_cannot_be_read_exit_with_2() {
 }
 
 #[test]
-fn text_that_is_no_yaml_is_an_error_with_its_place() {
+fn text_that_is_not_yaml_is_an_error_with_its_place() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("envoy.yaml"), "static_resources:\n  listeners: [\n  clusters: []\n")
         .unwrap();
@@ -34,7 +34,7 @@ fn text_that_is_no_yaml_is_an_error_with_its_place() {
 }
 
 #[test]
-fn people_see_the_line_in_question_a_marker_and_what_to_write_without_colours_in_a_file() {
+fn text_output_has_the_line_a_marker_and_the_help_without_colours_in_a_file() {
     let copies = Copies::new();
     copies.edit("envoy/canary.yaml", "{cluster: canary, weight: 10}", "{cluster: canray, weight: 10}");
     let output = run(copies.path(), &["check", "envoy/canary.yaml"]);
@@ -69,7 +69,24 @@ fn standard_input_is_a_file_too() {
 }
 
 #[test]
-fn files_without_the_filter_are_said_to_have_none() {
+fn a_file_without_a_document_is_an_error_that_names_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    for text in ["", "\n", "# A comment.\n", "---\n", "---\n# A comment.\n---\n"] {
+        fs::write(directory.path().join("envoy.yaml"), text).unwrap();
+        let (found, code) = check(directory.path(), &["envoy.yaml"]);
+        assert_eq!(code, 1, "{text:?}");
+        let [found] = &*found else { panic!("{text:?}: {found:?}") };
+        assert_eq!(found.level, "error");
+        assert_eq!((found.file.to_str(), found.line), (Some("envoy.yaml"), 1));
+        assert_eq!(found.message, "the file is empty: there is nothing to check");
+    }
+    let output = run(directory.path(), &["check", "envoy.yaml"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("error: the file is empty") && text.contains("--> envoy.yaml:1:1"), "{text}");
+}
+
+#[test]
+fn the_summary_tells_that_files_have_no_filter() {
     let output = run(&root(), &["check", "deploy/kubernetes/app.yaml"]);
     let summary = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0));
@@ -77,7 +94,7 @@ fn files_without_the_filter_are_said_to_have_none() {
 }
 
 #[test]
-fn the_help_says_what_is_read_shows_examples_and_names_the_exit_codes() {
+fn the_help_names_the_input_files_examples_and_exit_codes() {
     let help = |arguments: &[&str]| String::from_utf8(run(&root(), arguments).stdout).unwrap();
     let all = help(&["--help"]);
     assert!(all.contains("check") && all.contains("schema"), "{all}");

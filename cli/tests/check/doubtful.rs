@@ -1,4 +1,4 @@
-//! What the files do not say may be right.
+//! Parts of a configuration that are not in the files cause no errors.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ const FROM_SERVER: &str = "dynamic_resources:
 ";
 
 #[test]
-fn clusters_that_a_server_knows_are_not_missed() {
+fn clusters_from_a_server_are_not_reported_as_missing() {
     let copies = Copies::new();
     copies.edit("envoy/canary.yaml", "static_resources:", &format!("{FROM_SERVER}\nstatic_resources:"));
     copies.edit("envoy/canary.yaml", "{cluster: canary, weight: 10}", "{cluster: other, weight: 10}");
@@ -18,7 +18,7 @@ fn clusters_that_a_server_knows_are_not_missed() {
 }
 
 #[test]
-fn routes_that_a_server_knows_are_not_missed() {
+fn routes_from_a_server_are_not_reported_as_missing() {
     let copies = Copies::new();
     let path = copies.path().join("envoy/ingress.yaml");
     let text = fs::read_to_string(&path).unwrap();
@@ -32,7 +32,7 @@ fn routes_that_a_server_knows_are_not_missed() {
 }
 
 #[test]
-fn a_filter_in_a_file_by_itself_misses_neither_routes_nor_clusters() {
+fn a_file_with_only_the_filter_has_no_diagnostics_about_routes_and_clusters() {
     let copies = Copies::new();
     copies.edit(
         "envoy/live-update/filter.yaml",
@@ -44,7 +44,7 @@ fn a_filter_in_a_file_by_itself_misses_neither_routes_nor_clusters() {
 }
 
 #[test]
-fn a_filter_and_clusters_without_a_bootstrap_miss_a_cluster_with_a_warning() {
+fn without_a_bootstrap_a_missing_cluster_is_a_warning() {
     let copies = Copies::new();
     copies.edit("envoy/live-update/filter.yaml", "backends: [app-0,", "backends: [app-9,");
     let files = ["envoy/live-update/filter.yaml", "envoy/live-update/clusters.yaml"];
@@ -54,7 +54,7 @@ fn a_filter_and_clusters_without_a_bootstrap_miss_a_cluster_with_a_warning() {
 }
 
 #[test]
-fn a_named_file_that_is_not_here_is_noted_and_what_it_may_say_is_not_missed() {
+fn a_file_that_is_not_found_causes_a_note_and_its_contents_are_not_reported_as_missing() {
     let copies = Copies::new();
     fs::remove_file(copies.path().join("envoy/live-update/clusters.yaml")).unwrap();
     let (found, code) = check(copies.path(), &["envoy/live-update.yaml"]);
@@ -64,7 +64,7 @@ fn a_named_file_that_is_not_here_is_noted_and_what_it_may_say_is_not_missed() {
 }
 
 #[test]
-fn routes_in_a_file_of_their_own_are_read() {
+fn routes_in_a_separate_file_are_read() {
     let copies = Copies::new();
     let path = copies.path().join("envoy/ingress.yaml");
     let text = fs::read_to_string(&path).unwrap();
@@ -90,7 +90,7 @@ fn routes_in_a_file_of_their_own_are_read() {
 }
 
 #[test]
-fn bootstraps_of_several_envoys_are_checked_each_for_itself() {
+fn bootstraps_of_several_envoys_are_checked_separately() {
     let copies = Copies::new();
     copies.edit("envoy/canary.yaml", "{cluster: canary, weight: 10}", "{cluster: ws-0, weight: 10}");
     let (found, code) = check(copies.path(), &["envoy/canary.yaml", "envoy/websocket.yaml"]);

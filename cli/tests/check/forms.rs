@@ -1,4 +1,4 @@
-//! The forms in which a plugin configuration may stand in Envoy's files: places and secrets in each of them.
+//! The forms of a plugin configuration in Envoy's files: positions and secrets in each form.
 
 use std::fs;
 
@@ -52,7 +52,7 @@ fn bootstrap(configuration: &str) -> String {
     )
 }
 
-/// What is found in a bootstrap around the configuration, and the text from the diagnostic's place to the line's end.
+/// The diagnostics of a bootstrap with the configuration, each with the text from its place to the end of the line.
 fn found(configuration: &str) -> Vec<(Found, String)> {
     let directory = tempfile::tempdir().unwrap();
     let text = bootstrap(configuration);
@@ -77,7 +77,7 @@ const TEXT: &str = r#"                  "@type": type.googleapis.com/google.prot
                   value: "#;
 
 #[test]
-fn a_configuration_that_is_right_is_found_in_each_form_by_its_fields_alone() {
+fn a_valid_configuration_is_recognised_in_each_form_by_its_fields() {
     let json = r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"backends":["shop-0"]}"#;
     let base64 = "eyJzZXNzaW9uQWZmaW5pdHkiOnsiYWZmaW5pdHlUeXBlIjoiR0VORVJBVEVEX0NPT0tJRSJ9LCJiYWNrZW5kcyI6WyJzaG9wLTAiXX0=";
     for configuration in [
@@ -134,7 +134,7 @@ fn an_error_in_json_text_is_shown_at_its_place_in_the_text() {
 }
 
 #[test]
-fn text_that_is_no_json_is_shown_where_reading_stops() {
+fn an_error_in_json_is_shown_where_the_parser_stops() {
     let configuration = format!(
         "{TEXT}|\n                    {{\"sessionAffinity\": {{\"affinityType\": \"NONE\"}},\n                     \"backends\": [\"shop-0\",]}}"
     );

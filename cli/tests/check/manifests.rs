@@ -1,4 +1,4 @@
-//! Kubernetes manifests: where Envoy's configuration stands in them.
+//! Kubernetes manifests that contain an Envoy configuration.
 
 use std::fs;
 

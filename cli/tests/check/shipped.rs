@@ -1,4 +1,4 @@
-//! The shipped files: nothing is wrong with them.
+//! The shipped files have no diagnostics.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
         let path = entry.path();
         if path.is_dir() {
-            // The templates of a Helm chart are no YAML before Helm has rendered them.
+            // The templates of a Helm chart are not YAML before Helm has rendered them.
             if !path.with_file_name("Chart.yaml").is_file() {
                 found.extend(files(&path));
             }
@@ -30,7 +30,7 @@ fn shipped() -> Vec<String> {
 }
 
 #[test]
-fn every_shipped_file_passes_without_a_word() {
+fn every_shipped_file_passes_without_a_diagnostic() {
     let mut complaints = Vec::new();
     for file in shipped() {
         let (found, code) = check(&root(), &[&file]);

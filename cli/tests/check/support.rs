@@ -33,7 +33,7 @@ pub fn run(directory: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// What `check` says of files, and its exit code.
+/// The diagnostics of `check` about files, and the exit code.
 pub fn check(directory: &Path, files: &[&str]) -> (Vec<Found>, i32) {
     let output = run(directory, &[&["check", "--format", "json"], files].concat());
     let text = String::from_utf8(output.stdout).unwrap();
@@ -57,7 +57,7 @@ impl Copies {
         self.0.path()
     }
 
-    /// Replaces the first of a text in a file, which must be there.
+    /// Replaces the first occurrence of a text in a file. The text must occur.
     pub fn edit(&self, file: &str, from: &str, to: &str) {
         let path = self.path().join(file);
         let text = fs::read_to_string(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Which affinity each Service gets.
+//! The affinity of each Service.
 
 use serde_json::json;
 
@@ -28,20 +28,20 @@ async fn each_affinity_type_and_its_ttl_are_carried_over_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_ttl_that_gke_itself_would_not_take_is_noted() {
+async fn a_ttl_above_gkes_limit_causes_a_note() {
     let told = async |ttl: u32| {
         let spec =
             format!("{{sessionAffinity: {{affinityType: GENERATED_COOKIE, affinityCookieTtlSec: {ttl}}}}}");
         convert(&configured(&spec)).written().await.notes()
     };
     assert_eq!(told(86_400).await, [""; 0]);
-    let wanted = "all.yaml:36: spec.sessionAffinity.affinityCookieTtlSec: note: GKE itself takes at most 86400: here the \
-                  session lives as long as written";
+    let wanted = "all.yaml:36: spec.sessionAffinity.affinityCookieTtlSec: note: GKE allows at most 86400, but the \
+                  filter uses the given value";
     assert_eq!(told(86_401).await, [wanted]);
 }
 
 #[tokio::test]
-async fn a_service_that_says_nothing_has_no_affinity() {
+async fn a_service_without_settings_has_no_affinity() {
     let none = json!({ "affinityType": "NONE" });
     assert_eq!(affinity(all(&[stateful_set("app", 2), service("app"), ingress_to("app")])).await, none);
     assert_eq!(affinity(configured("{}")).await, none);
@@ -50,7 +50,7 @@ async fn a_service_that_says_nothing_has_no_affinity() {
     assert_eq!(affinity(configured("{sessionAffinity: null}")).await, none);
 }
 
-/// What the annotation chooses for three ports of one Service: `web` (80), `api` (81), and 82.
+/// The BackendConfigs that the annotation chooses for three ports of one Service: `web` (80), `api` (81), and 82.
 async fn chosen(annotations: &[&str]) -> Vec<String> {
     let ports = "  - {name: web, port: 80, targetPort: 8080}
   - {name: api, port: 81, targetPort: 8081}
@@ -103,7 +103,7 @@ async fn a_backend_config_is_chosen_by_the_ports_name_then_its_number_then_the_d
 }
 
 #[tokio::test]
-async fn of_both_annotations_the_one_without_beta_counts() {
+async fn the_annotation_without_beta_takes_precedence() {
     let beta = r#"beta.cloud.google.com/backend-config: '{"default": "one"}'"#;
     let stable = r#"cloud.google.com/backend-config: '{"ports": {"web": "two"}}'"#;
     assert_eq!(chosen(&[beta, stable]).await, ["2", "null", "null"]);
@@ -127,7 +127,7 @@ async fn three_with_cookies() -> Written {
 }
 
 #[tokio::test]
-async fn services_that_make_cookies_have_one_each_and_the_first_has_gclb() {
+async fn services_that_make_cookies_have_different_cookies_and_the_first_has_gclb() {
     let written = three_with_cookies().await;
     let cookies: Vec<_> = written
         .services()
@@ -139,13 +139,13 @@ async fn services_that_make_cookies_have_one_each_and_the_first_has_gclb() {
 }
 
 #[tokio::test]
-async fn a_cookie_with_a_name_of_its_own_is_told_with_its_place() {
+async fn a_note_names_the_place_and_the_cookie_of_each_further_service() {
     let notes = three_with_cookies().await.notes();
     let told: Vec<&String> = notes.iter().filter(|note| note.contains("cookie")).collect();
-    let why = "GCLB is that of c, and services have cookies of their own";
+    let why = "the service c uses GCLB, and each service needs a unique cookie name";
     // The `ports` of the Services a and b.
     let wanted = [(29, "a"), (66, "b")].map(|(line, name)| {
-        format!("all.yaml:{line}: spec.ports[0]: note: its cookie is GCLB-{name}: {why}")
+        format!("all.yaml:{line}: spec.ports[0]: note: the cookie is GCLB-{name}: {why}")
     });
     assert_eq!(told, wanted.iter().collect::<Vec<_>>());
 }

@@ -1,4 +1,4 @@
-//! What else of a manifest Envoy gets.
+//! Other settings of manifests that Envoy gets.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::manifests::{
 };
 use crate::support::{convert, convert_with};
 
-/// What the filter is told about health, and what Envoy is.
+/// The health checks of the filter, and those of Envoy.
 async fn health(manifests: &str) -> (Value, Value) {
     let written = convert(manifests).written().await;
     (written.service()["healthCheck"].clone(), written.clusters()[0]["health_checks"].clone())
@@ -38,7 +38,7 @@ fn with_probe(probe: &str, spec: &str) -> String {
 }
 
 #[tokio::test]
-async fn health_checks_are_gkes_own_unless_a_probe_or_a_backend_config_says_otherwise() {
+async fn health_checks_have_gkes_defaults_without_a_probe_and_a_backend_config() {
     let own = check("/", [15, 15, 1, 2]);
     assert_eq!(health(&configured("{}")).await, (own.clone(), json!(null)));
     let tcp = with_probe("{tcpSocket: {port: 8080}, periodSeconds: 3}", "{}");
@@ -50,7 +50,7 @@ async fn health_checks_are_gkes_own_unless_a_probe_or_a_backend_config_says_othe
 }
 
 #[tokio::test]
-async fn a_readiness_probe_is_taken_over_and_a_backend_config_has_the_last_word() {
+async fn a_readiness_probe_is_used_and_a_backend_config_overrides_it() {
     let probe = "{httpGet: {port: http, path: ready}, periodSeconds: 7, timeoutSeconds: 3}";
     assert_eq!(health(&with_probe(probe, "{}")).await.0, check("/ready", [7, 3, 1, 2]));
     let spec = "{healthCheck: {requestPath: /healthz, unhealthyThreshold: 4}}";
@@ -65,7 +65,7 @@ async fn a_readiness_probe_is_taken_over_and_a_backend_config_has_the_last_word(
 }
 
 #[tokio::test]
-async fn checks_of_another_port_or_with_a_host_of_their_own_are_envoys() {
+async fn health_checks_with_another_port_or_a_host_are_done_by_envoy() {
     let spec = "{healthCheck: {port: 9000, requestPath: /healthz, checkIntervalSec: 4, timeoutSec: 2}}";
     let written = convert(&configured(spec)).written().await;
     let check = &written.clusters()[0];
@@ -85,18 +85,18 @@ async fn checks_of_another_port_or_with_a_host_of_their_own_are_envoys() {
 }
 
 #[tokio::test]
-async fn a_response_may_take_as_long_as_the_backend_config_says_and_as_long_as_it_likes_otherwise() {
+async fn the_timeout_is_that_of_the_backend_config_or_unlimited() {
     let route = async |spec: &str| convert(&configured(spec)).written().await.routes()[0]["route"].clone();
     let header = "x-affinity-cluster";
     assert_eq!(route("{}").await, json!({ "cluster_header": header, "timeout": "0s" }));
     assert_eq!(route("{timeoutSec: 7}").await, json!({ "cluster_header": header, "timeout": "7s" }));
-    // A WebSocket that lives so long in GKE may be silent so long here.
+    // A WebSocket may be idle for as long as it may be open in GKE.
     let long = json!({ "cluster_header": header, "timeout": "86400s", "idle_timeout": "86400s" });
     assert_eq!(route("{timeoutSec: 86400}").await, long);
 }
 
 #[tokio::test]
-async fn a_response_that_takes_longer_is_answered_504_and_a_websocket_lives_on() {
+async fn a_response_that_takes_longer_is_a_504_and_a_websocket_stays_open() {
     let slow = Pod::slow_at("slow", ([127, 0, 0, 1], 0).into(), Duration::from_secs(3)).unwrap();
     let quick = Pod::start("quick").unwrap();
     for (pod, is_slow) in [(&slow, true), (&quick, false)] {
@@ -110,7 +110,7 @@ async fn a_response_that_takes_longer_is_answered_504_and_a_websocket_lives_on()
         }
         let (_, mut socket) = websocket(&format!("{}/ws", envoy.url()), &[]).await.unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap().into_text().unwrap(), "quick");
-        // Time is what is tested here: it is open for longer than a response may take.
+        // This tests time: the WebSocket is open for longer than the timeout.
         tokio::time::sleep(Duration::from_secs(2)).await;
         socket.send("still there".into()).await.unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap().into_text().unwrap(), "quick: still there");
@@ -155,7 +155,7 @@ async fn headers_are_added_for_pods_and_clients_with_the_variables_that_envoy_ha
     );
 }
 
-/// The cluster of a Service whose port `web` is spoken to in this protocol.
+/// The cluster of a Service with this protocol for its port `web`.
 async fn cluster(annotation: &str, protocol: &str) -> Value {
     let named = service("app").replace("  - port: 80\n", "  - name: web\n    port: 80\n");
     let service = annotated(&named, &format!("{annotation}: '{{\"web\": \"{protocol}\"}}'"));
@@ -164,7 +164,7 @@ async fn cluster(annotation: &str, protocol: &str) -> Value {
 }
 
 #[tokio::test]
-async fn pods_are_spoken_to_in_the_protocol_that_the_service_names() {
+async fn requests_to_pods_use_the_protocol_that_the_service_names() {
     let plain = cluster("cloud.google.com/app-protocols", "HTTP").await;
     assert_eq!(plain.get("transport_socket"), None);
     for annotation in ["cloud.google.com/app-protocols", "service.alpha.kubernetes.io/app-protocols"] {
@@ -200,7 +200,7 @@ async fn requests_of_a_service_with_logging_are_logged_and_no_others() {
         let deadline = std::time::Instant::now() + Duration::from_secs(10);
         let lines = || envoy.output().matches("\"GET /logged HTTP/1.1\" 200").count();
         while lines() < logged && std::time::Instant::now() < deadline {
-            // Envoy writes its logs when it has time.
+            // Envoy writes its logs with a delay.
             envoy.admin_post("/reopen_logs").await.unwrap();
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

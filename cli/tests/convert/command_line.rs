@@ -1,4 +1,4 @@
-//! The command line itself.
+//! The command line.
 
 use std::process::{Command, Output};
 
@@ -57,19 +57,19 @@ fn a_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn mistakes_end_with_code_1_and_nothing_on_standard_output() {
+fn errors_end_with_code_1_and_nothing_on_standard_output() {
     let output = converter(&["deployment.yaml"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     assert!(
-        text(&output.stderr).ends_with("error: 1 mistake, nothing is written\n"),
+        text(&output.stderr).ends_with("error: nothing is written: 1 error\n"),
         "{}",
         text(&output.stderr)
     );
 }
 
 #[test]
-fn ports_and_the_module_are_as_said_or_those_of_the_shipped_files() {
+fn ports_and_the_module_are_the_given_ones_or_those_of_the_shipped_files() {
     let files = ["deployment.yaml", "backendconfig.yaml", "service.yaml", "ingress.yaml"];
     let to_envoy = ["--to", "envoy", "--endpoints", "neg-demo-app=10.0.0.1,10.0.0.2"];
     let files = [&files[..], &to_envoy].concat();
@@ -94,7 +94,7 @@ fn ports_and_the_module_are_as_said_or_those_of_the_shipped_files() {
 }
 
 #[test]
-fn options_of_what_is_not_written_are_refused() {
+fn options_of_the_other_output_are_refused() {
     for (arguments, option) in [
         (&["--endpoints", "neg-demo-app=10.0.0.1"][..], "--endpoints"),
         (&["--to", "kubernetes", "--listen", "127.0.0.1:80"], "--listen"),
@@ -104,12 +104,12 @@ fn options_of_what_is_not_written_are_refused() {
         assert_eq!(output.status.code(), Some(2));
         assert!(output.stdout.is_empty());
         let said = text(&output.stderr);
-        assert!(said.starts_with(&format!("error: {option} means nothing with --to ")), "{said}");
+        assert!(said.starts_with(&format!("error: {option} is not allowed with --to ")), "{said}");
     }
 }
 
 #[test]
-fn a_secret_has_no_place_on_the_command_line() {
+fn a_secret_on_the_command_line_is_refused() {
     let cookie = configured("{sessionAffinity: {affinityType: GENERATED_COOKIE}}");
     let conversion = convert_with(&cookie, &["--key-env", SECRET]);
     assert!(!conversion.succeeded);
@@ -117,14 +117,14 @@ fn a_secret_has_no_place_on_the_command_line() {
 }
 
 #[tokio::test]
-async fn what_is_written_is_for_people() {
+async fn the_output_is_readable() {
     let spec = "{sessionAffinity: {affinityType: GENERATED_COOKIE, affinityCookieTtlSec: 50}}";
     let written = convert_with(&configured(spec), &[]).written().await;
     let heading =
         "# The GKE Ingress main as an Envoy configuration, made by session-affinity from all.yaml.\n";
     assert!(written.text.starts_with(heading), "{}", written.text);
     assert!(written.text.contains("#   app   cookie GCLB, 50 seconds   app-0, app-1\n"), "{}", written.text);
-    assert!(written.text.contains("Without keys nothing authenticates the cookies"));
+    assert!(written.text.contains("Without a key, nothing authenticates the cookies"));
     for line in written.text.lines() {
         let is_long_by_itself = line.contains("@type") || line.contains("healthCheck");
         assert!(line.len() <= 120 || is_long_by_itself, "{line}");
@@ -139,11 +139,11 @@ fn two_options_for_the_pods_of_one_service_are_refused() {
     let arguments = ["all.yaml", "--to", "envoy", "--dns", "app=pods.example", "--endpoints", "app=10.0.0.1"];
     let written = run_as_is(directory, &arguments, std::process::Stdio::null());
     assert!(!written.succeeded && written.output.is_empty(), "{}", written.output);
-    assert!(written.said.contains("give one of --dns and --endpoints"), "{}", written.said);
+    assert!(written.said.contains("both --dns and --endpoints give the pods of app"), "{}", written.said);
 }
 
 #[test]
-fn check_finds_nothing_in_what_is_written() {
+fn check_finds_nothing_in_the_output() {
     let spec = "{sessionAffinity: {affinityType: GENERATED_COOKIE, affinityCookieTtlSec: 50}, timeoutSec: 1}";
     let manifests = configured(spec);
     let in_config_map = |manifests: &str| {

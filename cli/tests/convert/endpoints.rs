@@ -1,4 +1,4 @@
-//! `--eds`: sessions on endpoints that come and go.
+//! `--eds`: sessions on endpoints while the list of endpoints changes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -43,7 +43,7 @@ async fn fetch(envoy: &Envoy, cookie: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn sessions_stay_on_their_endpoints_until_those_are_off_the_list() {
+async fn sessions_stay_on_their_endpoints_until_these_are_removed() {
     let pods = pods(3);
     let written =
         convert_with(&configured(COOKIE), &["--eds", "endpoints", "--endpoints", &given("app", &pods)]);
@@ -65,7 +65,7 @@ async fn sessions_stay_on_their_endpoints_until_those_are_off_the_list() {
         let reply = fetch(&envoy, cookie).await;
         assert_eq!((&reply.pod, reply.set_cookies.len()), (pod, 0));
     }
-    // As the comment in the file says: by renaming.
+    // Replaces the file by renaming, as the comment in the file says.
     let file = written.directory.path().join("endpoints/app.yaml");
     let mut endpoints = shipped::read(&file).unwrap();
     endpoints["version_info"] = json!("2");
@@ -84,7 +84,7 @@ async fn sessions_stay_on_their_endpoints_until_those_are_off_the_list() {
 }
 
 #[tokio::test]
-async fn a_pod_that_is_gone_costs_no_request() {
+async fn no_request_fails_when_a_pod_is_gone() {
     let mut pods = pods(3);
     let arguments = ["--eds", "endpoints", "--endpoints", &given("app", &pods)];
     let written = convert_with(&configured(COOKIE), &arguments).written().await;
@@ -139,7 +139,7 @@ async fn services_without_a_cookie_have_endpoints_too() {
 }
 
 #[tokio::test]
-async fn files_that_are_there_are_left_as_they_are_unless_addresses_are_given() {
+async fn existing_files_stay_unchanged_unless_addresses_are_given() {
     let file = |directory: &Path| fs::read_to_string(directory.join("eds/app.yaml")).unwrap();
     let empty = convert_with(&configured(COOKIE), &["--eds", "eds"]).written().await;
     let listed = shipped::read(&empty.directory.path().join("eds/app.yaml")).unwrap();
@@ -150,7 +150,11 @@ async fn files_that_are_there_are_left_as_they_are_unless_addresses_are_given() 
     let Written { directory, .. } = empty;
     fs::write(directory.path().join("eds/app.yaml"), "# mine\n").unwrap();
     let again = run(directory, &["all.yaml", "--eds", "eds"], std::process::Stdio::null());
-    assert!(again.succeeded && again.said.contains("note: eds/app.yaml is left as it is"), "{}", again.said);
+    assert!(
+        again.succeeded && again.said.contains("note: eds/app.yaml exists and stays unchanged"),
+        "{}",
+        again.said
+    );
     assert_eq!(file(again.directory.path()), "# mine\n");
 
     let arguments = ["all.yaml", "--eds", "eds", "--endpoints", "app=10.0.0.1,10.0.0.2:81"];
@@ -166,6 +170,6 @@ fn endpoints_have_no_names() {
     let arguments = ["--eds", "eds", "--endpoints", "app=pod.example"];
     let conversion = convert_with(&configured(COOKIE), &arguments);
     assert!(!conversion.directory.path().join("eds").exists(), "nothing is written");
-    let wanted = "--endpoints:1: error: pod.example is no IP: EDS knows no names; write an IP";
-    assert_eq!(conversion.mistakes(), [wanted]);
+    let wanted = "--endpoints:1: error: pod.example is not an IP address: EDS allows only IP addresses; write an IP address";
+    assert_eq!(conversion.errors(), [wanted]);
 }

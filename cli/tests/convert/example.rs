@@ -15,12 +15,12 @@ use crate::support::{Conversion, EXAMPLE, KEY_ENV, example_directory, run};
 
 /// The affinity of the example.
 pub const LIFE: Duration = Duration::from_secs(50);
-/// The filter's clock moves on in steps of 200 ms, and a busy machine makes them longer: a session may begin, and end, by
-/// a clock that is late by as much.
+/// The filter's clock moves in steps of 200 ms, or longer on a busy machine. So a session may begin and end later by
+/// this time.
 const STEP: Duration = Duration::from_millis(500);
 const SLACK: Duration = Duration::from_secs(2);
 
-/// The converter, called as in the README.
+/// Runs the converter as in the README.
 fn converted(arguments: &[&str]) -> Conversion {
     run(copy_of_the_example(), &[&EXAMPLE, arguments].concat(), Stdio::null())
 }
@@ -58,13 +58,13 @@ async fn the_example_becomes_one_service_with_a_cookie_of_50_seconds_and_a_backe
 
 #[test]
 fn without_addresses_the_example_is_refused_with_the_options_that_give_them() {
-    let wanted = "deployment.yaml:6: metadata.name: error: nothing says where the pods of this Deployment are: they have \
+    let wanted = "deployment.yaml:6: metadata.name: error: the addresses of the pods of this Deployment are unknown: they have \
                   no names in DNS; give --endpoints neg-demo-app=ADDRESS,…, --dns neg-demo-svc=HOST of a headless \
                   Service, or --eds DIR; --to kubernetes needs none of them";
-    assert_eq!(converted(&[]).mistakes(), [wanted]);
+    assert_eq!(converted(&[]).errors(), [wanted]);
 }
 
-/// So many pods, called as the replicas are.
+/// This number of pods, with the names of the replicas.
 fn pods() -> Vec<Pod> {
     (0..2).map(|index| Pod::start(&format!("neg-demo-app-{index}")).unwrap()).collect()
 }
@@ -74,7 +74,7 @@ fn endpoints(pods: &[Pod]) -> String {
     format!("neg-demo-svc={}", addresses.join(","))
 }
 
-/// A client that keeps one cookie, as a browser would that does not look at `Max-Age`.
+/// A client that keeps one cookie, like a browser that ignores `Max-Age`.
 pub struct Visitor {
     client: Client,
     url: String,
@@ -103,13 +103,13 @@ impl Visitor {
         &self.pod
     }
 
-    /// Another request of the session.
+    /// Sends another request of the session.
     pub async fn visit(&self) -> Reply {
         self.client.fetch_with_cookie(&self.url, &self.cookie).await.unwrap()
     }
 
-    /// Visits until the session is over: as long as it lives, it is always the same pod. Then a new session begins, on
-    /// any pod, which is returned.
+    /// Sends requests until the session ends. Until then, the same pod must answer. Then a new session begins, and its
+    /// pod is returned.
     pub async fn visit_until_the_end(self) -> (String, String) {
         loop {
             let reply = self.visit().await;
@@ -140,14 +140,14 @@ async fn the_example_in_a_real_envoy_sticks_for_50_seconds_and_then_does_not() {
     let on = |pod: &str| moves.iter().filter(|(first, _)| first == pod).count();
     assert!(on("neg-demo-app-0") > 0 && on("neg-demo-app-1") > 0, "40 sessions on both pods: {moves:?}");
     let changed = moves.iter().filter(|(first, second)| first != second).count();
-    // A coin for each of 40: all alike once in 10^12 runs.
+    // Each of the 40 requests reaches one of two pods at random. All reach the same pod once in 10^12 runs.
     assert!(changed > 0 && changed < 40, "{changed} of 40 have another pod now");
     let counter = "wasmcustom.session_affinity.service.neg-demo-svc.outcome.expired";
     envoy.wait_for_stat(counter, |count| count == 40, Duration::from_secs(10)).await.unwrap();
 }
 
 #[tokio::test]
-async fn without_its_cookie_a_client_of_the_example_meets_both_pods() {
+async fn without_its_cookie_a_client_of_the_example_reaches_both_pods() {
     let pods = pods();
     let written = converted(&["--endpoints", &endpoints(&pods)]).written().await;
     let envoy = written.start().await;
@@ -173,7 +173,7 @@ async fn a_websocket_of_the_example_goes_where_its_cookie_says() {
 }
 
 #[tokio::test]
-async fn a_client_cannot_say_which_pod_of_the_example_it_wants() {
+async fn a_client_cannot_choose_a_pod_of_the_example() {
     let pods = pods();
     let written = converted(&["--endpoints", &endpoints(&pods)]).written().await;
     let envoy = written.start().await;

@@ -1,4 +1,4 @@
-//! How manifests come: in several files or documents, in a List, as JSON, from standard input.
+//! The forms of manifests: several files or documents, a List, JSON, standard input.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -32,7 +32,7 @@ async fn manifests_may_come_in_any_files_and_any_order() {
 }
 
 #[tokio::test]
-async fn what_kubectl_prints_is_a_list_with_fields_of_the_server() {
+async fn the_list_that_kubectl_prints_is_read_with_the_fields_of_the_server() {
     let items: Vec<String> = parts()
         .iter()
         .map(|manifest| {
@@ -86,12 +86,12 @@ async fn anchors_and_merge_keys_are_resolved() {
 }
 
 #[test]
-fn a_mistake_in_a_later_document_is_told_with_the_line_of_the_file() {
+fn an_error_in_a_later_document_is_reported_with_the_line_of_the_file() {
     let manifests = all(&parts()).replace("affinityCookieTtlSec: 50", "affinityCookieTtlSec: -1");
     let line = manifests.lines().position(|line| line.contains("-1}")).unwrap() + 1;
     let wanted = format!(
         "all.yaml:{line}: spec.sessionAffinity.affinityCookieTtlSec: error: invalid value: -1; \
          write an integer from 0 to 1209600"
     );
-    assert_eq!(convert(&manifests).mistakes(), [wanted]);
+    assert_eq!(convert(&manifests).errors(), [wanted]);
 }

@@ -76,7 +76,7 @@ fn rule(matches: &str, rest: &str) -> String {
     format!("{{matches: [{matches}], {rest}}}")
 }
 
-/// An Envoy, and a pod for each Service, which has its name.
+/// An Envoy, and a pod for each Service with the Service's name.
 struct Balancer {
     envoy: Envoy,
     written: Written,
@@ -99,7 +99,7 @@ impl Balancer {
         Client::http1_fresh().fetch(&format!("{}{path}", self.envoy.url()), &all).await.unwrap()
     }
 
-    /// Each request reaches its Service; an empty name is a 404.
+    /// Asserts that each request reaches its Service. An empty name stands for a 404.
     async fn sends(&self, table: &[(&str, &str, &str)]) {
         let mut wrong = BTreeMap::new();
         for &(host, path, wanted) in table {
@@ -166,7 +166,7 @@ async fn headers_query_parameters_and_methods_choose_a_rule() {
 }
 
 #[tokio::test]
-async fn redirects_rewrites_and_header_filters_are_envoys() {
+async fn redirects_rewrites_and_header_filters_become_fields_of_envoy() {
     let prefix = |value: &str| format!("{{path: {{type: PathPrefix, value: {value}}}}}");
     let redirect = "filters: [{type: RequestRedirect, requestRedirect: {scheme: https, statusCode: 301}}]";
     let moved = "filters: [{type: RequestRedirect, requestRedirect: {hostname: new.example, \
@@ -245,7 +245,7 @@ async fn weights_split_new_sessions_and_a_session_keeps_its_service() {
         assert_eq!(began.pod, again.pod);
         on_canary += usize::from(began.pod == "canary");
     }
-    // A quarter of 80: outside of this once in a million runs.
+    // A quarter of 80 is expected. The count is outside this range once in a million runs.
     assert!((4..=40).contains(&on_canary), "{on_canary}");
 }
 
@@ -362,7 +362,7 @@ async fn policies_of_a_service_are_carried_over() {
 }
 
 #[tokio::test]
-async fn a_timeout_of_a_rule_counts_more_than_that_of_the_policy() {
+async fn a_timeout_of_a_rule_overrides_the_timeout_of_the_policy() {
     let rule = format!("{{timeouts: {{request: 500ms}}, {}}}", to("app"));
     let others =
         [plain_gateway(), route("web", "[]", &[&rule]), policy("GCPBackendPolicy", "app", "{timeoutSec: 7}")];
@@ -372,7 +372,7 @@ async fn a_timeout_of_a_rule_counts_more_than_that_of_the_policy() {
 }
 
 #[tokio::test]
-async fn a_listener_decides_which_hosts_and_routes_it_takes() {
+async fn a_listener_decides_which_hosts_and_routes_it_accepts() {
     let listeners = "[{name: a, protocol: HTTP, port: 80, hostname: \"*.a.example\"}, \
                      {name: b, protocol: HTTPS, port: 443, hostname: b.example, tls: {mode: Terminate}}]";
     let of_b = route("of-b", "[]", &[&format!("{{{}}}", to("b"))])
@@ -396,7 +396,7 @@ async fn a_listener_decides_which_hosts_and_routes_it_takes() {
     balancer.sends(&table).await;
     let notes = balancer.written.notes();
     assert!(
-        notes.iter().any(|note| note.contains("no listener of the Gateway takes this HTTPRoute")),
+        notes.iter().any(|note| note.contains("no listener of the Gateway accepts this HTTPRoute")),
         "{notes:?}"
     );
     let told = balancer.written.not_carried_over();
@@ -407,17 +407,17 @@ async fn a_listener_decides_which_hosts_and_routes_it_takes() {
 }
 
 #[test]
-fn mistakes_of_a_gateway_are_told_with_their_places() {
+fn errors_of_a_gateway_are_reported_with_their_places() {
     let told = |others: &[String]| {
-        let mistakes = convert(&manifests(&["app"], others)).mistakes();
-        let [mistake] = &*mistakes else { panic!("one mistake: {mistakes:#?}") };
-        mistake.split_once(": ").unwrap().1.to_owned()
+        let errors = convert(&manifests(&["app"], others)).errors();
+        let [error] = &*errors else { panic!("one error: {errors:#?}") };
+        error.split_once(": ").unwrap().1.to_owned()
     };
     let web = |rule: &str| route("web", "[]", &[rule]);
     let other_class = plain_gateway().replace("gke-l7-global-external-managed", "istio");
     let app = format!("{{{}}}", to("app"));
     for (others, wanted) in [
-        (vec![other_class, web(&app)], "spec.gatewayClassName: error: not a Gateway of GKE"),
+        (vec![other_class, web(&app)], "spec.gatewayClassName: error: not a GKE Gateway"),
         (vec![plain_gateway()], "metadata.name: error: no request is sent anywhere"),
         (
             vec![plain_gateway(), web("{backendRefs: [{name: none, port: 80}]}")],
@@ -442,11 +442,11 @@ fn mistakes_of_a_gateway_are_told_with_their_places() {
         (vec![plain_gateway(), web("{matchs: []}")], "spec.rules[0].matchs: error: unknown field `matchs`"),
         (
             vec![plain_gateway(), web(&app), ingress_to("app")],
-            "metadata.name: error: a Gateway beside an Ingress",
+            "metadata.name: error: both a Gateway and an Ingress",
         ),
     ] {
-        let mistake = told(&others);
-        assert!(mistake.starts_with(wanted), "{wanted}: {mistake}");
+        let error = told(&others);
+        assert!(error.starts_with(wanted), "{wanted}: {error}");
     }
     let both = manifests(&["app"], &[plain_gateway(), web(&app), ingress_to("app")]);
     for option in ["--ingress", "--gateway"] {

@@ -1,4 +1,4 @@
-//! `--to kubernetes`: what `kubectl apply` gets, and the Envoy in it.
+//! `--to kubernetes`: the objects for `kubectl apply`, and their Envoy configuration.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use crate::support::{Conversion, EXAMPLE, KEY_ENV, SECRET, remarks, run_as_is};
 use harness::dns::Dns;
 
 const COOKIE: &str = "{sessionAffinity: {affinityType: GENERATED_COOKIE, affinityCookieTtlSec: 50}}";
-/// A generous limit for Envoy to ask DNS again, which it does every two seconds.
+/// A generous limit for Envoy's next DNS query. Envoy queries every two seconds.
 const SOON: Duration = Duration::from_secs(30);
 const MEMBERS: &str = "cluster.neg-demo-svc.membership_healthy";
 
@@ -35,7 +35,7 @@ fn example() -> Conversion {
     run_as_is(copy_of_the_example(), &EXAMPLE, Stdio::null())
 }
 
-/// The objects that are written, which the published schemas know.
+/// The written objects. Asserts that they match the published schemas.
 fn objects(conversion: &Conversion) -> Vec<Value> {
     assert!(conversion.succeeded, "{}", conversion.said);
     let objects: Vec<Value> = serde_saphyr::from_multiple(&conversion.output).unwrap();
@@ -83,7 +83,8 @@ fn bootstrap(objects: &[Value]) -> Value {
     serde_saphyr::from_str(&text).unwrap()
 }
 
-/// The same for this machine: addresses to listen at, the DNS server, the port of the pods.
+/// The same configuration for this machine, with other listen addresses, another DNS server and another port of the
+/// pods.
 fn adapted(objects: &[Value], dns: &Dns, port: u16) -> Value {
     let mut bootstrap = bootstrap(objects);
     let any = config::socket_address(SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -101,7 +102,7 @@ fn adapted(objects: &[Value], dns: &Dns, port: u16) -> Value {
     bootstrap
 }
 
-/// So many pods, all at the same port, each at an address of its own: 127.0.2.1, 127.0.2.2 and so on.
+/// This number of pods, all at the same port, at the addresses 127.0.2.1, 127.0.2.2 and so on.
 fn pods(count: u8) -> Vec<Pod> {
     let start = |number: u8, port: u16| {
         Pod::start_at(&format!("neg-demo-app-{number}"), SocketAddr::from(([127, 0, 2, number], port)))
@@ -126,7 +127,7 @@ async fn wait_for(envoy: &Envoy, pods: u64) {
 }
 
 #[test]
-fn the_example_becomes_an_envoy_beside_what_was_read() {
+fn the_example_becomes_an_envoy_beside_the_existing_objects() {
     let conversion = example();
     let objects = objects(&conversion);
     let wanted = [
@@ -147,11 +148,14 @@ fn the_example_becomes_an_envoy_beside_what_was_read() {
     assert_eq!(objects[3]["spec"]["replicas"], 2);
     assert_eq!(objects.iter().filter(|object| !object["metadata"]["namespace"].is_null()).count(), 0);
     let said = remarks(&conversion.said);
-    assert!(said.len() == 1 && said[0].contains("push it there, or give --image"), "{said:?}");
+    assert!(
+        said.len() == 1 && said[0].contains("push this image, or name another one with --image"),
+        "{said:?}"
+    );
 }
 
 #[test]
-fn the_key_is_a_secret_that_the_heading_says_how_to_make_and_no_file_holds() {
+fn the_key_is_a_secret_that_no_file_contains_and_the_heading_tells_how_to_create_it() {
     let conversion = example();
     let objects = objects(&conversion);
     let container = &only(&objects, "Deployment")["spec"]["template"]["spec"]["containers"][0];
@@ -173,7 +177,7 @@ fn filter_configuration(bootstrap: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn envoy_takes_the_configuration_as_it_is_written() {
+async fn envoy_accepts_the_written_configuration() {
     for (spec, affinity_type) in [
         (COOKIE, "GENERATED_COOKIE"),
         ("{sessionAffinity: {affinityType: CLIENT_IP}}", "CLIENT_IP"),
@@ -191,7 +195,7 @@ async fn envoy_takes_the_configuration_as_it_is_written() {
 }
 
 #[test]
-fn a_namespace_that_is_written_is_that_of_every_object() {
+fn every_object_gets_the_namespace_of_the_manifests() {
     let manifests = configured(COOKIE).replace("metadata:\n", "metadata:\n  namespace: shop\n");
     let manifests = manifests.replace("    metadata:\n  namespace: shop\n", "    metadata:\n");
     let conversion = converted(&manifests, &[]);
@@ -230,22 +234,22 @@ fn objects_of_the_application_keep_their_names() {
 }
 
 #[test]
-fn a_headless_service_of_the_same_pods_is_used_as_it_is() {
+fn an_existing_headless_service_with_the_same_pods_is_used() {
     let headless =
         service("app-pods").replace("selector: {app: app-pods}", "clusterIP: None\n  selector: {app: app}");
     let conversion = converted(&all(&[configured(COOKIE), headless]), &[]);
     assert_eq!(names(&objects(&conversion))[0], "Service/main");
     assert!(conversion.output.contains("address: app-pods,"), "{}", conversion.output);
     let taken = service("app-headless");
-    let mistakes = converted(&all(&[configured(COOKIE), taken]), &[]).mistakes();
+    let errors = converted(&all(&[configured(COOKIE), taken]), &[]).errors();
     assert!(
-        mistakes.len() == 1
-            && mistakes[0].contains("a Service of this name would be written for the pods of app")
+        errors.len() == 1
+            && errors[0].contains("a Service of this name would be written for the pods of app")
     );
 }
 
 #[test]
-fn what_an_earlier_run_wrote_is_written_anew_under_the_same_names() {
+fn objects_of_an_earlier_run_are_written_again_with_the_same_names() {
     let first = converted(&configured(COOKIE), &[]);
     let both = format!("{}---\n{}", configured(COOKIE), first.output);
     let second = converted(&both, &[]);
@@ -281,12 +285,12 @@ fn the_module_comes_from_an_image_volume_or_an_init_container() {
 fn pods_that_no_manifest_has_are_found_by_their_labels() {
     let alone = all(&[service("app"), ingress_to("app")]);
     assert_eq!(names(&objects(&converted(&alone, &[])))[0], "Service/app-headless");
-    let unknown = converted(&alone.replace("targetPort: 8080", "targetPort: http"), &[]).mistakes();
+    let unknown = converted(&alone.replace("targetPort: 8080", "targetPort: http"), &[]).errors();
     assert!(
-        unknown.len() == 1 && unknown[0].contains("its pods have no such port: targetPort http"),
+        unknown.len() == 1 && unknown[0].contains("the pods have no port http, which targetPort names"),
         "{unknown:?}"
     );
-    let nobody = converted(&alone.replace("  selector: {app: app}\n", ""), &[]).mistakes();
+    let nobody = converted(&alone.replace("  selector: {app: app}\n", ""), &[]).errors();
     assert!(
         nobody.len() == 1 && nobody[0].contains("a Service without a selector has no pods in DNS"),
         "{nobody:?}"
@@ -309,7 +313,7 @@ async fn the_example_sticks_for_50_seconds_and_then_does_not_while_pods_come_and
     let on = |pod: &str| visitors.iter().filter(|visitor| visitor.pod() == pod).count();
     assert!((1..=3).all(|number| on(&format!("neg-demo-app-{number}")) > 0));
 
-    // kubectl scale --replicas 4: nobody moves, and new sessions reach the new pod.
+    // kubectl scale --replicas 4: no session moves, and new sessions reach the new pod.
     pods.push(newcomer);
     dns.set(&addresses(&pods));
     wait_for(&envoy, 4).await;
@@ -323,7 +327,7 @@ async fn the_example_sticks_for_50_seconds_and_then_does_not_while_pods_come_and
         assert_eq!(visitor.visit().await.pod, visitor.pod());
     }
 
-    // A pod goes. Only its sessions move, at once.
+    // A pod is removed. Only its sessions move, at once.
     let gone = pods.remove(0);
     let name = gone.name().to_owned();
     gone.stop();
@@ -335,7 +339,7 @@ async fn the_example_sticks_for_50_seconds_and_then_does_not_while_pods_come_and
         assert_ne!(reply.pod, name);
     }
 
-    // The others stay until 50 seconds are over.
+    // The other sessions stay until 50 seconds are over.
     let mut visits = tokio::task::JoinSet::new();
     for visitor in stayed {
         visits.spawn(visitor.visit_until_the_end());
@@ -354,7 +358,7 @@ async fn probes_and_prometheus_are_answered_on_the_stats_port() {
     let pods = pods(1);
     let dns = Dns::start(&addresses(&pods));
     let mut bootstrap = adapted(&objects(&example()), &dns, pods[0].address().port());
-    // Envoy's admin interface is where the system chose: a pod stands in for it.
+    // The system chose the port of Envoy's admin interface, so a pod replaces the admin interface.
     let admin = Pod::start("admin").unwrap();
     let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().unwrap();
     let cluster = clusters.iter_mut().find(|cluster| cluster["name"] == "admin").unwrap();
@@ -369,7 +373,7 @@ async fn probes_and_prometheus_are_answered_on_the_stats_port() {
     assert_eq!(fetch("/stats/prometheus").await.pod, "admin");
     assert_eq!(fetch("/ready").await.status, 200);
     assert_eq!(fetch("/quitquitquit").await.status, 404);
-    // As preStop does.
+    // Does the same as preStop.
     envoy.admin_post("/healthcheck/fail").await.unwrap();
     assert_eq!(fetch("/ready").await.status, 503);
 }

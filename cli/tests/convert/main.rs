@@ -1,4 +1,4 @@
-//! Manifests in, a running Envoy out. Every configuration that a test here gets is checked by the real Envoy.
+//! Converts manifests and runs the result. The real Envoy validates every configuration that a test gets.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -14,12 +14,12 @@ mod affinity;
 mod carried_over;
 mod command_line;
 mod endpoints;
+mod errors;
 mod example;
 mod files;
 mod gateway;
 mod kubernetes;
 mod manifests;
-mod mistakes;
 mod not_carried_over;
 mod odd_manifests;
 mod pods;

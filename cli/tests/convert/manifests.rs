@@ -1,16 +1,16 @@
-//! Manifests to make examples of.
+//! Parts of manifests for examples.
 
 /// Documents of one file.
 pub fn all(documents: &[String]) -> String {
     documents.join("---\n")
 }
 
-/// A StatefulSet whose pods listen on 8080, which they call `http`. Its pods have names in DNS.
+/// A StatefulSet whose pods listen on 8080, with the port name `http`. Its pods have names in DNS.
 pub fn stateful_set(name: &str, replicas: u32) -> String {
     deployment(name, replicas).replace("kind: Deployment", "kind: StatefulSet")
 }
 
-/// A Deployment whose pods listen on 8080, which they call `http`.
+/// A Deployment whose pods listen on 8080, with the port name `http`.
 pub fn deployment(name: &str, replicas: u32) -> String {
     format!(
         "apiVersion: apps/v1
@@ -51,7 +51,7 @@ spec:
     )
 }
 
-/// The same, with the BackendConfig `NAME` for all ports.
+/// The same Service, with the BackendConfig `NAME` for all ports.
 pub fn service_with_config(name: &str) -> String {
     let annotation = format!("cloud.google.com/backend-config: '{{\"default\": \"{name}\"}}'");
     annotated(&service(name), &annotation)
@@ -62,7 +62,7 @@ pub fn annotated(manifest: &str, annotation: &str) -> String {
     manifest.replacen("spec:\n", &format!("  annotations:\n    {annotation}\nspec:\n"), 1)
 }
 
-/// A BackendConfig of this specification.
+/// A BackendConfig with this spec.
 pub fn backend_config(name: &str, spec: &str) -> String {
     format!(
         "apiVersion: cloud.google.com/v1
@@ -74,12 +74,12 @@ spec: {spec}
     )
 }
 
-/// An Ingress that sends everything to this Service.
+/// An Ingress that sends all requests to this Service.
 pub fn ingress_to(service: &str) -> String {
     ingress(&format!("{{defaultBackend: {{service: {{name: {service}, port: {{number: 80}}}}}}}}"))
 }
 
-/// An Ingress of this specification.
+/// An Ingress with this spec.
 pub fn ingress(spec: &str) -> String {
     format!(
         "apiVersion: networking.k8s.io/v1
@@ -98,13 +98,13 @@ pub fn path(path: &str, path_type: &str, service: &str) -> String {
     )
 }
 
-/// A rule of an Ingress; without a host where that is empty.
+/// A rule of an Ingress, without a host if `host` is empty.
 pub fn rule(host: &str, paths: &[String]) -> String {
     let host = if host.is_empty() { String::new() } else { format!("host: \"{host}\", ") };
     format!("{{{host}http: {{paths: [{}]}}}}", paths.join(", "))
 }
 
-/// A StatefulSet, a Service, a BackendConfig of this specification, and an Ingress that leads there.
+/// A StatefulSet, a Service, a BackendConfig with this spec, and an Ingress to the Service.
 pub fn configured(spec: &str) -> String {
     all(&[stateful_set("app", 2), service_with_config("app"), backend_config("app", spec), ingress_to("app")])
 }

@@ -3,7 +3,7 @@
 use crate::manifests::{all, annotated, configured, ingress_to, service, stateful_set};
 use crate::support::convert;
 
-/// What is not carried over: its field, and the line that the remark names.
+/// The settings that are not carried over: the field, and the text of the line that the remark names.
 async fn told(manifests: &str) -> Vec<(String, String)> {
     let told = convert(manifests).written().await.not_carried_over();
     told.iter().map(|remark| field_and_line(manifests, remark)).collect()
@@ -21,7 +21,7 @@ fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn everything_of_a_backend_config_that_only_googles_balancer_has_is_named() {
+async fn each_unsupported_setting_of_a_backend_config_is_reported() {
     let spec = "
   cdn:
     enabled: true
@@ -52,23 +52,23 @@ async fn everything_of_a_backend_config_that_only_googles_balancer_has_is_named(
 }
 
 #[tokio::test]
-async fn what_is_switched_off_is_carried_over_by_leaving_it_out() {
+async fn a_setting_that_is_switched_off_is_not_reported() {
     let spec = "{cdn: {enabled: false}, iap: {enabled: false}, securityPolicy: {name: \"\"}, \
                 connectionDraining: {drainingTimeoutSec: 0}, logging: {enable: false}}";
     assert_eq!(told(&configured(spec)).await, pairs([]));
 }
 
 #[tokio::test]
-async fn the_reason_says_what_it_means_for_requests() {
+async fn the_reason_names_the_effect_on_requests() {
     let written = convert(&configured("{iap: {enabled: true}}")).written().await;
-    let why = "spec.iap.enabled: not carried over: Envoy does not ask Google who a user is: without it, everybody gets \
+    let why = "spec.iap.enabled: not carried over: Envoy does not authenticate users with IAP: without it, everybody gets \
                through";
     let told = written.not_carried_over();
     assert!(told.len() == 1 && told[0].ends_with(why), "{told:?}");
 }
 
 #[tokio::test]
-async fn certificates_and_addresses_of_an_ingress_are_named() {
+async fn certificates_and_addresses_of_an_ingress_are_reported() {
     let mut ingress =
         ingress_to("app").replace("spec: {", "spec: {tls: [{secretName: a}, {secretName: b}], ");
     for annotation in [
@@ -113,7 +113,7 @@ async fn certificates_and_addresses_of_an_ingress_are_named() {
 }
 
 #[tokio::test]
-async fn annotations_of_a_service_without_an_equal_are_named() {
+async fn unsupported_annotations_of_a_service_are_reported() {
     let annotation = "networking.gke.io/max-rate-per-endpoint: \"10\"";
     let service = annotated(&service("app"), annotation);
     let field = "metadata.annotations[networking.gke.io/max-rate-per-endpoint]";
@@ -122,19 +122,22 @@ async fn annotations_of_a_service_without_an_equal_are_named() {
 }
 
 #[tokio::test]
-async fn kubernetes_own_affinity_is_told_apart_from_that_of_the_ingress() {
+async fn kubernetes_own_affinity_is_not_confused_with_the_affinity_of_the_ingress() {
     let service = service("app").replace("spec:\n", "spec:\n  sessionAffinity: ClientIP\n");
     let manifests = all(&[stateful_set("app", 1), service, ingress_to("app")]);
     let written = convert(&manifests).written().await;
-    let note =
-        written.notes().into_iter().find(|note| note.contains("a GKE balancer does not heed this")).unwrap();
+    let note = written
+        .notes()
+        .into_iter()
+        .find(|note| note.contains("GKE load balancers ignore this field"))
+        .unwrap();
     let wanted = ("spec.sessionAffinity".to_owned(), "sessionAffinity: ClientIP".to_owned());
     assert_eq!(field_and_line(&manifests, &note), wanted);
     assert_eq!(written.service()["sessionAffinity"]["affinityType"], "NONE");
 }
 
 #[tokio::test]
-async fn manifests_that_nothing_leads_to_are_named() {
+async fn manifests_that_are_not_used_are_reported() {
     let other = all(&[
         stateful_set("other", 1),
         service("other"),
@@ -144,8 +147,8 @@ async fn manifests_that_nothing_leads_to_are_named() {
     let unused: Vec<_> = written.notes().into_iter().filter(|note| note.contains("not used")).collect();
     let wanted = [
         "metadata.name: note: not used: no request is sent to this Service",
-        "metadata.name: note: not used: no Service that requests are sent to has the pods of this StatefulSet",
-        "metadata.name: note: not used: no Service that requests are sent to has this BackendConfig",
+        "metadata.name: note: not used: no Service in use has the pods of this StatefulSet",
+        "metadata.name: note: not used: no Service in use has this BackendConfig",
     ];
     assert_eq!(unused.len(), 3, "{unused:?}");
     assert!(unused.iter().zip(wanted).all(|(told, wanted)| told.ends_with(wanted)), "{unused:?}");

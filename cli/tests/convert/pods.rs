@@ -18,7 +18,7 @@ async fn with_endpoints(endpoints: &[&str]) -> Written {
 }
 
 #[tokio::test]
-async fn without_addresses_pods_are_called_as_those_of_a_stateful_set() {
+async fn without_addresses_pods_have_the_names_of_a_stateful_set() {
     let written = convert(&configured("{}")).written().await;
     assert_eq!(written.pods(), pods([("app-0", "app-0.app:8080"), ("app-1", "app-1.app:8080")]));
     let one =
@@ -36,7 +36,7 @@ async fn the_pods_of_a_stateful_set_have_the_names_of_its_governing_service_and_
 }
 
 #[tokio::test]
-async fn a_namespace_that_is_written_is_part_of_the_names() {
+async fn the_namespace_of_the_manifests_is_part_of_the_names() {
     let manifests = configured("{}").replace("  name: app\n", "  name: app\n  namespace: shop\n");
     let manifests = manifests.replace("  name: main\n", "  name: main\n  namespace: shop\n");
     let written = convert(&manifests).written().await;
@@ -44,7 +44,7 @@ async fn a_namespace_that_is_written_is_part_of_the_names() {
 }
 
 #[tokio::test]
-async fn addresses_take_the_place_of_names_in_the_order_of_the_replicas() {
+async fn addresses_replace_names_in_the_order_of_the_replicas() {
     let wanted = [
         ("app-0", "10.0.0.2:8080"),
         ("app-1", "10.0.0.1:81"),
@@ -56,7 +56,7 @@ async fn addresses_take_the_place_of_names_in_the_order_of_the_replicas() {
     assert_eq!(written.pods(), pods(wanted));
     let kinds: Vec<_> = written.clusters().iter().map(|cluster| cluster["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["STATIC", "STATIC", "STATIC", "STATIC", "STRICT_DNS"]);
-    let note = "spec.replicas: note: 5 addresses were given for it, and so many backends are written";
+    let note = "spec.replicas: note: 5 addresses are given, so 5 backends are written";
     assert!(written.notes().len() == 1 && written.notes()[0].ends_with(note), "{}", written.said);
 }
 
@@ -68,9 +68,9 @@ async fn a_service_of_several_workloads_has_the_pods_of_all() {
     let written = convert_with(&manifests, &["--endpoints", "canary=10.0.0.9"]).written().await;
     let wanted = [("stable-0", "stable-0.app:8080"), ("canary-0", "10.0.0.9:8080")];
     assert_eq!(written.pods(), pods(wanted));
-    let mistakes = convert_with(&manifests, &["--endpoints", "app=10.0.0.9"]).mistakes();
-    let wanted = "--endpoints:1: error: nothing of the name app has pods; write one of canary, stable";
-    assert_eq!(mistakes, [wanted]);
+    let errors = convert_with(&manifests, &["--endpoints", "app=10.0.0.9"]).errors();
+    let wanted = "--endpoints:1: error: nothing with the name app has pods; write one of canary, stable";
+    assert_eq!(errors, [wanted]);
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn services_of_the_same_pods_share_their_clusters() {
 }
 
 #[tokio::test]
-async fn pods_of_another_port_are_clusters_of_their_own() {
+async fn another_port_of_the_same_pods_gets_separate_clusters() {
     let ports =
         "  - {name: web, port: 80, targetPort: http}\n  - {name: admin, port: 81, targetPort: 9090}\n";
     let two = service("app").replace("  - port: 80\n    targetPort: 8080\n", ports);
@@ -104,17 +104,17 @@ async fn pods_of_another_port_are_clusters_of_their_own() {
     assert_eq!(written.pods(), pods([("app-0-9090", "10.0.0.1:9090"), ("app-0", "10.0.0.1:8080")]));
     let names: Vec<_> = written.services().iter().map(|service| service["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["app_81", "app"]);
-    let mistakes = convert_with(&manifests, &["--endpoints", "app=10.0.0.1:8080"]).mistakes();
+    let errors = convert_with(&manifests, &["--endpoints", "app=10.0.0.1:8080"]).errors();
     let line = manifests.lines().position(|line| line.contains("name: web,")).unwrap() + 1;
     let wanted = format!(
-        "all.yaml:{line}: spec.ports[0]: error: app-0-9090 and app-0 would be at one address, 10.0.0.1:8080; give \
-         addresses without ports, where a Service's ports lead to different ones"
+        "all.yaml:{line}: spec.ports[0]: error: the clusters app-0-9090 and app-0 have the same address, 10.0.0.1:8080; give \
+         addresses without ports if a Service has several target ports"
     );
-    assert_eq!(mistakes, [wanted]);
+    assert_eq!(errors, [wanted]);
 }
 
 #[tokio::test]
-async fn names_do_not_depend_on_what_else_an_ingress_leads_to() {
+async fn names_do_not_depend_on_other_backends_of_an_ingress() {
     let ports =
         "  - {name: web, port: 80, targetPort: http}\n  - {name: admin, port: 81, targetPort: 9090}\n";
     let two = service("app").replace("  - port: 80\n    targetPort: 8080\n", ports);
@@ -136,10 +136,10 @@ async fn the_longest_name_of_a_service_fits() {
 }
 
 #[test]
-fn addresses_for_nobody_and_odd_ones_are_refused() {
+fn addresses_for_unknown_names_and_invalid_addresses_are_refused() {
     let told = |endpoints: &str| convert_with(&configured("{}"), &["--endpoints", endpoints]);
-    let wanted = "--endpoints:1: error: nothing of the name other has pods; write one of app";
-    assert_eq!(told("other=10.0.0.1").mistakes(), [wanted]);
+    let wanted = "--endpoints:1: error: nothing with the name other has pods; write one of app";
+    assert_eq!(told("other=10.0.0.1").errors(), [wanted]);
     for odd in [
         "app",
         "app=",

@@ -1,4 +1,4 @@
-//! Which request goes where: the table of an Ingress, in a real Envoy.
+//! The routing of requests: the table of an Ingress, in a real Envoy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use harness::pod::Pod;
 use crate::manifests::{all, ingress, ingress_to, path, rule, service, stateful_set};
 use crate::support::{Conversion, Written, convert, convert_with};
 
-/// An Envoy made of an Ingress, and a pod for each Service, which has its name.
+/// An Envoy made from an Ingress, and a pod for each Service with the Service's name.
 struct Balancer {
     envoy: Envoy,
     client: Client,
@@ -25,7 +25,7 @@ fn converted(ingress: &str, services: &[&str], arguments: &[&str]) -> Conversion
 }
 
 impl Balancer {
-    /// Of an Ingress that names these Services.
+    /// Converts an Ingress with these Services, and starts Envoy.
     async fn of(ingress: &str, services: &[&str]) -> Self {
         let pods: Vec<Pod> = services.iter().map(|name| Pod::start(name).unwrap()).collect();
         let endpoints: Vec<String> =
@@ -41,7 +41,7 @@ impl Balancer {
         self.client.fetch(&url, &[("host", host.as_bytes())]).await.unwrap()
     }
 
-    /// Each request reaches its Service; an empty name is a 404 of GKE's default backend.
+    /// Asserts that each request reaches its Service. An empty name stands for a 404 of GKE's default backend.
     async fn sends(&self, table: &[(&str, &str, &str)]) {
         let mut wrong = BTreeMap::new();
         for &(host, path, wanted) in table {
@@ -109,7 +109,7 @@ async fn an_implementation_specific_path_is_exact_unless_it_ends_in_a_star() {
 }
 
 #[tokio::test]
-async fn a_path_without_a_path_type_is_all_there_is_to_it_in_v1beta1() {
+async fn a_path_without_a_path_type_is_implementation_specific_in_v1beta1() {
     let old = |path: &str, service: &str| {
         format!("{{path: {path}, backend: {{serviceName: {service}, servicePort: 80}}}}")
     };
@@ -133,7 +133,7 @@ async fn a_path_without_a_path_type_is_all_there_is_to_it_in_v1beta1() {
 }
 
 #[tokio::test]
-async fn exact_and_prefix_mean_what_kubernetes_says() {
+async fn exact_and_prefix_have_the_meaning_of_kubernetes() {
     let paths = [
         path("/exact", "Exact", "a"),
         path("/slash/", "Exact", "a"),
@@ -160,7 +160,7 @@ async fn exact_and_prefix_mean_what_kubernetes_says() {
 }
 
 #[tokio::test]
-async fn the_longest_path_counts_whatever_the_order() {
+async fn the_longest_path_is_used_in_every_order() {
     let mut paths = [
         path("/*", "ImplementationSpecific", "all"),
         path("/a", "Prefix", "a"),
@@ -191,7 +191,7 @@ async fn the_longest_path_counts_whatever_the_order() {
 }
 
 #[tokio::test]
-async fn a_named_host_has_its_own_paths_and_a_wildcard_those_of_all_below_it() {
+async fn a_host_name_has_its_own_paths_and_a_wildcard_has_the_paths_of_all_subdomains() {
     let rules = [
         rule("", &[path("/only-here", "Prefix", "others")]),
         rule("*.example.com", &[path("/", "Prefix", "wild")]),
@@ -206,7 +206,7 @@ async fn a_named_host_has_its_own_paths_and_a_wildcard_those_of_all_below_it() {
     let table = [
         ("a.example.com", "/here", "named"),
         ("A.Example.Com", "/here", "named"),
-        // What no rule of this host is for goes to the default, not by the rules of others.
+        // A request without a matching rule of its host goes to the default backend, not to rules of other hosts.
         ("a.example.com", "/only-here", "default"),
         ("a.example.com", "/", "default"),
         ("c.example.com", "/here", "wild"),
@@ -222,7 +222,7 @@ async fn a_named_host_has_its_own_paths_and_a_wildcard_those_of_all_below_it() {
 }
 
 #[tokio::test]
-async fn of_a_path_that_is_there_twice_and_of_a_host_the_later_one_counts() {
+async fn of_two_equal_paths_or_hosts_the_later_one_is_used() {
     let rules = [
         rule("twice.example", &[path("/gone", "Exact", "a")]),
         rule(
@@ -245,13 +245,13 @@ async fn of_a_path_that_is_there_twice_and_of_a_host_the_later_one_counts() {
     ];
     balancer.sends(&table).await;
     let told = |text: &str| balancer.written.notes().iter().filter(|note| note.contains(text)).count();
-    assert_eq!(told("/x is there twice for this host: as in GKE, the later one counts"), 1);
-    assert_eq!(told("/y is there twice"), 1);
-    assert_eq!(told("a second rule for this host: as in GKE, it takes the place of the first"), 1);
+    assert_eq!(told("/x is given twice for this host: the later one is used, as in GKE"), 1);
+    assert_eq!(told("/y is given twice"), 1);
+    assert_eq!(told("a second rule for this host: it replaces the first rule, as in GKE"), 1);
 }
 
 #[tokio::test]
-async fn a_rule_without_paths_is_none() {
+async fn a_rule_without_paths_is_ignored() {
     let rules = ["{host: empty.example}".to_owned(), rule("", &[path("/", "Prefix", "a")])];
     let balancer = Balancer::of(&ingress(&format!("{{rules: [{}]}}", rules.join(", "))), &["a"]).await;
     balancer.sends(&[("empty.example", "/", "a")]).await;
@@ -260,7 +260,7 @@ async fn a_rule_without_paths_is_none() {
 }
 
 #[tokio::test]
-async fn both_versions_of_an_ingress_say_the_same() {
+async fn both_versions_of_an_ingress_give_the_same_result() {
     let new = convert(&all(&[stateful_set("app", 2), service("app"), ingress_to("app")])).written().await;
     let old = ingress("{backend: {serviceName: app, servicePort: 80}}").replace("io/v1", "io/v1beta1");
     for old in [old.clone(), old.replace("networking.k8s.io", "extensions")] {

@@ -1,4 +1,4 @@
-//! Runs the converter, and looks at what it says and writes.
+//! Runs the converter, and reads its output.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,38 +11,38 @@ use tempfile::TempDir;
 
 /// A secret for keys.
 pub const SECRET: &str = "c2Vzc2lvbi1hZmZpbml0eS1lbmQtdG8tZW5kLXRlc3Q=";
-/// The variable that holds it.
+/// The variable of the key.
 pub const KEY_ENV: &str = "SESSION_AFFINITY_KEY";
 
-/// The manifests of the example, in the order in which the README names them.
+/// The manifests of the example, in the order of the README.
 pub const EXAMPLE: [&str; 4] = ["deployment.yaml", "backendconfig.yaml", "service.yaml", "ingress.yaml"];
 
-/// Where the example is.
+/// The directory of the example.
 pub fn example_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/neg-demo")
 }
 
-/// What the converter did.
+/// The result of the converter.
 pub struct Conversion {
-    /// Whether it ended well.
+    /// Whether the exit code is 0.
     pub succeeded: bool,
-    /// Its standard output.
+    /// The standard output.
     pub output: String,
-    /// Its standard error.
+    /// The standard error.
     pub said: String,
-    /// Where it ran.
+    /// The working directory.
     pub directory: TempDir,
 }
 
-/// What the converter wrote.
+/// A written configuration.
 pub struct Written {
     /// The configuration.
     pub value: Value,
-    /// Its text.
+    /// The text of the configuration.
     pub text: String,
-    /// What was said beside it.
+    /// The standard error.
     pub said: String,
-    /// Where the converter ran, and where Envoy is to run.
+    /// The working directory of the converter and of Envoy.
     pub directory: TempDir,
 }
 
@@ -74,7 +74,7 @@ pub fn run(directory: TempDir, arguments: &[&str], input: Stdio) -> Conversion {
     run_as_is(directory, &arguments, input)
 }
 
-/// Runs `convert gke` in a directory, with these arguments alone.
+/// Runs `convert gke` in a directory, with only these arguments.
 pub fn run_as_is(directory: TempDir, arguments: &[&str], input: Stdio) -> Conversion {
     let output = Command::new(env!("CARGO_BIN_EXE_session-affinity"))
         .args(["convert", "gke"])
@@ -92,7 +92,7 @@ pub fn run_as_is(directory: TempDir, arguments: &[&str], input: Stdio) -> Conver
 }
 
 impl Conversion {
-    /// What was written, which Envoy accepts.
+    /// The written configuration. Asserts that Envoy accepts it.
     pub async fn written(self) -> Written {
         assert!(self.succeeded, "{}", self.said);
         let path = self.directory.path().join("envoy.yaml");
@@ -107,24 +107,24 @@ impl Conversion {
         written
     }
 
-    /// The lines about what is wrong. Nothing was written.
-    pub fn mistakes(self) -> Vec<String> {
+    /// The errors. Asserts that nothing was written.
+    pub fn errors(self) -> Vec<String> {
         assert!(!self.succeeded, "accepted:\n{}", self.output);
         assert_eq!(self.output, "");
-        let mistakes: Vec<String> = remarks_with(&self.said, ": error: ");
-        let (last, plural) = (self.said.lines().last().unwrap(), if mistakes.len() == 1 { "" } else { "s" });
-        assert_eq!(last, format!("error: {} mistake{plural}, nothing is written", mistakes.len()));
-        mistakes
+        let errors: Vec<String> = remarks_with(&self.said, ": error: ");
+        let (last, plural) = (self.said.lines().last().unwrap(), if errors.len() == 1 { "" } else { "s" });
+        assert_eq!(last, format!("error: nothing is written: {} error{plural}", errors.len()));
+        errors
     }
 }
 
 impl Written {
-    /// How Envoy is started with it: where the converter ran, with a key.
+    /// Options to start Envoy with the configuration, in the working directory of the converter and with a key.
     pub fn options(&self) -> Options {
         Envoy::options().env(KEY_ENV, SECRET).working_directory(self.directory.path())
     }
 
-    /// Starts Envoy with it.
+    /// Starts Envoy with the configuration.
     pub async fn start(&self) -> Envoy {
         self.options().start(&self.value).await.unwrap()
     }
@@ -134,7 +134,7 @@ impl Written {
         self.filter_configuration()["services"].as_array().unwrap()
     }
 
-    /// The one service of the filter.
+    /// The only service of the filter.
     pub fn service(&self) -> &Value {
         let [service] = &**self.services() else { panic!("one service: {}", self.text) };
         service
@@ -163,7 +163,7 @@ impl Written {
         self.value["static_resources"]["clusters"].as_array().unwrap()
     }
 
-    /// Where clusters of pods lead: their names and `host:port`.
+    /// The targets of clusters of pods: their names and `host:port`.
     pub fn pods(&self) -> Vec<(String, String)> {
         let address = |cluster: &Value| {
             let path = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
@@ -179,7 +179,7 @@ impl Written {
         remarks_with(&self.said, ": not carried over: ")
     }
 
-    /// What there is to know.
+    /// The notes.
     pub fn notes(&self) -> Vec<String> {
         remarks_with(&self.said, ": note: ")
     }
@@ -189,13 +189,13 @@ fn remarks_with(text: &str, part: &str) -> Vec<String> {
     remarks(text).into_iter().filter(|remark| remark.contains(part)).collect()
 }
 
-/// All remarks, each in one line: `all.yaml:6: spec.replicas: error: what is wrong; what to write`.
+/// All remarks, each on one line: `all.yaml:6: spec.replicas: error: what is wrong; what to write`.
 pub fn remarks(text: &str) -> Vec<String> {
     let mut remarks = Vec::new();
     for block in text.split("\n\n") {
         let mut lines = block.lines();
         let Some(title) = lines.next() else { continue };
-        // A title that is longer than a line goes on at a depth.
+        // A long title continues on the next line with an indentation.
         let mut title = title.to_owned();
         let place = loop {
             match lines.next() {

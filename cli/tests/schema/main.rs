@@ -1,4 +1,4 @@
-//! The JSON Schema of the plugin configuration: current, and as strict as a schema can be.
+//! The JSON Schema of the plugin configuration is up to date, and as strict as a schema can be.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -77,7 +77,7 @@ fn undescribed(schema: &Value, path: &str, missing: &mut Vec<String>) {
     }
 }
 
-/// The plugin configurations of a file: what stands beside the type `google.protobuf.Struct`, `pluginConfig` of Istio,
+/// The plugin configurations of a file: the value beside the type `google.protobuf.Struct`, `pluginConfig` of Istio,
 /// and `config` of Envoy Gateway.
 fn configurations(value: &Value, found: &mut Vec<Value>) {
     match value {
@@ -103,7 +103,7 @@ fn configurations(value: &Value, found: &mut Vec<Value>) {
 fn yaml_files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries
-        // The templates of a Helm chart are no YAML before Helm has rendered them.
+        // The templates of a Helm chart are not YAML before Helm has rendered them.
         .filter(|path| !(path.is_dir() && path.with_file_name("Chart.yaml").is_file()))
         .flat_map(|path| if path.is_dir() { yaml_files(&path) } else { vec![path] })
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
@@ -131,7 +131,7 @@ fn every_shipped_configuration_is_valid() {
 }
 
 #[test]
-fn every_configuration_that_the_filter_takes_is_valid() {
+fn every_configuration_that_the_filter_accepts_is_valid() {
     let validator = validator();
     for configuration in cases::accepted() {
         let value: Value = serde_json::from_str(&configuration).unwrap();
@@ -140,7 +140,7 @@ fn every_configuration_that_the_filter_takes_is_valid() {
     }
 }
 
-/// What the schema does not say: how the filter's error begins, and why no schema says it. The help of the command has
+/// Errors that the schema does not find: the start of the filter's error, and the reason. The help of the command has
 /// the same list in other words.
 const NOT_IN_THE_SCHEMA: &[(&str, &str)] = &[
     ("not JSON", "a schema is about JSON"),
@@ -148,7 +148,7 @@ const NOT_IN_THE_SCHEMA: &[(&str, &str)] = &[
     ("given twice", "JSON as a schema sees it has each field once"),
     ("duplicate of", "names that differ"),
     ("the same name as", "names that differ"),
-    ("missing, as is", "several services together"),
+    ("missing, and ", "several services together"),
     ("given beside services", "fields that exclude each other"),
     ("missing; allowed: a list of clusters", "needed only without `pin: ENDPOINT`"),
     ("missing; allowed: an object with", "needed only with some affinity types"),
@@ -166,7 +166,7 @@ const NOT_IN_THE_SCHEMA: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn every_configuration_that_the_filter_refuses_is_invalid_or_on_the_list_of_what_no_schema_says() {
+fn every_configuration_that_the_filter_refuses_is_invalid_or_a_known_exception() {
     let validator = validator();
     let mut used = BTreeSet::new();
     let mut accepted = Vec::new();

@@ -1,6 +1,6 @@
 //! A real browser: headless Chromium, driven over WebDriver.
 //!
-//! A crate of its own, since `thirtyfour` has `String + …` mean more than one thing wherever it is used.
+//! This is a separate crate, because with `thirtyfour` as a dependency, `String + …` becomes ambiguous.
 
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "tests may panic")]
 
@@ -19,11 +19,11 @@ pub use thirtyfour::{By, WebDriver};
 
 use harness::envoy_binary::on_path;
 
-/// The packages that bring the browser and its driver, as Debian calls them.
+/// The Debian packages of the browser and its driver.
 pub const PACKAGES: [&str; 2] = ["chromium", "chromium-driver"];
 
-/// How Chromium is started: without a window, a GPU, or any connection of its own. (As root it has no sandbox; it
-/// visits nothing but the pages of this repository.)
+/// The arguments of Chromium: without a window, a GPU, or connections in the background. As root, Chromium runs without
+/// a sandbox, but it only visits pages of this repository.
 const ARGUMENTS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
@@ -33,17 +33,17 @@ const ARGUMENTS: [&str; 9] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    // Names for several sites; everything else is not there.
+    // Host names for several sites. Other names do not resolve.
     "--host-resolver-rules=MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ];
 
-/// How long the browser may take for anything. A limit, not a time that is waited for.
+/// Maximum time for any action of the browser.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often chromedriver is started before there is no free port for it.
+/// Maximum attempts to start chromedriver on a free port.
 const STARTS: usize = 10;
 
-/// A browser with an empty profile, in which `anything.test` is 127.0.0.1. It ends when this is dropped.
+/// A browser with an empty profile, in which `anything.test` resolves to 127.0.0.1. Dropping it ends the browser.
 #[derive(Debug)]
 pub struct Browser {
     driver: WebDriver,
@@ -52,10 +52,10 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts it, with further arguments for Chromium.
+    /// Starts the browser, with further arguments for Chromium.
     ///
     /// # Errors
-    /// Where there is no Chromium or no driver for it; the message says what to install.
+    /// If Chromium or its driver is missing. The message tells what to install.
     pub async fn start(arguments: &[String]) -> Result<Self> {
         let (chromium, chromedriver) = locate()?;
         let profile = tempfile::Builder::new().prefix("chromium-").tempdir()?;
@@ -83,31 +83,32 @@ impl Browser {
     /// All cookies that the browser has stored, as DevTools shows them (`Network.Cookie`).
     ///
     /// # Errors
-    /// Where the browser does not answer.
+    /// If the browser does not answer.
     pub async fn cookies(&self) -> Result<Vec<Value>> {
         let answer = self.driver.cdp().send_raw("Storage.getCookies", json!({})).await?;
         Ok(answer["cookies"].as_array().context("DevTools lists no cookies")?.clone())
     }
 
-    /// What the element of the page says.
+    /// The text of an element of the page.
     ///
     /// # Errors
-    /// Where there is no such element.
+    /// If there is no such element.
     pub async fn text(&self, selector: &str) -> Result<String> {
         Ok(self.driver.find(By::Css(selector)).await?.text().await?)
     }
 
-    /// Clicks the element of the page.
+    /// Clicks an element of the page.
     ///
     /// # Errors
-    /// Where there is no such element, or nothing to click.
+    /// If there is no such element, or if it cannot be clicked.
     pub async fn click(&self, selector: &str) -> Result<()> {
         Ok(self.driver.find(By::Css(selector)).await?.click().await?)
     }
 }
 
 impl Drop for Browser {
-    /// Ends the browser by a request of its own: `WebDriver` would wait for a runtime that this may hold up.
+    /// Ends the browser with a separate request, because `WebDriver` could wait for a runtime that this function
+    /// blocks.
     fn drop(&mut self) {
         let _ = self.driver.clone().leak();
         let session = format!("{}/session/{}", self.chromedriver.url(), self.driver.session_id());
@@ -127,7 +128,7 @@ impl Drop for Browser {
     }
 }
 
-/// The driver's process; killed when this is dropped.
+/// The process of the driver. Dropping it kills the process.
 #[derive(Debug)]
 struct Chromedriver {
     child: Child,
@@ -135,8 +136,8 @@ struct Chromedriver {
 }
 
 impl Chromedriver {
-    /// Starts it at a port that the system chooses. It takes that port for IPv6 first, and ends where the same port is
-    /// in use for IPv4: then it is started anew.
+    /// Starts the driver at a port that the system chooses. The driver takes the port for IPv6 first, and ends if the
+    /// same port is in use for IPv4. It is then started again.
     fn start(program: &Path) -> Result<Self> {
         let mut said = String::new();
         for _ in 0..STARTS {
@@ -150,7 +151,7 @@ impl Chromedriver {
                 // "ChromeDriver was started successfully on port 43215."
                 if let Some((_, port)) = line.split_once("started successfully on port ") {
                     let port = port.trim_end_matches('.').parse()?;
-                    // It may go on talking: not into a pipe that is full, nor into one that is closed.
+                    // The driver may print more, so its output is read until the end.
                     std::thread::spawn(move || lines.for_each(drop));
                     return Ok(Self { child, port });
                 }
@@ -170,7 +171,7 @@ impl Chromedriver {
 
 impl Drop for Chromedriver {
     fn drop(&mut self) {
-        // Both fail only where it has ended by itself.
+        // Both fail only if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -179,7 +180,7 @@ impl Drop for Chromedriver {
 /// Chromium and its driver: the environment variables `CHROMIUM` and `CHROMEDRIVER`, or what is on the `PATH`.
 ///
 /// # Errors
-/// Where one of them is missing; the message says what to install.
+/// If one of them is missing. The message tells what to install.
 pub fn locate() -> Result<(PathBuf, PathBuf)> {
     let find = |variable: &str, names: &[&str]| {
         let told = env::var_os(variable).map(PathBuf::from);
@@ -189,7 +190,7 @@ pub fn locate() -> Result<(PathBuf, PathBuf)> {
     let chromedriver = find("CHROMEDRIVER", &["chromedriver"]);
     let (Some(chromium), Some(chromedriver)) = (chromium, chromedriver) else {
         bail!(
-            "no Chromium with its driver here. Install both (Debian: apt-get install {}), or set CHROMIUM and \
+            "Chromium or its driver is missing. Install both (Debian: apt-get install {}), or set CHROMIUM and \
              CHROMEDRIVER to the programs",
             PACKAGES.join(" ")
         );

@@ -43,7 +43,7 @@ pub(super) async fn stats(
     prefix: &str,
 ) -> Result<BTreeMap<String, u64>> {
     let page = get(http, admin, "/stats").await?;
-    // Histograms and text readouts have no number after the colon.
+    // Histograms and text readouts have no number after the colon, so they are skipped.
     Ok(page
         .lines()
         .filter(|line| line.starts_with(prefix))

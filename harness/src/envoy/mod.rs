@@ -1,4 +1,5 @@
-//! A running Envoy: started from a configuration, asked through its admin interface, ended by its handle.
+//! A running Envoy: started with a configuration, queried through its admin interface, and stopped when its handle is
+//! dropped.
 
 mod admin;
 mod options;
@@ -15,15 +16,13 @@ use serde_json::Value;
 pub use self::options::Options;
 use self::process::Process;
 
-/// How long Envoy may take for something it always does: getting ready, refusing, ending. A generous limit
-/// for a loaded machine, not a time that is waited for.
+/// Maximum time to wait until Envoy is ready, refuses a configuration, or ends. A generous limit for a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often a condition is looked at again.
+/// Time between two checks of a condition.
 pub(crate) const POLL: Duration = Duration::from_millis(10);
 
-/// An Envoy process that serves. It is killed when this is dropped; if that happens in a panic, its log is
-/// printed.
+/// An Envoy process that serves. Dropping the handle kills the process. During a panic, this also prints the log.
 #[derive(Debug)]
 pub struct Envoy {
     process: Process,
@@ -36,12 +35,12 @@ impl Envoy {
     /// Starts Envoy with the default [`Options`] and waits until it is ready to serve.
     ///
     /// # Errors
-    /// Where Envoy cannot be had, or ends before it is ready; then the error carries its log.
+    /// If there is no Envoy, or if Envoy ends before it is ready. The error then contains its log.
     pub async fn start(config: &Value) -> Result<Self> {
         Self::options().start(config).await
     }
 
-    /// How to start Envoy, where the defaults do not do.
+    /// Options to start Envoy with other settings than the defaults.
     #[must_use]
     pub fn options() -> Options {
         Options::default()
@@ -50,53 +49,53 @@ impl Envoy {
     /// Starts Envoy with a configuration it must refuse, and returns its log.
     ///
     /// # Errors
-    /// Where Envoy takes the configuration, or does not end with a failure.
+    /// If Envoy accepts the configuration, or does not end with a failure.
     pub async fn expect_refusal(config: &Value) -> Result<String> {
         Self::options().expect_refusal(config).await
     }
 
-    /// Has Envoy check a configuration, the Wasm module's `configure` included.
+    /// Validates a configuration with Envoy, including the Wasm module's `configure`.
     ///
     /// # Errors
-    /// Envoy's log, where it refuses the configuration.
+    /// Envoy's log, if Envoy refuses the configuration.
     ///
     /// # Panics
-    /// Where Envoy cannot be had at all.
+    /// If there is no Envoy.
     pub async fn validate(config: &Value) -> Result<(), String> {
         Self::options().validate(config).await
     }
 
-    /// Has Envoy check a configuration file as it is.
+    /// Validates a configuration file with Envoy, without changes.
     ///
     /// # Errors
-    /// Envoy's log, where it refuses the file.
+    /// Envoy's log, if Envoy refuses the file.
     ///
     /// # Panics
-    /// Where Envoy cannot be had at all.
+    /// If there is no Envoy.
     pub async fn validate_file(path: &Path) -> Result<(), String> {
         Self::options().validate_file(path).await
     }
 
-    /// The first listener, as `http://127.0.0.1:port`, without a slash at the end.
+    /// The URL of the first listener: `http://127.0.0.1:port`, without a slash at the end.
     ///
     /// # Panics
-    /// Where there is no listener.
+    /// If there is no listener.
     #[must_use]
     pub fn url(&self) -> String {
         let (_, address) = self.listeners.first().expect("the configuration has a listener");
         format!("http://{address}")
     }
 
-    /// Where the listener of this name listens, or None where there is no such listener.
+    /// The address of the listener with this name. `None` if there is no such listener.
     #[must_use]
     pub fn address(&self, listener: &str) -> Option<SocketAddr> {
         self.listeners.iter().find(|(name, _)| name == listener).map(|&(_, address)| address)
     }
 
-    /// Asks again for the listeners' addresses: they were read at the start, and an LDS update may add some.
+    /// Reads the listeners' addresses again, because an LDS update may have added listeners since the start.
     ///
     /// # Errors
-    /// Where the admin interface does not answer.
+    /// If the admin interface does not answer.
     pub async fn refresh_listeners(&mut self) -> Result<()> {
         self.listeners = admin::listeners(&self.http, self.admin).await?;
         Ok(())
@@ -108,24 +107,24 @@ impl Envoy {
         self.admin
     }
 
-    /// The operating system's number of this process, for tools that look at it from outside.
+    /// The process id, for tools that examine the process from outside.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// The body of an admin page; `path` begins with `/`.
+    /// The body of an admin page. `path` begins with `/`.
     ///
     /// # Errors
-    /// Where the admin interface does not answer 200.
+    /// If the admin interface does not answer 200.
     pub async fn admin_get(&self, path: &str) -> Result<String> {
         admin::get(&self.http, self.admin, path).await
     }
 
-    /// Does something through the admin interface: `/logging?wasm=debug`, `/reset_counters`.
+    /// Sends a POST to the admin interface, such as `/logging?wasm=debug` or `/reset_counters`.
     ///
     /// # Errors
-    /// Where the admin interface does not answer 200.
+    /// If the admin interface does not answer 200.
     pub async fn admin_post(&self, path: &str) -> Result<String> {
         admin::post(&self.http, self.admin, path).await
     }
@@ -133,23 +132,23 @@ impl Envoy {
     /// All counters and gauges whose name begins with `prefix`, unused ones included.
     ///
     /// # Errors
-    /// Where the admin interface does not answer.
+    /// If the admin interface does not answer.
     pub async fn stats(&self, prefix: &str) -> Result<BTreeMap<String, u64>> {
         admin::stats(&self.http, self.admin, prefix).await
     }
 
-    /// One counter or gauge; 0 where Envoy does not know it (yet).
+    /// One counter or gauge. 0 if Envoy does not know it (yet).
     ///
     /// # Errors
-    /// Where the admin interface does not answer.
+    /// If the admin interface does not answer.
     pub async fn stat(&self, name: &str) -> Result<u64> {
         Ok(self.stats(name).await?.remove(name).unwrap_or(0))
     }
 
-    /// Waits until a counter or gauge is as wanted, and returns its value.
+    /// Waits until the value of a counter or gauge meets the condition, and returns the value.
     ///
     /// # Errors
-    /// Where it is not so within `timeout`; the error tells its last value.
+    /// If the condition is not met within `timeout`. The error contains the last value.
     pub async fn wait_for_stat(
         &self,
         name: &str,
@@ -163,25 +162,25 @@ impl Envoy {
                 return Ok(value);
             }
             if Instant::now() > deadline {
-                bail!("after {timeout:?} {name} is {value}, which is not what was waited for");
+                bail!("{name} is still {value} after {timeout:?}, which is not the expected value");
             }
             tokio::time::sleep(POLL).await;
         }
     }
 
-    /// Everything Envoy has logged so far (its standard error).
+    /// The log so far (standard error).
     #[must_use]
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// The log for somebody to read: without the long lists that Envoy opens with.
+    /// The log for people: without Envoy's long lists at the start.
     #[must_use]
     pub fn log_excerpt(&self) -> String {
         self.process.excerpt()
     }
 
-    /// Everything Envoy has written to its standard output so far: access logs that go there.
+    /// Envoy's standard output so far, for access logs.
     #[must_use]
     pub fn output(&self) -> String {
         self.process.output()
@@ -190,7 +189,7 @@ impl Envoy {
     /// Waits until the log contains `text`.
     ///
     /// # Errors
-    /// Where it does not within `timeout`; the error carries the log.
+    /// If the log does not contain it within `timeout`. The error contains the log.
     pub async fn wait_for_log(&self, text: &str, timeout: Duration) -> Result<()> {
         let deadline = Instant::now() + timeout;
         loop {
@@ -204,31 +203,31 @@ impl Envoy {
         }
     }
 
-    /// Whether the process still runs. A filter may kill its VM; Envoy itself must survive.
+    /// Whether the process still runs. A filter may kill its VM, but Envoy itself must survive.
     pub fn is_running(&mut self) -> bool {
         self.process.exit_status().is_none()
     }
 
-    /// This process's directory: its configuration, its log, and room for files that the configuration
-    /// names. It is removed with the process.
+    /// The directory of this process, with its configuration and its log. Files that the configuration names can be put
+    /// there. The directory is removed with the process.
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.process.directory()
     }
 
-    /// Ends Envoy through its admin interface, as a user would, and returns its whole log.
+    /// Stops Envoy through its admin interface, as a user would, and returns the whole log.
     ///
     /// # Errors
-    /// Where it does not end by itself.
+    /// If Envoy does not stop.
     pub async fn stop(mut self) -> Result<String> {
-        // The answer may be lost with the process.
+        // Envoy may end before it sends the response.
         let _ = self.admin_post("/quitquitquit").await;
         self.process.wait(PATIENCE).await.context("stopping Envoy")?;
         Ok(self.log())
     }
 }
 
-/// Where Envoy's binary is; the look-up may download, so it keeps off the runtime's threads.
+/// Finds Envoy's binary. This may download it, so it runs outside the runtime's threads.
 async fn locate() -> Result<PathBuf> {
     tokio::task::spawn_blocking(crate::envoy_binary::locate).await?
 }

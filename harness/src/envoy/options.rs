@@ -1,4 +1,4 @@
-//! How Envoy is started.
+//! Options to start Envoy.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::process::Process;
 use super::{Envoy, PATIENCE, POLL, admin};
 
-/// What an Envoy process is started with.
+/// Options of an Envoy process.
 #[derive(Clone, Debug)]
 pub struct Options {
     binary: Option<PathBuf>,
@@ -38,21 +38,21 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The Envoy to run; by default what [`crate::envoy_binary::locate`] finds.
+    /// The Envoy to run. Default: what [`crate::envoy_binary::locate`] finds.
     #[must_use]
     pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
         self.binary = Some(path.into());
         self
     }
 
-    /// The number of worker threads, each with a Wasm VM of its own; 2 by default.
+    /// The number of worker threads. Each has a separate Wasm VM. Default: 2.
     #[must_use]
     pub fn concurrency(mut self, workers: u32) -> Self {
         self.concurrency = workers;
         self
     }
 
-    /// `info` by default; the filter's debug messages need `debug`, or `--component-log-level wasm:debug`.
+    /// The log level. Default: `info`. The filter's debug messages need `debug`, or `--component-log-level wasm:debug`.
     #[must_use]
     pub fn log_level(mut self, level: impl Into<String>) -> Self {
         self.log_level = level.into();
@@ -66,7 +66,7 @@ impl Options {
         self
     }
 
-    /// Where the process runs, for relative paths in its configuration; by default where its parent runs.
+    /// The working directory, for relative paths in the configuration. Default: that of the parent process.
     #[must_use]
     pub fn working_directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.working_directory = Some(path.into());
@@ -80,11 +80,11 @@ impl Options {
         self
     }
 
-    /// Starts Envoy and waits until it is ready to serve. A configuration without `admin` gets one, at a
-    /// port that the system chooses.
+    /// Starts Envoy and waits until it is ready to serve. If the configuration has no `admin`, it is added with a port
+    /// that the system chooses.
     ///
     /// # Errors
-    /// Where Envoy cannot be had, or ends before it is ready; then the error carries its log.
+    /// If there is no Envoy, or if Envoy ends before it is ready. The error then contains its log.
     pub async fn start(&self, config: &Value) -> Result<Envoy> {
         let mut process = self.spawn(config).await?;
         let http = reqwest::Client::builder().no_proxy().build()?;
@@ -109,7 +109,7 @@ impl Options {
     /// As [`Envoy::expect_refusal`].
     ///
     /// # Errors
-    /// Where Envoy takes the configuration, or does not end with a failure.
+    /// If Envoy accepts the configuration, or does not end with a failure.
     pub async fn expect_refusal(&self, config: &Value) -> Result<String> {
         let mut process = self.spawn(config).await?;
         let http = reqwest::Client::builder().no_proxy().build()?;
@@ -125,10 +125,13 @@ impl Options {
             if let Some(admin) = read_admin_address(process.directory())
                 && admin::get(&http, admin, "/ready").await.is_ok()
             {
-                bail!("Envoy took a configuration that it should refuse:\n{}", process.excerpt());
+                bail!("Envoy accepted a configuration that it should refuse:\n{}", process.excerpt());
             }
             if Instant::now() > deadline {
-                bail!("Envoy neither refused nor got ready in {PATIENCE:?}:\n{}", process.excerpt());
+                bail!(
+                    "Envoy neither refused the configuration nor became ready within {PATIENCE:?}:\n{}",
+                    process.excerpt()
+                );
             }
             tokio::time::sleep(POLL).await;
         }
@@ -137,10 +140,10 @@ impl Options {
     /// As [`Envoy::validate`].
     ///
     /// # Errors
-    /// Envoy's log, where it refuses the configuration.
+    /// Envoy's log, if Envoy refuses the configuration.
     ///
     /// # Panics
-    /// Where Envoy cannot be had at all.
+    /// If there is no Envoy.
     pub async fn validate(&self, config: &Value) -> Result<(), String> {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let file = directory.path().join("envoy.json");
@@ -151,10 +154,10 @@ impl Options {
     /// As [`Envoy::validate_file`].
     ///
     /// # Errors
-    /// Envoy's log, where it refuses the file.
+    /// Envoy's log, if Envoy refuses the file.
     ///
     /// # Panics
-    /// Where Envoy cannot be had at all.
+    /// If there is no Envoy.
     pub async fn validate_file(&self, path: &Path) -> Result<(), String> {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut command = self.command(path).await.expect("an Envoy to run");
@@ -183,7 +186,7 @@ impl Options {
         };
         let mut command = Command::new(binary);
         command.arg("-c").arg(config);
-        // Several Envoys run side by side; hot restart's shared memory would make them meet.
+        // Several Envoys run at the same time. They would conflict in the shared memory of hot restart.
         command.arg("--disable-hot-restart");
         command.args(["--concurrency", &self.concurrency.to_string(), "--log-level", &self.log_level]);
         command.args(&self.arguments);
@@ -207,7 +210,7 @@ fn admin_address_path(directory: &Path) -> PathBuf {
     directory.join("admin-address")
 }
 
-/// The address Envoy wrote, or None before it has.
+/// The address that Envoy wrote. `None` before Envoy has written it.
 fn read_admin_address(directory: &Path) -> Option<SocketAddr> {
     fs::read_to_string(admin_address_path(directory)).ok()?.trim().parse().ok()
 }

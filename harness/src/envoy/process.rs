@@ -1,4 +1,4 @@
-//! The operating system's side of Envoy: a child process, its directory, its log.
+//! The process of Envoy, with its directory and its log.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts `command` with its output going to files in `directory`, which lives as long as the process.
+    /// Starts `command` and writes its output to files in `directory`. The directory is removed with the process.
     pub(super) fn spawn(mut command: Command, directory: TempDir) -> Result<Self> {
         let child = command
             .stdin(Stdio::null())
@@ -44,15 +44,15 @@ impl Process {
         read(&output_path(self.directory.path()))
     }
 
-    /// The log for somebody to read: without the lists of all extensions and headers that Envoy opens with.
+    /// The log for people: without Envoy's lists of all extensions and headers at the start.
     pub(super) fn excerpt(&self) -> String {
         let log = self.log();
         log.lines().filter(|line| !is_list_item(line)).flat_map(|line| [line, "\n"]).collect()
     }
 
-    /// How the process ended, or None while it runs.
+    /// The exit status, or `None` while the process runs.
     pub(super) fn exit_status(&mut self) -> Option<ExitStatus> {
-        // An error here means that the child is not ours to wait for, which a handle of ours cannot be.
+        // An error would mean that this is not our child process, which is impossible here.
         self.child.try_wait().ok().flatten()
     }
 
@@ -72,7 +72,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only where the process has ended by itself.
+        // Both fail only if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
@@ -96,7 +96,7 @@ fn is_list_item(line: &str) -> bool {
         .is_some_and(|(_, message)| message.starts_with("   ") || message.ends_with("extensions:"))
 }
 
-/// The file's text, with what is not UTF-8 replaced; a file that cannot be read is an empty one.
+/// The file's text, with bytes that are not UTF-8 replaced. Empty if the file cannot be read.
 fn read(path: &Path) -> String {
     String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }

@@ -1,4 +1,4 @@
-//! What a demo pod answers.
+//! The responses of a demo pod.
 
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -34,8 +34,8 @@ fn page_or_name(headers: &HeaderMap, name: &str) -> Response {
     }
 }
 
-/// The cookie is `HttpOnly`: only a server can take it back, and the filter lets an application's own
-/// `Set-Cookie` of that name stand.
+/// Deletes the cookie. Only a server can delete it, because it is `HttpOnly`. The filter does not change an
+/// application's own `Set-Cookie` with this name.
 fn drop_cookie(name: &str) -> Response {
     let forget = AppendHeaders([(header::SET_COOKIE, HeaderValue::from_static("GCLB=; Max-Age=0; Path=/"))]);
     (forget, whoami(name)).into_response()

@@ -26,17 +26,17 @@ pub use self::refusing::RefusingAddress;
 pub use self::silent::SilentAddress;
 use crate::thread::ServerThread;
 
-/// What is read of a request's body.
+/// Maximum size of a request's body.
 const LARGEST_BODY: usize = 1 << 20;
 
 /// An HTTP/1.1 and HTTP/2 server that answers every request with its own name, like GKE's `serve_hostname`.
 ///
-/// - `/` shows the demo's page to a browser (`Accept: text/html`);
-/// - `/ws` is a WebSocket that says the pod's name first, and then `<name>: <message>` to every message;
-/// - `/drop-cookie` has the browser forget the cookie `GCLB`;
-/// - everything else answers the name, as text, without a newline, and the header `x-pod`.
+/// - `/` returns the demo's page to a browser (`Accept: text/html`).
+/// - `/ws` is a WebSocket that sends the pod's name first, and then `<name>: <message>` for every message.
+/// - `/drop-cookie` deletes the cookie `GCLB` in the browser.
+/// - Every other path returns the name as text, without a newline, and the header `x-pod`.
 ///
-/// When this is dropped, its listener and all its connections are closed.
+/// Dropping the pod closes its listener and all its connections.
 #[derive(Debug)]
 pub struct Pod {
     name: String,
@@ -49,23 +49,23 @@ impl Pod {
     /// A pod on 127.0.0.1, at a port that the system chooses.
     ///
     /// # Errors
-    /// Where the system gives no port or thread.
+    /// If the system gives no port or thread.
     pub fn start(name: &str) -> Result<Self> {
         Self::start_at(name, SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
-    /// A pod at this address: where one was stopped before, say.
+    /// A pod at this address, for example where a pod was stopped before.
     ///
     /// # Errors
-    /// Where the address is taken.
+    /// If the address is in use.
     pub fn start_at(name: &str, address: SocketAddr) -> Result<Self> {
         Self::serve(name, address, hostname::router(name))
     }
 
-    /// A pod at this address that takes so long for every answer.
+    /// A pod at this address that answers each request after `delay`.
     ///
     /// # Errors
-    /// Where the address is taken.
+    /// If the address is in use.
     pub fn slow_at(name: &str, address: SocketAddr, delay: Duration) -> Result<Self> {
         let wait = move |request: extract::Request, next: Next| async move {
             tokio::time::sleep(delay).await;
@@ -74,13 +74,14 @@ impl Pod {
         Self::serve(name, address, hostname::router(name).layer(middleware::from_fn(wait)))
     }
 
-    /// A pod that answers as each request says: with the status in `x-answer-status`, and with every
-    /// `name: value` in an `x-answer-header`, after as many milliseconds as `x-answer-after-ms` says, with as many
-    /// lines as `x-answer-lines` says, one a second. Where `x-answer-only` names another pod, and otherwise, it says
-    /// its name at once, whatever the path. An answer with a `grpc-status` header has no body.
+    /// A pod whose responses are determined by request headers: `x-answer-status` has the status, each
+    /// `x-answer-header` has a header as `name: value`, `x-answer-after-ms` has the delay in milliseconds, and
+    /// `x-answer-lines` has the number of lines of the body, one per second. Without these headers, or if
+    /// `x-answer-only` names another pod, the pod returns its name at once, on every path. A response with a
+    /// `grpc-status` header has no body.
     ///
     /// # Errors
-    /// Where the system gives no port or thread.
+    /// If the system gives no port or thread.
     pub fn obedient(name: &str) -> Result<Self> {
         Self::with_router(name, obedient::router(name))
     }
@@ -88,15 +89,15 @@ impl Pod {
     /// As [`Pod::obedient`], at this address.
     ///
     /// # Errors
-    /// Where the address is taken.
+    /// If the address is in use.
     pub fn obedient_at(name: &str, address: SocketAddr) -> Result<Self> {
         Self::serve(name, address, obedient::router(name))
     }
 
-    /// A pod that behaves in its own way. Its requests are recorded as well.
+    /// A pod with a custom router. Its requests are recorded too.
     ///
     /// # Errors
-    /// Where the system gives no port or thread.
+    /// If the system gives no port or thread.
     pub fn with_router(name: &str, router: Router) -> Result<Self> {
         Self::serve(name, SocketAddr::from(([127, 0, 0, 1], 0)), router)
     }
@@ -107,26 +108,26 @@ impl Pod {
         let refuse = middleware::from_fn_with_state(Arc::clone(&fails), fail_if_told);
         let router = recording.layer(router.layer(middleware::from_fn(with_whole_body)).layer(refuse));
         let server = ServerThread::start(address, |listener| async {
-            // It never returns: errors of accept are retried.
+            // `serve` never returns, because it retries errors of accept.
             let _ = axum::serve(listener, router).await;
         })
         .with_context(|| format!("starting pod {name} at {address}"))?;
         Ok(Self { name: name.to_owned(), server, recording, fails })
     }
 
-    /// Where the pod listens.
+    /// The address of the pod.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// The name the pod answers with.
+    /// The name of the pod.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The last requests, oldest first, as they arrived. At most 1000 are kept.
+    /// The last requests, oldest first. At most 1000 are kept.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.recording.requests()
@@ -135,34 +136,34 @@ impl Pod {
     /// The last request.
     ///
     /// # Panics
-    /// Where there was none.
+    /// If there was no request.
     #[must_use]
     pub fn last_request(&self) -> Request {
         self.requests().pop().expect("a request reached the pod")
     }
 
-    /// Forgets the requests so far.
+    /// Deletes the recorded requests.
     pub fn clear_requests(&self) {
         self.recording.clear();
     }
 
-    /// From now on the pod takes connections, and says nothing more on any of them until [`Self::thaw`]: as a
-    /// process that was sent SIGSTOP.
+    /// Freezes the pod until [`Self::thaw`]. It still accepts connections, but sends nothing, like a process after
+    /// SIGSTOP.
     pub fn freeze(&self) {
         self.server.freeze();
     }
 
-    /// Ends [`Self::freeze`]: what came meanwhile is answered now.
+    /// Ends [`Self::freeze`]. The pod then answers the requests that arrived in the meantime.
     pub fn thaw(&self) {
         self.server.thaw();
     }
 
-    /// From now on the pod answers 503 to everything.
+    /// Makes the pod answer 503 to every request.
     pub fn fail(&self) {
         self.fails.store(true, Ordering::Relaxed);
     }
 
-    /// Ends the pod and closes its connections; from then on its address refuses.
+    /// Stops the pod and closes its connections. Its address then refuses connections.
     pub fn stop(self) {
         drop(self);
     }
@@ -179,8 +180,8 @@ async fn fail_if_told(
     next.run(request).await
 }
 
-/// Reads the body before the handler, who may not care for it, answers: a body that nobody reads may cost the
-/// connection, which would look like a failure of the pod's. (A body of an upgrade never ends.)
+/// Reads the body before the handler answers, because the handler may ignore the body. An unread body may close the
+/// connection, which would look like a failure of the pod. The body of an upgrade never ends, so it is not read.
 async fn with_whole_body(request: extract::Request, next: Next) -> Response {
     if [Method::POST, Method::PUT, Method::PATCH].contains(request.method()) {
         let (head, body) = request.into_parts();

@@ -1,4 +1,4 @@
-//! A backend whose responses a test writes.
+//! A backend whose responses are determined by the requests of a test.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
-/// The request header with the status to answer with.
+/// The request header with the status of the response.
 const STATUS: &str = "x-answer-status";
-/// The request headers with a header to answer with: `name: value`.
+/// The request header with a header of the response: `name: value`.
 const HEADER: &str = "x-answer-header";
-/// The request header with the name of the pod that obeys the others; without it, every pod does.
+/// The request header with the name of the pod that follows the other headers. Without it, every pod does.
 const ONLY: &str = "x-answer-only";
-/// The request header with the number of lines to answer with, one a second.
+/// The request header with the number of lines in the response, one per second.
 const LINES: &str = "x-answer-lines";
-/// The request header with the time to wait before the answer, in milliseconds.
+/// The request header with the delay of the response, in milliseconds.
 const DELAY: &str = "x-answer-after-ms";
 
 pub(super) fn router(name: &str) -> Router {
@@ -32,7 +32,7 @@ pub(super) fn router(name: &str) -> Router {
     })
 }
 
-/// A body of so many lines, one a second.
+/// A body with this number of lines, one per second.
 fn lines(request: &HeaderMap) -> Option<Body> {
     let count: u32 = request.get(LINES)?.to_str().ok()?.parse().ok()?;
     let lines = futures_util::stream::unfold(0, move |line| async move {
@@ -52,7 +52,7 @@ fn delay(request: &HeaderMap) -> Option<Duration> {
 fn answer(request: &HeaderMap, name: &str) -> Response {
     let status = request.get(STATUS).and_then(|status| StatusCode::from_bytes(status.as_bytes()).ok());
     let status = status.unwrap_or(StatusCode::OK);
-    // What gRPC calls a trailers-only response has no body.
+    // A trailers-only response of gRPC has no body.
     let is_empty = status == StatusCode::NO_CONTENT || request.get_all(HEADER).iter().any(is_grpc_status);
     let body =
         if is_empty { Body::empty() } else { lines(request).unwrap_or_else(|| Body::from(name.to_owned())) };

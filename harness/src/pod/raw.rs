@@ -1,4 +1,4 @@
-//! A backend that is no HTTP server: it says the same bytes to everybody.
+//! A backend that is not an HTTP server: it sends the same bytes to every client.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,11 +9,11 @@ use tokio::net::TcpStream;
 
 use crate::thread::ServerThread;
 
-/// The longest request head that is read.
+/// Maximum length of a request head.
 const LONGEST_HEAD: usize = 1 << 20;
 
-/// Answers the first request on each connection with given bytes, whatever they are, and closes it. With no
-/// bytes at all, that is a reset before the response.
+/// Answers the first request on each connection with the given bytes, and closes the connection. Without bytes, this is
+/// a reset before the response.
 #[derive(Debug)]
 pub struct RawPod {
     server: ServerThread,
@@ -24,7 +24,7 @@ impl RawPod {
     /// A raw pod on 127.0.0.1, at a port that the system chooses.
     ///
     /// # Errors
-    /// Where the system gives no port or thread.
+    /// If the system gives no port or thread.
     pub fn start(answer: impl Into<Vec<u8>>) -> Result<Self> {
         let answer: Arc<[u8]> = answer.into().into();
         let heads = Arc::new(Mutex::new(Vec::new()));
@@ -37,13 +37,13 @@ impl RawPod {
         Ok(Self { server, heads })
     }
 
-    /// Where it listens.
+    /// The address of the pod.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// The request heads so far, byte for byte, the empty line included.
+    /// The request heads so far, byte for byte, including the empty line.
     #[must_use]
     pub fn requests(&self) -> Vec<Vec<u8>> {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -59,7 +59,7 @@ async fn answer_once(mut stream: TcpStream, answer: Arc<[u8]>, heads: Arc<Mutex<
         }
     }
     heads.lock().unwrap_or_else(PoisonError::into_inner).push(head);
-    // The other side may have gone, which is its affair.
+    // The other side may have closed the connection, which is not an error here.
     let _ = stream.write_all(&answer).await;
     let _ = stream.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! What reached a pod.
+//! The requests that reached a pod.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,17 +8,17 @@ use axum::extract;
 use axum::middleware::{self, Next};
 use http::{HeaderMap, Method, Uri};
 
-/// How many requests are kept.
+/// Maximum number of recorded requests.
 const KEPT: usize = 1000;
 
 /// The head of a request as a pod received it.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Its method.
+    /// The method.
     pub method: Method,
-    /// Its path and query; over HTTP/2 its scheme and authority as well.
+    /// The path and query. Over HTTP/2, also the scheme and authority.
     pub uri: Uri,
-    /// Its headers; their values can be any bytes.
+    /// The headers. Values can be any bytes.
     pub headers: HeaderMap,
 }
 
@@ -64,7 +64,7 @@ impl Recording {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Request>> {
-        // Nothing is left half done under this lock.
+        // A panic under this lock leaves the data consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use anyhow::Result;
 use tokio::net::TcpSocket;
 
-/// An address on 127.0.0.1 that refuses connections for as long as this lives, unless a [`super::Pod`] is
-/// started at it: bound, so that nobody else gets it, but not listening.
+/// An address on 127.0.0.1 that refuses connections until this is dropped, unless a [`super::Pod`] is started there.
+/// The socket is bound, so that no other process gets the address, but does not listen.
 #[derive(Debug)]
 pub struct RefusingAddress(TcpSocket);
 
@@ -14,10 +14,10 @@ impl RefusingAddress {
     /// Takes an address that the system chooses.
     ///
     /// # Errors
-    /// Where the system gives none.
+    /// If the system gives no address.
     pub fn new() -> Result<Self> {
         let socket = TcpSocket::new_v4()?;
-        // Lets a pod, which sets it too, listen at the address.
+        // Allows a pod to listen at the address. The pod sets this option too.
         socket.set_reuseaddr(true)?;
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         Ok(Self(socket))
@@ -26,7 +26,7 @@ impl RefusingAddress {
     /// The address.
     ///
     /// # Panics
-    /// Never: the socket is bound.
+    /// Never, because the socket is bound.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.0.local_addr().expect("a bound socket")

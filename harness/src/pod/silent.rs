@@ -1,4 +1,4 @@
-//! A backend from which nothing comes back.
+//! A backend that drops all packets.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,18 +6,18 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-/// A connection on this machine is made at once, or not at all.
+/// Maximum time for a connection on this machine.
 const AT_ONCE: Duration = Duration::from_millis(500);
-/// No queue, not even one that a system rounds up, is longer.
+/// Maximum length of the queue. Some systems round the length up.
 const LONGEST_QUEUE: usize = 64;
 
-/// An address on 127.0.0.1 where attempts to connect are neither taken nor refused, for as long as this lives: a
-/// listener that accepts nothing, with a queue that is full, so that the system drops what comes. To its clients it
-/// is a host that is gone, or one behind a firewall.
+/// An address on 127.0.0.1 that neither accepts nor refuses connections until this is dropped. The listener accepts no
+/// connections and its queue is full, so the system drops new packets. To clients, it looks like a host that is down or
+/// behind a firewall.
 #[derive(Debug)]
 pub struct SilentAddress {
     listener: TcpListener,
-    /// What fills the queue.
+    /// The connections that fill the queue.
     _queue: Vec<TcpStream>,
 }
 
@@ -25,16 +25,15 @@ impl SilentAddress {
     /// Takes an address that the system chooses.
     ///
     /// # Errors
-    /// Where the system gives none, or goes on to take connections.
+    /// If the system gives no address, or still accepts connections.
     pub async fn start() -> Result<Self> {
         Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
     }
 
-    /// Takes this address: where a [`super::Pod`] was stopped before, or one that is kept by a
-    /// [`super::RefusingAddress`].
+    /// Takes this address: the address of a stopped [`super::Pod`], or of a [`super::RefusingAddress`].
     ///
     /// # Errors
-    /// Where the address is taken, or the system goes on to take connections.
+    /// If the address is in use, or if the system still accepts connections.
     pub async fn start_at(address: SocketAddr) -> Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;
@@ -52,7 +51,7 @@ impl SilentAddress {
     /// The address.
     ///
     /// # Panics
-    /// Never: the socket is bound.
+    /// Never, because the socket is bound.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.listener.local_addr().expect("a bound socket")

@@ -1,4 +1,4 @@
-//! All randomness is fixed, so each test passes always or never.
+//! All random numbers are fixed, so each test always has the same result.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ fn the_smallest_and_the_largest_weight_get_their_shares() {
 }
 
 #[test]
-fn each_backend_has_a_part_of_the_range_of_randomness_as_large_as_its_weight() {
+fn the_share_of_random_numbers_of_each_backend_is_proportional_to_its_weight() {
     let backends = backends(&[("a", 1), ("b", 2), ("c", 1)]);
     let mut parts = BTreeMap::new();
     for eighth in 0..8 {
@@ -59,7 +59,7 @@ fn each_backend_has_a_part_of_the_range_of_randomness_as_large_as_its_weight() {
 }
 
 #[test]
-fn keys_that_follow_one_another_spread_evenly() {
+fn consecutive_keys_spread_evenly() {
     let weights = [("neg-0", 1), ("neg-1", 1), ("neg-2", 1)];
     let backends = backends(&weights);
     let addresses = (0..30_000_u32).map(|address| hash(&address.to_be_bytes()));
@@ -102,7 +102,7 @@ fn removing_a_backend_moves_only_its_own_keys_and_spreads_them_by_weight() {
 }
 
 #[test]
-fn a_higher_weight_draws_keys_and_moves_no_others() {
+fn a_higher_weight_attracts_keys_and_moves_no_other_keys() {
     let (low, high) = (backends(&[("a", 2), ("b", 1), ("c", 3)]), backends(&[("a", 2), ("b", 4), ("c", 3)]));
     let (mut moved, mut kept) = (0, 0);
     for key in randoms(20_000) {
@@ -118,7 +118,7 @@ fn a_higher_weight_draws_keys_and_moves_no_others() {
 }
 
 #[test]
-fn the_order_of_the_list_means_nothing_to_a_consistent_choice() {
+fn the_order_of_the_list_does_not_affect_a_consistent_choice() {
     let mut list = vec![("a", 1), ("b", 5), ("c", 5), ("d", 1), ("e", 7), ("f", 0), ("g", 1)];
     let first = backends(&list);
     for _ in 0..list.len() {
@@ -133,13 +133,13 @@ fn the_order_of_the_list_means_nothing_to_a_consistent_choice() {
 }
 
 #[test]
-fn a_draining_backend_is_chosen_only_where_no_other_is_left() {
+fn a_draining_backend_is_chosen_only_if_no_other_is_left() {
     let mixed = backends(&[("draining", 0), ("a", 1)]);
     for random in randoms(1_000) {
         assert_eq!(by_weight(&mixed, random), "a");
         assert_eq!(by_hash(&mixed, random), "a");
     }
-    // The configuration refuses such a list. It is what is left where every other backend is unavailable.
+    // The configuration refuses such a list. Only these backends remain if every other backend is unavailable.
     let draining = backends(&[("a", 0), ("b", 0)]);
     let equal = [("a", 1), ("b", 1)];
     assert!(p_value(randoms(10_000).map(|random| by_weight(&draining, random)), &equal) > UNLIKELY);

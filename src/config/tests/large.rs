@@ -1,4 +1,4 @@
-//! Configurations of a mebibyte, in shapes that cost a careless reader the most.
+//! Configurations of a mebibyte, in the shapes that are the most expensive to read.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ fn accepted(name: &'static str, bytes: impl Into<Vec<u8>>) -> Shape {
     Shape { name, bytes: bytes.into(), accepted: true }
 }
 
-/// Elements of a list, each made of its index, about a mebibyte in all.
+/// Elements of a list, each made from its index. About a mebibyte in total.
 fn elements(element: impl Fn(usize) -> String) -> String {
     let mut list = element(0);
     for index in 1.. {
@@ -33,7 +33,7 @@ fn elements(element: impl Fn(usize) -> String) -> String {
     list
 }
 
-/// A part that is repeated to about a mebibyte.
+/// A text that is repeated up to about a mebibyte.
 fn repeated(part: &str) -> String {
     elements(|_| part.to_owned())
 }
@@ -129,7 +129,7 @@ fn filled(part: &[u8]) -> Vec<u8> {
     part.repeat(MEBIBYTE / part.len())
 }
 
-/// What only the protobuf encoding can say.
+/// Shapes that only the protobuf encoding has.
 fn messages() -> Vec<Shape> {
     let text = field(3, b"a");
     let backend = field(1, &text);

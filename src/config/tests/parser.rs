@@ -14,12 +14,12 @@ pub fn parse(bytes: &[u8]) -> Result<Config, ConfigError> {
     Config::parse(bytes, &|name| environment.get(name).map(|value| (*value).to_owned()))
 }
 
-/// What the filter logs.
-fn said(bytes: &[u8]) -> String {
-    parse(bytes).map_or_else(|error| format!("{error}"), |_| "(taken)".to_owned())
+/// The line that the filter logs, or "(accepted)".
+fn message(bytes: &[u8]) -> String {
+    parse(bytes).map_or_else(|error| format!("{error}"), |_| "(accepted)".to_owned())
 }
 
-/// What Envoy hands over for these fields in YAML; `None` for text that is no JSON object.
+/// The bytes that Envoy passes for these fields in YAML. `None` if the text is not a JSON object.
 pub fn as_struct(json: &str) -> Option<Vec<u8>> {
     match serde_json::from_str(json).ok()? {
         Value::Object(fields) => Some(to_struct(fields).encode_to_vec()),
@@ -45,47 +45,48 @@ fn to_proto(value: Value) -> prost_types::Value {
     prost_types::Value { kind: Some(kind) }
 }
 
-/// Fails with all differences at once.
-fn assert_all_say<'a>(said: impl Iterator<Item = (&'a Refused, String)>) {
-    let wrong: Vec<String> = said
-        .filter(|(case, said)| *said != case.line())
-        .map(|(case, said)| format!("{}\n    wanted {}\n    got    {said}", case.config, case.line()))
+/// Asserts that all messages are as expected. Reports all differences at once.
+fn assert_messages<'a>(messages: impl Iterator<Item = (&'a Refused, String)>) {
+    let wrong: Vec<String> = messages
+        .filter(|(case, message)| *message != case.line())
+        .map(|(case, message)| format!("{}\n    wanted {}\n    got    {message}", case.config, case.line()))
         .collect();
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
-fn what_is_wrong_is_refused_with_its_place_and_what_would_be_right() {
+fn invalid_configurations_are_refused_with_the_path_and_the_allowed_values() {
     let cases = cases::refused();
-    assert_all_say(cases.iter().map(|case| (case, said(case.config.as_bytes()))));
+    assert_messages(cases.iter().map(|case| (case, message(case.config.as_bytes()))));
 }
 
 #[test]
-fn what_is_wrong_in_a_struct_is_refused_in_the_same_words() {
+fn an_invalid_struct_is_refused_with_the_same_message() {
     let cases = cases::refused();
-    // A Struct has each field once, and an empty one is no bytes at all.
-    let sayable = cases.iter().filter(|case| !case.problem.starts_with("given twice") && case.config != "{}");
-    assert_all_say(sayable.filter_map(|case| Some((case, said(&as_struct(&case.config)?)))));
+    // A Struct has each field once, and an empty Struct has no bytes.
+    let representable =
+        cases.iter().filter(|case| !case.problem.starts_with("given twice") && case.config != "{}");
+    assert_messages(representable.filter_map(|case| Some((case, message(&as_struct(&case.config)?)))));
 }
 
 #[test]
-fn what_is_right_is_taken() {
+fn valid_configurations_are_accepted() {
     for config in cases::accepted() {
-        assert_eq!(said(config.as_bytes()), "(taken)", "{config}");
+        assert_eq!(message(config.as_bytes()), "(accepted)", "{config}");
     }
 }
 
 #[test]
-fn what_is_right_is_taken_from_a_struct() {
+fn valid_structs_are_accepted() {
     for config in cases::accepted() {
-        assert_eq!(said(&as_struct(&config).unwrap()), "(taken)", "{config}");
+        assert_eq!(message(&as_struct(&config).unwrap()), "(accepted)", "{config}");
     }
 }
 
 #[test]
 fn no_error_shows_a_secret() {
     for case in cases::refused() {
-        let line = said(case.config.as_bytes());
+        let line = message(case.config.as_bytes());
         assert!(NEVER_SHOWN.iter().all(|secret| !line.contains(secret)), "{line}");
     }
 }
@@ -100,8 +101,8 @@ fn no_summary_warning_or_debug_text_shows_a_secret() {
 }
 
 #[test]
-fn the_path_of_a_field_in_a_list_of_services_has_its_place_in_the_list() {
-    // Every case of a single service again, as the second of two.
+fn the_path_of_a_field_of_a_service_contains_the_index_of_the_service() {
+    // Repeats each case of a single service, as the second of two services.
     let first = r#"{"name":"first","routes":["first"],"backends":["first"]}"#;
     let mut tried = 0;
     for case in cases::refused() {
@@ -122,7 +123,7 @@ fn the_path_of_a_field_in_a_list_of_services_has_its_place_in_the_list() {
 }
 
 #[test]
-fn numbers_that_a_struct_alone_can_hold_are_refused() {
+fn numbers_that_only_a_struct_can_contain_are_refused() {
     let value = |kind| prost_types::Value { kind: Some(kind) };
     let config = |weight| {
         let cluster = value(Kind::StringValue("a".to_owned()));
@@ -140,36 +141,38 @@ fn numbers_that_a_struct_alone_can_hold_are_refused() {
     ] {
         let problem = format!("{wrong}; allowed: an integer from 0 to 1000; given: {given}");
         let line = format!("config error at backends[0].weight: {problem}");
-        assert_eq!(said(&config(number)), line);
+        assert_eq!(message(&config(number)), line);
     }
-    assert_eq!(said(&config(-0.0)), said(&config(0.0)));
+    assert_eq!(message(&config(-0.0)), message(&config(0.0)));
 }
 
 #[test]
 fn a_value_of_no_kind_in_a_struct_is_null() {
     let fields = [("backends".to_owned(), prost_types::Value { kind: None })];
     let bytes = Struct { fields: fields.into() }.encode_to_vec();
-    assert!(said(&bytes).ends_with("given: null"), "{}", said(&bytes));
+    assert!(message(&bytes).ends_with("given: null"), "{}", message(&bytes));
 }
 
 #[test]
-fn nesting_of_any_depth_is_refused_and_not_followed() {
+fn nesting_of_any_depth_is_refused() {
     let lists = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let objects = "{\"backends\":".repeat(100_000);
     for text in [format!("{{\"backends\":{lists}}}"), objects] {
-        assert!(said(text.as_bytes()).contains("config error at (root): not JSON: recursion limit exceeded"));
+        assert!(
+            message(text.as_bytes()).contains("config error at (root): not JSON: recursion limit exceeded")
+        );
     }
     let mut value = prost_types::Value { kind: Some(Kind::BoolValue(true)) };
     for _ in 0..1000 {
         value = prost_types::Value { kind: Some(Kind::ListValue(ListValue { values: vec![value] })) };
     }
     let bytes = Struct { fields: [("backends".to_owned(), value)].into() }.encode_to_vec();
-    assert!(said(&bytes).contains("config error at (root): not JSON"), "{}", said(&bytes));
+    assert!(message(&bytes).contains("config error at (root): not JSON"), "{}", message(&bytes));
 }
 
 #[test]
 fn text_that_is_not_utf_8_is_refused() {
-    let line = said(b"{\"backends\":[\"\xff\"]}");
+    let line = message(b"{\"backends\":[\"\xff\"]}");
     assert!(line.contains("config error at (root): not JSON: invalid unicode code point"), "{line}");
 }
 
@@ -186,7 +189,7 @@ fn every_truncation_of_a_configuration_is_refused() {
 }
 
 #[test]
-fn an_error_is_one_line_whatever_was_given() {
+fn an_error_is_one_line_for_every_input() {
     for text in ["a\nb", "a\r\nb", "é", "\u{2028}", "\u{85}", "\u{1b}[2J", "\u{202e}abc", "\0"] {
         let quoted = serde_json::to_string(text).unwrap();
         for config in [
@@ -195,7 +198,7 @@ fn an_error_is_one_line_whatever_was_given() {
             format!(r#"{{"backends":["a",{quoted}]}}"#),
             format!(r#"{{"keys":[{{{quoted}:1}}]}}"#),
         ] {
-            let line = said(config.as_bytes());
+            let line = message(config.as_bytes());
             let plain = |char: char| char == ' ' || char.is_ascii_graphic();
             assert!(line.chars().all(plain), "{line:?}");
         }
@@ -203,7 +206,7 @@ fn an_error_is_one_line_whatever_was_given() {
 }
 
 #[test]
-fn a_probe_names_the_configured_host_else_the_cluster_where_that_is_a_host_name() {
+fn the_host_of_a_probe_is_the_configured_host_or_the_cluster_if_it_is_a_host_name() {
     let host_for = |health_check: &str, cluster: &str| {
         let config = format!(r#"{{"backends":["a"],"healthCheck":{health_check}}}"#);
         let config = parse(config.as_bytes()).unwrap();
@@ -218,7 +221,7 @@ fn a_probe_names_the_configured_host_else_the_cluster_where_that_is_a_host_name(
 }
 
 #[test]
-fn failover_is_off_unless_it_is_on() {
+fn failover_is_off_by_default() {
     let failover = |config: &str| parse(config.as_bytes()).unwrap().services[0].failover;
     assert!(!failover(r#"{"backends":["a"]}"#));
     assert!(!failover(r#"{"backends":["a"],"failover":false}"#));
@@ -226,27 +229,30 @@ fn failover_is_off_unless_it_is_on() {
 }
 
 #[test]
-fn a_word_of_an_enumeration_is_text_and_nothing_else() {
+fn an_enumeration_accepts_only_text() {
     for affinity_type in [r#"{"NONE":null}"#, r#"["NONE"]"#] {
         let config = format!(r#"{{"backends":["a"],"sessionAffinity":{{"affinityType":{affinity_type}}}}}"#);
-        assert!(said(config.as_bytes()).contains("sessionAffinity.affinityType: wrong type; "), "{config}");
-    }
-}
-
-#[test]
-fn a_list_of_an_objects_values_is_no_object() {
-    for config in [r#"[null,"x-a"]"#, r#"{"backends":["a"],"sessionAffinity":["NONE"]}"#] {
         assert!(
-            said(config.as_bytes()).contains("wrong type; allowed: an object; given: a list"),
+            message(config.as_bytes()).contains("sessionAffinity.affinityType: wrong type; "),
             "{config}"
         );
     }
 }
 
 #[test]
-fn of_several_mistakes_the_first_value_that_is_wrong_by_itself_is_reported() {
+fn a_list_is_not_accepted_in_place_of_an_object() {
+    for config in [r#"[null,"x-a"]"#, r#"{"backends":["a"],"sessionAffinity":["NONE"]}"#] {
+        assert!(
+            message(config.as_bytes()).contains("wrong type; allowed: an object; given: a list"),
+            "{config}"
+        );
+    }
+}
+
+#[test]
+fn of_several_errors_the_first_value_that_is_invalid_by_itself_is_reported() {
     // The second service lacks its backends, and the third has a wrong number.
     let config =
         r#"{"services":[{"backends":["a"],"routes":["r"]},{},{"backends":[{"cluster":"a","weight":-1}]}]}"#;
-    assert!(said(config.as_bytes()).contains("services[2].backends[0].weight: out of range"), "{config}");
+    assert!(message(config.as_bytes()).contains("services[2].backends[0].weight: out of range"), "{config}");
 }

@@ -1,4 +1,4 @@
-//! Settings that are taken, and do less than one may think: the line at configure says so.
+//! Settings that are accepted, but do less than the user may expect. The log line at configure warns about them.
 
 use crate::config::Config;
 use serde_json::{Value, json};
@@ -22,14 +22,14 @@ fn without_keys(affinity: &Value) -> Value {
     configuration
 }
 
-/// There is one warning, and it names this setting.
+/// Asserts that there is one warning, and that the warning names this setting.
 fn assert_warns_of(setting: &str, configuration: &Value) {
     let warnings = warnings(configuration);
     assert!(warnings.len() == 1 && warnings[0].contains(setting), "{configuration}: {warnings:?}");
 }
 
 #[test]
-fn a_configuration_in_which_every_setting_does_what_it_says_has_no_warning() {
+fn a_configuration_without_useless_settings_has_no_warning() {
     let header = json!({ "name": "s" });
     for configuration in [
         service(
@@ -51,7 +51,7 @@ fn a_configuration_in_which_every_setting_does_what_it_says_has_no_warning() {
 }
 
 #[test]
-fn tokens_without_keys_and_a_life_without_tokens_are_warned_of() {
+fn tokens_without_keys_and_a_ttl_without_tokens_cause_a_warning() {
     let header = json!({ "name": "s" });
     for affinity in [
         json!({ "affinityType": "GENERATED_COOKIE" }),
@@ -67,14 +67,14 @@ fn tokens_without_keys_and_a_life_without_tokens_are_warned_of() {
 }
 
 #[test]
-fn an_idle_timeout_of_envelopes_is_warned_of_since_it_is_renewed_only_with_the_applications_header() {
+fn an_idle_timeout_of_envelopes_causes_a_warning_because_only_the_applications_header_renews_it() {
     let affinity =
         json!({ "affinityType": "HEADER_ENVELOPE", "header": { "name": "s" }, "idleTimeoutSec": 8 });
     assert_warns_of("idleTimeoutSec", &service(&affinity));
 }
 
 #[test]
-fn keys_that_no_service_has_tokens_for_are_warned_of() {
+fn keys_without_a_service_that_makes_tokens_cause_a_warning() {
     for affinity in [
         json!({ "affinityType": "NONE" }),
         json!({ "affinityType": "CLIENT_IP" }),
@@ -83,7 +83,7 @@ fn keys_that_no_service_has_tokens_for_are_warned_of() {
     ] {
         assert_warns_of("keys", &service(&affinity));
     }
-    // One that has is enough.
+    // One service with tokens is enough.
     let mut configuration = service(&json!({}));
     let fields = configuration.as_object_mut().unwrap();
     fields.remove("sessionAffinity");
@@ -99,7 +99,7 @@ fn keys_that_no_service_has_tokens_for_are_warned_of() {
 }
 
 #[test]
-fn an_endpoint_header_that_no_service_uses_is_warned_of() {
+fn an_endpoint_header_that_no_service_uses_causes_a_warning() {
     let mut configuration = service(&json!({ "affinityType": "GENERATED_COOKIE" }));
     configuration["endpointHeader"] = json!("x-my-endpoint");
     assert_warns_of("endpointHeader", &configuration);

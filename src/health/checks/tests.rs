@@ -25,7 +25,7 @@ fn checks(count: usize, health_check: &Value) -> HealthChecks<String> {
     checks
 }
 
-/// How often each backend is probed between two times.
+/// The number of probes of each backend between two times.
 fn counts(checks: &mut HealthChecks<String>, from: Millis, until: Millis) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for now in (from..until).step_by(200) {
@@ -76,9 +76,9 @@ fn only_services_with_a_health_check_are_probed() {
     assert_eq!(due.iter().map(|probe| probe.subject.as_str()).collect::<Vec<_>>(), ["shop-0"]);
 }
 
-/// There are more backends than one tick can probe, and even more than one interval can probe.
+/// There are more backends than can be probed in one tick, and more than can be probed in one interval.
 #[test]
-fn of_many_backends_each_is_probed() {
+fn each_of_many_backends_is_probed() {
     const MANY: usize = 6_000;
     let mut checks = checks(MANY, &json!({ "checkIntervalSec": 1 }));
     let counts = counts(&mut checks, NOW, NOW + 30_000);
@@ -105,7 +105,7 @@ fn a_clock_that_is_set_back_does_not_stop_the_probes() {
     assert_eq!(counts.len(), 3);
 }
 
-/// What is found after each of these results of one backend, which is probed once a second.
+/// The findings after each of these results of one backend, which is probed once a second.
 fn findings(mut check: Value, results: &[ProbeResult]) -> Vec<Option<CheckResult>> {
     check["checkIntervalSec"] = json!(1);
     let mut checks = checks(1, &check);
@@ -118,7 +118,7 @@ fn findings(mut check: Value, results: &[ProbeResult]) -> Vec<Option<CheckResult
     (0..).zip(results).map(&mut note).collect()
 }
 
-/// The backend passes, and the first probe of the row was sent so many seconds after the start.
+/// The backend passes. The first of the consecutive passed probes was sent at this second after the start.
 const fn passes(second: Millis) -> CheckResult {
     CheckResult::Passes { since: NOW + second * 1_000 }
 }
@@ -126,7 +126,7 @@ const fn passes(second: Millis) -> CheckResult {
 use ProbeResult::{Failed, NotSent, Passed};
 
 #[test]
-fn as_many_consecutive_results_as_configured_are_a_finding() {
+fn the_configured_number_of_consecutive_results_is_a_finding() {
     let check = json!({ "healthyThreshold": 2, "unhealthyThreshold": 3 });
     let found = findings(check, &[Failed, Failed, Failed, Failed, Passed, Passed, Passed]);
     let fails = Some(CheckResult::Fails);

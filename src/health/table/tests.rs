@@ -67,7 +67,7 @@ fn with_outlier_detection_off_no_response_changes_the_table() {
     }
 }
 
-/// The count is of failures to connect. A connection resets it, and a timeout of unknown cause says nothing.
+/// The count is about failures to connect. A connection resets the count. A timeout of unknown cause changes nothing.
 #[test]
 fn a_failure_on_a_connection_resets_the_count_of_failures_to_connect() {
     for (between, ejects) in [(TimedOut, true), (GatewayError, false)] {
@@ -81,7 +81,7 @@ fn a_failure_on_a_connection_resets_the_count_of_failures_to_connect() {
 }
 
 #[test]
-fn an_answer_of_another_backend_is_a_gateway_error_where_those_count_and_else_a_local_origin_failure() {
+fn an_answer_of_another_backend_is_a_gateway_error_if_those_count_and_else_a_local_origin_failure() {
     for (outlier_detection, failures) in [
         (json!({}), 3),
         (json!({ "consecutiveGatewayErrors": 2 }), 2),
@@ -107,7 +107,7 @@ fn consecutive_ejections_last_longer_up_to_five_minutes() {
 }
 
 #[test]
-fn a_backend_that_was_available_for_as_long_as_its_last_ejection_starts_anew() {
+fn the_count_of_ejections_restarts_after_a_backend_was_available_as_long_as_its_last_ejection() {
     for (available_for, next) in [(59_999, 90_000), (60_000, 30_000)] {
         let mut health = ServiceHealth::new(3, &json!({}));
         health.eject(1);
@@ -183,7 +183,7 @@ fn an_entry_that_has_not_changed_for_ten_minutes_is_dropped() {
 }
 
 #[test]
-fn a_backend_of_which_nothing_is_known_takes_no_space() {
+fn a_backend_without_failures_takes_no_space() {
     let mut health = ServiceHealth::new(3, &json!({}));
     health.report(0, NotConnected);
     health.report(0, Answered);

@@ -13,7 +13,7 @@ use super::*;
 use crate::testing::Question::{self, FirstCookieLine, FurtherCookieLines, Random, Seed};
 use crate::testing::{
     NOW, OTHER_SECRET, Request, SECRET, TestService, UNLIKELY, begin, cluster, forwarded, p_value, randoms,
-    request, request_with_header, service, told,
+    request, request_with_header, sent_session, service,
 };
 
 /// A service with generated cookies, these further fields of `sessionAffinity`, and the backends `a`, `b` and `c`.
@@ -29,7 +29,7 @@ fn for_50_seconds() -> TestService {
     service(&generated_cookie(&json!({ "affinityCookieTtlSec": 50 })))
 }
 
-/// The cookie of a session on `b` that began at this time.
+/// The cookie of a session that began on `b` at this time.
 fn on_b(service: &TestService, start: Millis) -> String {
     service.cookie(&begin(start, "b"))
 }
@@ -83,12 +83,12 @@ fn a_pinned_request_costs_one_host_call() {
 }
 
 #[test]
-fn the_scheme_is_asked_for_only_when_a_session_begins_whose_cookie_depends_on_it() {
+fn the_scheme_is_read_only_when_a_session_begins_whose_cookie_depends_on_it() {
     for (secure, is_asked) in [("AUTO", true), ("ALWAYS", false), ("NEVER", false)] {
         let service = service(&generated_cookie(&json!({ "cookie": { "secure": secure } })));
         for https in [false, true] {
             let request = Request { https, ..Request::default() };
-            let session = told(&service.decide(&request)).unwrap();
+            let session = sent_session(&service.decide(&request)).unwrap();
             assert_eq!(session.https, https && is_asked, "{secure}");
             assert_eq!(request.asked().contains(&Question::Scheme), is_asked, "{secure}");
         }
@@ -96,7 +96,7 @@ fn the_scheme_is_asked_for_only_when_a_session_begins_whose_cookie_depends_on_it
 }
 
 #[test]
-fn the_outcome_of_a_new_session_says_what_the_request_brought() {
+fn the_outcome_of_a_new_session_depends_on_the_tokens_of_the_request() {
     let service = for_50_seconds();
     let aged = |age: i64| on_b(&service, NOW.checked_add_signed(-age).unwrap());
     for (cookies, outcome) in [
@@ -106,7 +106,7 @@ fn the_outcome_of_a_new_session_says_what_the_request_brought() {
         (aged(50_000), Outcome::Expired),
         (aged(1_000_000_000), Outcome::Expired),
         (aged(-60_001), Outcome::Invalid),
-        // A session that was ours once says more than any junk.
+        // An expired session takes precedence over invalid values.
         (format!("GCLB=x; {}", aged(50_000)), Outcome::Expired),
         (format!("{}; GCLB=x", aged(50_000)), Outcome::Expired),
         (format!("{}; {}", aged(-60_001), aged(50_000)), Outcome::Expired),
@@ -121,7 +121,7 @@ fn the_outcome_of_a_new_session_says_what_the_request_brought() {
 }
 
 #[test]
-fn outside_of_the_cookies_path_no_session_counts_and_none_begins() {
+fn outside_the_cookies_path_no_session_is_used_and_none_begins() {
     let service = service(&generated_cookie(&json!({ "cookie": { "path": "/shop" } })));
     let on_b = on_b(&service, NOW);
     for (path, outcome) in [
@@ -135,7 +135,7 @@ fn outside_of_the_cookies_path_no_session_counts_and_none_begins() {
         for random in randoms(300) {
             let request = Request { path: path.into(), ..request(NOW, random, &on_b) };
             let decision = service.decide(&request);
-            assert_eq!((decision.outcome, told(&decision)), (outcome, None), "{path}");
+            assert_eq!((decision.outcome, sent_session(&decision)), (outcome, None), "{path}");
             clusters.push(cluster(&decision));
         }
         if outcome == Outcome::None {
@@ -197,12 +197,12 @@ fn without_randomness_no_session_begins() {
 fn a_new_session_takes_its_seed_from_the_hosts_cryptographic_randomness() {
     let request = Request { seed: Some(4711), ..Request::default() };
     let decision = for_50_seconds().decide(&request);
-    assert_eq!(told(&decision).unwrap().seed, 4711);
+    assert_eq!(sent_session(&decision).unwrap().seed, 4711);
     assert!(request.asked().contains(&Seed));
 }
 
 #[test]
-fn a_token_counts_only_where_service_cookie_and_secret_are_the_same() {
+fn a_token_is_valid_only_for_the_same_service_cookie_and_secret() {
     let configured = |name: &str, cookie: &str, keys: Value| {
         let mut config = generated_cookie(&json!({ "cookie": { "name": cookie } }));
         config["name"] = name.into();
@@ -217,7 +217,7 @@ fn a_token_counts_only_where_service_cookie_and_secret_are_the_same() {
     for (elsewhere, outcome) in [
         (configured("shop", "GCLB", json!([key("k1", SECRET)])), Outcome::Pinned),
         (configured("shop", "GCLB", json!([key("k2", OTHER_SECRET), key("k1", SECRET)])), Outcome::Pinned),
-        // The id of a key is for people alone.
+        // The id of a key is only for people and has no effect on tokens.
         (configured("shop", "GCLB", json!([key("k2", SECRET)])), Outcome::Pinned),
         (configured("shop", "GCLB", json!([key("k2", OTHER_SECRET)])), Outcome::Invalid),
         (configured("shop", "GCLB", json!([key("k1", OTHER_SECRET)])), Outcome::Invalid),
@@ -242,7 +242,7 @@ fn with_reject_a_session_stays_on_its_lost_backend_and_its_requests_are_rejected
     {
         let decision = decide_on(&service, &service.cookie(&begin(NOW, lost)));
         assert_eq!((decision.outcome, decision.routing), (Outcome::Rejected, Routing::Reject(status)));
-        // Everybody else is served.
+        // Other requests are served.
         assert_eq!(decide_on(&service, "").outcome, Outcome::Assigned);
         assert_eq!(decide_on(&service, "GCLB=x").outcome, Outcome::Invalid);
         assert_eq!(decide_on(&service, &on_b(&service, NOW)).outcome, Outcome::Pinned);
@@ -250,7 +250,7 @@ fn with_reject_a_session_stays_on_its_lost_backend_and_its_requests_are_rejected
 }
 
 #[test]
-fn where_every_backend_is_unavailable_sessions_stay() {
+fn if_every_backend_is_unavailable_sessions_stay() {
     for on_unavailable in ["REPIN", "REJECT"] {
         let mut config = generated_cookie(&json!({}));
         config["onUnavailable"] = on_unavailable.into();

@@ -25,13 +25,13 @@ const LAYOUTS: [Layout; 4] = [
 const SMALLEST: Layout = LAYOUTS[0];
 const LARGEST: Layout = LAYOUTS[3];
 
-/// A codec with keys of these secrets, in a worker of its own.
+/// A codec with keys of these secrets and a separate cache.
 fn codec_of(secrets: &[&[u8]], service: &str, carrier: Carrier<'_>, layout: Layout) -> TokenCodec {
     let keys = secrets.iter().map(|secret| Key::new("k".to_owned(), secret)).collect();
     TokenCodec::new(keys, Rc::default(), service, carrier, layout)
 }
 
-/// The codec of the cookie `GCLB` of the service `shop`.
+/// The codec for the cookie `GCLB` of the service `shop`.
 fn codec(secrets: &[&[u8]], layout: Layout) -> TokenCodec {
     codec_of(secrets, "shop", COOKIE, layout)
 }
@@ -57,7 +57,7 @@ fn at(endpoint: &str) -> SocketAddr {
     endpoint.parse().unwrap()
 }
 
-/// What a token of this layout keeps of a session.
+/// The parts of a session that a token of this layout keeps.
 fn kept(session: Session, layout: Layout) -> Session {
     Session {
         last_use: layout.last_use.then(|| session.last_use.unwrap_or(session.start)),
@@ -129,7 +129,7 @@ fn turning_the_idle_timeout_on_and_pinning_endpoints_too_keeps_tokens_readable()
 }
 
 #[test]
-fn the_length_of_a_token_says_nothing_about_its_session() {
+fn the_length_of_a_token_does_not_depend_on_its_session() {
     for codec in all_codecs() {
         let begun = Session { last_use: None, endpoint: None, https: false, ..session() };
         let mut sessions = vec![
@@ -173,7 +173,7 @@ fn only_texts_with_the_length_and_the_first_byte_of_a_token_may_be_tokens() {
 }
 
 #[test]
-fn a_token_is_worth_nothing_for_another_service_carrier_or_secret() {
+fn a_token_is_invalid_for_another_service_carrier_or_secret() {
     let others: [(&[&[u8]], &str, Carrier<'_>, &str); 6] = [
         (&[SECRET], "blog", COOKIE, "another service"),
         (&[SECRET], "shop", Carrier::Cookie("GCLB2"), "another cookie"),
@@ -197,7 +197,7 @@ fn a_token_is_worth_nothing_for_another_service_carrier_or_secret() {
 }
 
 #[test]
-fn names_that_read_alike_when_joined_are_not_confused() {
+fn names_that_are_equal_when_joined_are_not_confused() {
     for secrets in [&[][..], &[SECRET]] {
         let one = codec_of(secrets, "shop", Carrier::Cookie("acookieb"), SMALLEST);
         let other = codec_of(secrets, "shopcookiea", Carrier::Cookie("b"), SMALLEST);
@@ -249,7 +249,8 @@ fn two_tokens_of_one_session_have_nothing_in_common_after_their_version() {
         let token = codec.write(&session(), [nonce; NONCE_LEN]).unwrap();
         Base64UrlUnpadded::decode_vec(&token).unwrap().split_off(1 + NONCE_LEN)
     };
-    // 41 bytes of ciphertext and tag. Between two tokens half of the 328 bits differ, give or take 9.
+    // Ciphertext and tag have 41 bytes. Two tokens differ in half of the 328 bits on average, with a standard deviation
+    // of 9.
     let differing: u32 = (1..=100)
         .map(|nonce| {
             bytes(0).iter().zip(bytes(nonce)).map(|(one, other)| (one ^ other).count_ones()).sum::<u32>()
@@ -297,7 +298,7 @@ proptest! {
                 let token = codec.write(&session, nonce).unwrap();
                 prop_assert!(token.len() <= MAX_LEN);
                 prop_assert!(codec.may_be_token(token.as_bytes()));
-                // The second time from the cache.
+                // The second read comes from the cache.
                 for _ in 0..2 {
                     prop_assert_eq!(codec.read(token.as_bytes()), Some(kept(session, layout)));
                 }

@@ -1,4 +1,4 @@
-//! The Envoys of the demo: `envoy/envoy.yaml` as it is shipped, and with one setting changed.
+//! The Envoys of the demo: with the shipped `envoy/envoy.yaml`, and with one setting changed.
 
 use std::path::PathBuf;
 
@@ -15,24 +15,24 @@ pub struct Demonstration {
 }
 
 impl Demonstration {
-    /// The pods' names are the shipped configuration's host names.
+    /// The names of the pods are the host names in the shipped configuration.
     pub fn new(pods: &[Pod], module: PathBuf, binary: PathBuf) -> Self {
         let shipped = Shipped::new().module(module);
         let shipped = pods.iter().fold(shipped, |shipped, pod| shipped.host(pod.name(), pod.address()));
         Self { shipped, binary }
     }
 
-    /// The configuration that is shipped, on this port.
+    /// Starts Envoy with the shipped configuration, on this port.
     pub async fn as_shipped(&self, port: u16) -> Result<Envoy> {
         self.start(&self.shipped.clone().listener_port(port).load("envoy.yaml")?).await
     }
 
-    /// The shipped configuration with another `sessionAffinity`, on a port that the system chooses.
+    /// Starts Envoy with another `sessionAffinity`, on a port that the system chooses.
     pub async fn with_affinity(&self, session_affinity: Value) -> Result<Envoy> {
         let mut config = self.shipped.load("envoy.yaml")?;
         let plugin = object_with(&mut config, "sessionAffinity");
         plugin.context("envoy.yaml configures sessionAffinity")?["sessionAffinity"] = session_affinity;
-        // One machine plays many clients: it is trusted to say whose address a request comes from.
+        // One machine acts as many clients, so Envoy trusts its `X-Forwarded-For`.
         let manager = object_with(&mut config, "http_filters");
         manager.context("envoy.yaml has http_filters")?["xff_num_trusted_hops"] = json!(1);
         self.start(&config).await
@@ -43,7 +43,7 @@ impl Demonstration {
     }
 }
 
-/// The first object, anywhere inside, that has this field.
+/// The first object inside the value, at any depth, that has this field.
 fn object_with<'value>(value: &'value mut Value, field: &str) -> Option<&'value mut Value> {
     if value.get(field).is_some() {
         return Some(value);

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: session affinity to watch, on a real Envoy in front of three pods.
+//! `cargo xtask demo`: shows session affinity on a real Envoy in front of three pods.
 
 mod config;
 mod walk;
@@ -16,19 +16,19 @@ use self::config::Demonstration;
 use crate::build;
 use crate::screen::Screen;
 
-/// How the demo ends, and where it listens.
+/// The arguments of `cargo xtask demo`.
 #[derive(clap::Args)]
 pub struct Demo {
-    /// End after the walk instead of serving on
+    /// Stop after the walk
     #[arg(long)]
     once: bool,
-    /// Where to listen on 127.0.0.1
+    /// The port on 127.0.0.1
     #[arg(long, default_value_t = 10000)]
     port: u16,
 }
 
 impl Demo {
-    /// Walks through the story, and fails unless every step held. Then serves until Ctrl-C.
+    /// Runs the walk, and fails if a step fails. Then serves until Ctrl-C.
     pub fn run(&self) -> Result<()> {
         check_port(self.port)?;
         let module = build::run()?;
@@ -41,7 +41,7 @@ impl Demo {
             println!("\n{} on Envoy {version}, three pods behind it", style("session-affinity").bold());
             let screen = Screen::default();
             let walked = walk::walk(&demonstration, &envoy, &screen).await;
-            walked.with_context(|| format!("the walk broke off; Envoy's log:\n{}", envoy.log_excerpt()))?;
+            walked.with_context(|| format!("the walk failed; Envoy's log:\n{}", envoy.log_excerpt()))?;
             screen.verdict()?;
             if self.once {
                 return Ok(());
@@ -52,25 +52,25 @@ impl Demo {
 }
 
 async fn serve(mut envoy: Envoy) -> Result<()> {
-    println!("\nStill serving, with the cookie of 50 seconds. Open it in a browser, or in two:\n");
+    println!("\nStill serving, with a cookie of 50 seconds. Open this page in one or two browsers:\n");
     println!("    {}\n", style(format!("{}/", envoy.url())).bold().cyan());
-    println!("Ctrl-C ends it.");
+    println!("Ctrl-C stops the demo.");
     tokio::signal::ctrl_c().await?;
     println!();
-    // The terminal may have told Envoy as well.
+    // The terminal may have sent Ctrl-C to Envoy too.
     if envoy.is_running() {
         envoy.stop().await?;
     }
     Ok(())
 }
 
-/// Envoy itself would share a port that another Envoy listens on, and take half of its connections.
+/// Checks that the port is free, because Envoy would share a port with another Envoy and take half of its connections.
 fn check_port(port: u16) -> Result<()> {
     match TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            bail!("port {port} is in use: end what listens there, or choose another with --port")
+            bail!("port {port} is in use: stop the program that uses it, or choose another port with --port")
         }
-        Err(error) => bail!("cannot listen on port {port} ({error}): choose another with --port"),
+        Err(error) => bail!("cannot listen on port {port} ({error}): choose another port with --port"),
     }
 }

@@ -1,4 +1,4 @@
-//! The story: what a client sees with each kind of affinity.
+//! The walk: what a client sees with each affinity type.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,14 @@ use crate::screen::{self, Screen, Tally};
 
 const COOKIE: &str = "GCLB";
 
-/// Requests that are to be spread. That one of three pods gets none of them by chance: about 8 in 10¹¹.
+/// Number of requests that are spread over the pods. The probability that one of three pods gets none of them is about
+/// 8 in 10¹¹.
 const MANY: u32 = 60;
 
-/// Where the expired session is looked for again.
+/// Time between two checks whether the session has expired.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Shows every step; what does not hold is noted on the screen. Only what keeps the walk from going on is an
-/// error here.
+/// Shows every step. A step that fails is marked on the screen. An error is only returned if the walk cannot continue.
 pub async fn walk(demonstration: &Demonstration, envoy: &Envoy, screen: &Screen) -> Result<()> {
     no_cookie(envoy, screen).await?;
     with_cookie(envoy, screen).await?;
@@ -65,13 +65,13 @@ async fn with_cookie(envoy: &Envoy, screen: &Screen) -> Result<()> {
         stayed &= tally.is_only(&first.pod);
         screen::answers(&format!("client {client}, 10 requests"), &tally);
     }
-    screen.check(stayed, "each on the pod of its first response");
-    screen.check(quiet, "no second Set-Cookie: there is nothing new to say");
+    screen.check(stayed, "each client stays on the pod of its first response");
+    screen.check(quiet, "no second Set-Cookie, because the session has not changed");
     Ok(())
 }
 
 async fn web_sockets(envoy: &Envoy, screen: &Screen) -> Result<()> {
-    screen.step("WebSockets find the server that knows them, however often they reconnect");
+    screen.step("WebSockets reach the same pod after each reconnect");
     let first = ask(envoy, &[]).await?;
     let cookie = first.cookie_pair(COOKIE).context("no cookie came")?;
     let mut tally = Tally::default();
@@ -82,7 +82,7 @@ async fn web_sockets(envoy: &Envoy, screen: &Screen) -> Result<()> {
         tally.add(message.to_text()?);
     }
     screen::answers("5 connections", &tally);
-    screen.check(tally.is_only(&first.pod), "each on the pod of the page before");
+    screen.check(tally.is_only(&first.pod), "each connection goes to the pod of the page");
     Ok(())
 }
 
@@ -106,11 +106,14 @@ async fn expiry(demonstration: &Demonstration, screen: &Screen) -> Result<()> {
         }
     }
     screen::answers("the same cookie", &tally);
-    let after = ended.map_or_else(|| "not".to_owned(), |seconds| format!("after {seconds:.1} s"));
-    screen.check(tally.is_only(&first.pod), "until then on its pod");
-    // The cookie counts whole seconds: it may end up to one before or after.
+    let after = ended.map_or_else(|| "never".to_owned(), |seconds| format!("after {seconds:.1} s"));
+    screen.check(tally.is_only(&first.pod), "until then, the session stays on its pod");
+    // The cookie counts whole seconds, so it may end up to one second early or late.
     let in_time = ended.is_some_and(|seconds| (1.0..=3.5).contains(&seconds));
-    screen.check(in_time, &format!("a new session began {after}, though the client still sent the old one"));
+    screen.check(
+        in_time,
+        &format!("a new session began {after}, although the client still sent the old cookie"),
+    );
     Ok(())
 }
 
@@ -135,7 +138,7 @@ async fn client_ip(demonstration: &Demonstration, screen: &Screen) -> Result<()>
         }
     }
     screen::answers("40 such clients together", &all);
-    screen.check(stayed, "each address on one pod");
+    screen.check(stayed, "each address stays on one pod");
     screen.check(all.pods() == 3, "the addresses spread over all pods");
     screen.check(quiet, "no cookie");
     Ok(())
@@ -159,7 +162,7 @@ async fn none(demonstration: &Demonstration, screen: &Screen) -> Result<()> {
     Ok(())
 }
 
-/// A request that a pod must answer.
+/// Sends a request that a pod must answer.
 async fn ask(envoy: &Envoy, headers: &[(&str, &[u8])]) -> Result<Reply> {
     let reply = Client::http1().fetch(&envoy.url(), headers).await?;
     ensure!(reply.status == 200, "a request was answered {}: {}", reply.status, reply.pod);

@@ -1,4 +1,4 @@
-//! Checksums as registries and `sha256sum` write them.
+//! Checksums in the form of registries and `sha256sum`.
 
 use std::fmt::Write as _;
 

@@ -1,9 +1,9 @@
 //! The image of the module, as an OCI image layout (<https://github.com/opencontainers/image-spec>).
 //!
-//! The image is what `FROM scratch` and one `COPY` make: one layer, in which `plugin.wasm` is the module. Istio and Envoy
-//! Gateway read the module from that layer, and an image volume mounts the layer. The image is there for both platforms of
-//! Kubernetes nodes, because containerd refuses an image of another platform. No time is noted anywhere, so the same module
-//! always makes the same image.
+//! The image is like that of `FROM scratch` and one `COPY`: one layer, in which `plugin.wasm` is the module. Istio and
+//! Envoy Gateway read the module from that layer, and an image volume mounts the layer. The image exists for both
+//! platforms of Kubernetes nodes, because containerd refuses an image of another platform. The image contains no
+//! timestamps, so the same module always gives the same image.
 
 use std::fs;
 use std::io::Write as _;
@@ -21,7 +21,7 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
-/// The platforms of nodes. The module is the same on each.
+/// The platforms of nodes. The module is the same for all.
 const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 
 /// Writes the layout of the module's image. Returns the digest of the image.
@@ -92,7 +92,7 @@ fn archive(module: &[u8]) -> Result<Vec<u8>> {
     Ok(archive.into_inner()?)
 }
 
-/// Compresses without a time and a file name.
+/// Compresses the bytes, without a timestamp and a file name.
 fn compress(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
     encoder.write_all(bytes)?;

@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: everything that a release consists of.
+//! `cargo xtask dist`: makes all files of a release.
 
 mod checksum;
 mod image;
@@ -19,16 +19,16 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The module's file in a release.
 const MODULE: &str = "session_affinity.wasm";
 
-/// What to make, and where.
+/// The arguments of `cargo xtask dist`.
 #[derive(clap::Args)]
 pub struct Dist {
-    /// Where the release goes; what is there from an earlier run is replaced
+    /// The directory of the release; files of an earlier run are replaced
     #[arg(long, default_value = "dist")]
     to: PathBuf,
     /// Only the module, its checksum and its image
     #[arg(long)]
     only_image: bool,
-    /// The checkout whose module is built, in place of this one
+    /// Build the module of this checkout instead
     #[arg(long, value_name = "DIRECTORY", hide = true)]
     from: Option<PathBuf>,
 }
@@ -44,7 +44,7 @@ impl Dist {
         let to = &root.join(&self.to);
         clear(to)?;
         write(to, MODULE, &module)?;
-        // What `sha256sum --check` reads.
+        // The form that `sha256sum --check` reads.
         write(
             to,
             &format!("{MODULE}.sha256"),
@@ -71,7 +71,7 @@ impl Dist {
     }
 }
 
-/// Empties the directory, if a release is all that it holds.
+/// Empties the directory, if it only contains a release.
 fn clear(directory: &Path) -> Result<()> {
     if directory.join(MODULE).is_file() {
         fs::remove_dir_all(directory).with_context(|| format!("clearing {}", directory.display()))?;
@@ -118,7 +118,7 @@ fn read(root: &Path, path: &str) -> Result<String> {
         .with_context(|| format!("reading {path}, which is a part of every release"))
 }
 
-/// Writes a file, and says so.
+/// Writes a file and prints its path.
 fn write(directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let path = directory.join(name);
     fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))?;

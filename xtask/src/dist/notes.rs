@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::VERSION;
 
-/// The newest section, without its heading. The section is the one of this version.
+/// The newest section, without its heading. Checks that it is the section of this version.
 pub fn newest(changelog: &str) -> Result<String> {
     let (_, sections) =
         changelog.split_once("\n## ").context("CHANGELOG.md has no section: a line `## [1.2.3] - date`")?;
@@ -15,7 +15,7 @@ pub fn newest(changelog: &str) -> Result<String> {
         "the newest section of CHANGELOG.md is `## {heading}`, and this is version {VERSION}: write `## {expected}<date>`"
     );
     let section = section.split("\n## ").next().unwrap_or_default();
-    // Addresses of links stand at the end of the file.
+    // The addresses of links are at the end of the file.
     let links: Vec<&str> =
         changelog.lines().filter(|line| line.starts_with('[') && line.contains("]: ")).collect();
     let text = section.lines().filter(|line| !links.contains(line)).collect::<Vec<_>>().join("\n");

@@ -1,5 +1,5 @@
-//! The bill of materials of the module (`CycloneDX` 1.5), from cargo's own graph: the crates whose code is in the module,
-//! and nothing that only builds or tests the module.
+//! The bill of materials of the module (`CycloneDX` 1.5), from cargo's dependency graph. It lists the crates whose code
+//! is in the module, and no crates that only build or test the module.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -27,7 +27,7 @@ struct Package {
     version: String,
     license: Option<String>,
     checksum: Option<String>,
-    /// The crates that it uses, by name and version.
+    /// The direct dependencies, by name and version.
     uses: BTreeSet<String>,
 }
 
@@ -69,7 +69,7 @@ fn component(key: &str, package: &Package) -> Result<Component> {
 }
 
 fn licenses(expression: &str) -> Option<Licenses> {
-    // Older crates separate licences by a slash.
+    // Older crates separate licences with a slash.
     let expression = SpdxExpression::parse_lax(expression.to_owned()).ok()?;
     Some(Licenses(vec![LicenseChoice::Expression(expression)]))
 }
@@ -136,7 +136,7 @@ fn packages() -> Result<BTreeMap<String, Package>> {
     Ok(packages)
 }
 
-/// The checksum that `Cargo.lock` has of a crate.
+/// The checksum of a crate in `Cargo.lock`.
 fn checksum_in(lock: &str, name: &str, version: &str) -> Option<String> {
     let entry = lock.split("[[package]]").find(|entry| {
         entry.contains(&format!("\nname = \"{name}\"\n"))

@@ -26,7 +26,7 @@ pub struct BackendConfigSpec {
 pub struct Affinity {
     #[serde(default)]
     pub affinity_type: Option<AffinityType>,
-    /// What Google Cloud and the filter take. GKE itself stops at a day.
+    /// The range of Google Cloud and of the filter. GKE itself allows at most a day.
     pub affinity_cookie_ttl_sec: Option<Spanned<Int<0, 1_209_600>>>,
 }
 
@@ -40,7 +40,7 @@ pub enum AffinityType {
     GeneratedCookie,
 }
 
-/// What it leaves out comes from the pods' probe, or from GKE.
+/// Missing fields come from the pods' readiness probe, or from GKE's defaults.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct HealthCheck {
@@ -65,7 +65,7 @@ pub struct Headers {
 #[serde(try_from = "String")]
 pub struct Header {
     pub name: String,
-    /// In the language of BackendConfig.
+    /// With the variables of BackendConfig.
     pub value: String,
 }
 
@@ -77,7 +77,7 @@ pub struct Logging {
     pub sample_rate: Option<Share>,
 }
 
-/// A feature of Google's balancer. Its other fields matter only there.
+/// A feature of Google's load balancer. Its other fields only matter there.
 #[derive(Debug, Deserialize)]
 pub struct Switch {
     pub enabled: Spanned<Flag>,

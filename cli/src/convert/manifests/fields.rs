@@ -1,10 +1,10 @@
-//! What the fields of several kinds have in common.
+//! Types of fields that several kinds share.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize as Derive;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
 /// A manifest's `metadata`.
@@ -30,7 +30,7 @@ pub struct Metadata {
     uid: Option<IgnoredAny>,
 }
 
-/// The name of an object: nothing but what Kubernetes allows, as it goes into clusters, cookies and files.
+/// The name of an object. Only names that Kubernetes allows, because the name is used in clusters, cookies and files.
 #[derive(Clone, Debug, PartialEq, Eq, Derive)]
 #[serde(try_from = "String")]
 pub struct Name(String);
@@ -56,7 +56,7 @@ impl TryFrom<String> for Name {
     }
 }
 
-/// A name in DNS (RFC 1123), as Kubernetes reads it.
+/// Whether the name is a DNS subdomain (RFC 1123), as Kubernetes defines it.
 pub fn is_subdomain(name: &str) -> bool {
     let is_label = |label: &str| {
         let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -96,13 +96,15 @@ impl TryFrom<Scalar> for PortRef {
     }
 }
 
-/// A scalar as it is written. Text is no number and no boolean, even where it holds one.
+/// A scalar as written. Quoted text is not a number or a boolean, even if it looks like one.
 #[derive(Debug)]
 pub enum Scalar {
     Bool(bool),
     Integer(i64),
     Float(f64),
     Text(String),
+    /// `null`, a list or a mapping, as text for an error. No field accepts it.
+    Other(&'static str),
 }
 
 impl Scalar {
@@ -116,6 +118,7 @@ impl Scalar {
             Self::Integer(number) => number.to_string(),
             Self::Float(number) => number.to_string(),
             Self::Text(text) => format!("{text:?}"),
+            Self::Other(kind) => (*kind).to_owned(),
         };
         format!("invalid value: {given}, expected {expected}")
     }
@@ -124,7 +127,7 @@ impl Scalar {
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct AnyScalar;
-        impl Visitor<'_> for AnyScalar {
+        impl<'de> Visitor<'de> for AnyScalar {
             type Value = Scalar;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -149,6 +152,20 @@ impl<'de> Deserialize<'de> for Scalar {
 
             fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
                 Ok(Scalar::Text(text.to_owned()))
+            }
+
+            fn visit_unit<E>(self) -> Result<Scalar, E> {
+                Ok(Scalar::Other("null"))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Scalar, A::Error> {
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Scalar::Other("a list"))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Scalar, A::Error> {
+                while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Scalar::Other("a mapping"))
             }
         }
         deserializer.deserialize_any(AnyScalar)
@@ -181,9 +198,9 @@ impl Port {
 }
 
 impl Share {
-    /// The same in millionths.
+    /// The share in millionths.
     pub fn millionths(self) -> u32 {
-        // From 0 to 1: the product fits, and its sign is right.
+        // The share is from 0 to 1, so the product fits.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let millionths = (self.0 * 1_000_000.0).round() as u32;
         millionths

@@ -89,7 +89,7 @@ pub enum PathMatchType {
     RegularExpression,
 }
 
-/// Of a header or a query parameter.
+/// A match of a header or a query parameter.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ValueMatch {
@@ -105,7 +105,7 @@ pub enum ValueMatchType {
     RegularExpression,
 }
 
-/// One of its fields is written, and `type` says which.
+/// `type` names the field that is set.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Filter {
@@ -189,7 +189,7 @@ pub struct Timeouts {
 #[serde(try_from = "String")]
 pub struct Duration(pub u64);
 
-/// What a policy is for: a Service in its own namespace.
+/// The target of a policy: a Service in the policy's namespace.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetRef {
@@ -200,7 +200,7 @@ pub struct TargetRef {
     _group: Option<IgnoredAny>,
 }
 
-/// A policy of these settings.
+/// A policy with these settings.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct PolicySpec<T> {
@@ -249,7 +249,7 @@ pub struct GatewayLogging {
     pub sample_rate: Option<Int<0, 1_000_000>>,
 }
 
-/// Its other fields matter only to Google.
+/// The other fields only matter to Google.
 #[derive(Debug, Deserialize)]
 pub struct GatewayIap {
     pub enabled: Option<Spanned<Flag>>,
@@ -339,7 +339,7 @@ impl HealthConfig {
 }
 
 impl HealthType {
-    /// The protocol of probes over HTTP.
+    /// The protocol, if the probes use HTTP.
     pub fn protocol(self) -> Option<AppProtocol> {
         match self {
             Self::Http => Some(AppProtocol::Http),
@@ -351,7 +351,7 @@ impl HealthType {
 }
 
 impl GatewayAffinityType {
-    /// The same of a BackendConfig, where there is one.
+    /// The equivalent type of a BackendConfig, if there is one.
     pub fn of_backend_config(self) -> Option<AffinityType> {
         match self {
             Self::None => Some(AffinityType::None),

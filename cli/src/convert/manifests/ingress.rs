@@ -6,7 +6,7 @@ use serde_saphyr::Spanned;
 
 use super::fields::{Port, PortRef, is_subdomain};
 
-/// Of all versions. `backend`, `serviceName` and `servicePort` are of v1beta1 alone.
+/// The fields of all versions. `backend`, `serviceName` and `servicePort` exist only in v1beta1.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct IngressSpec {
@@ -40,11 +40,11 @@ pub struct HttpPath {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum PathType {
-    /// This path alone.
+    /// Only this path.
     Exact,
-    /// This path and all below it.
+    /// This path and its subpaths.
     Prefix,
-    /// As GKE reads it: this path alone, unless it ends in `/*`.
+    /// As in GKE: only this path, unless it ends in `/*`.
     ImplementationSpecific,
 }
 
@@ -71,7 +71,7 @@ pub struct BackendPort {
     pub number: Option<Port>,
 }
 
-/// A DNS name, or one after `*.`; empty for every host.
+/// A DNS name, or a DNS name after `*.`. Empty: every host.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Hostname(pub String);
@@ -92,7 +92,7 @@ impl TryFrom<String> for Hostname {
 }
 
 impl BackendPort {
-    /// The port, where either a name or a number is written.
+    /// The port, if either a name or a number is given.
     pub fn reference(&self) -> Option<PortRef> {
         match (&self.name, self.number) {
             (Some(name), None) => Some(PortRef::Name(name.clone())),

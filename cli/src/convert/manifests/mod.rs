@@ -1,4 +1,4 @@
-//! Manifests, as they are written: which kinds there are, and their fields.
+//! The manifests: the supported kinds and their fields.
 
 pub mod backend_config;
 pub mod fields;
@@ -26,7 +26,7 @@ use super::remarks::Remarks;
 use crate::source::{Place, Source};
 use crate::yaml::{Node, Value};
 
-/// The kinds that are read, the groups of their APIs, and the versions.
+/// The supported kinds, their API groups, and the versions.
 const KINDS: [(&str, &str, &[&str]); 9] = [
     ("Deployment", "apps/", &["apps/v1"]),
     ("StatefulSet", "apps/", &["apps/v1"]),
@@ -41,13 +41,13 @@ const KINDS: [(&str, &str, &[&str]); 9] = [
 
 const GATEWAY_API: &[&str] = &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"];
 
-/// The label of what `--to kubernetes` writes.
+/// The label of the objects that `--to kubernetes` writes.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
-/// Where a manifest that names no namespace is created.
+/// The namespace of a manifest that names none.
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// An object that is read.
+/// An object of a supported kind.
 #[derive(Debug)]
 pub struct Manifest<S> {
     document: Arc<Document>,
@@ -77,7 +77,7 @@ pub struct Manifests {
     pub http_routes: Vec<HttpRoute>,
     pub backend_policies: Vec<GcpBackendPolicy>,
     pub health_policies: Vec<HealthCheckPolicy>,
-    /// Kind and name of all objects, those that are skipped included.
+    /// The kind and name of all objects, including skipped objects.
     pub names: BTreeSet<(String, String)>,
 }
 
@@ -92,7 +92,7 @@ impl<S> Manifest<S> {
         self.written_namespace().unwrap_or(DEFAULT_NAMESPACE)
     }
 
-    /// The namespace, where one is written.
+    /// The namespace, if the manifest names one.
     pub fn written_namespace(&self) -> Option<&str> {
         self.metadata.namespace.as_ref().map(|namespace| namespace.value.get())
     }
@@ -142,11 +142,11 @@ impl Manifests {
             if items.is_some() { deserializer.deserialize_any(reader) } else { reader.object(deserializer) }
         });
         if let Err(error) = read {
-            document.say(&error, remarks);
+            document.report(&error, remarks);
         }
     }
 
-    /// The kind of an object that is read; none of one that is skipped.
+    /// The kind of an object. `None` if the object is skipped.
     fn kind(&mut self, document: &Document, object: &Node, remarks: &mut Remarks) -> Option<&'static str> {
         let names = KINDS.map(|(name, _, _)| name).join(", ");
         if !matches!(object.value, Value::Map(_)) {
@@ -161,7 +161,7 @@ impl Manifests {
         };
         let labels = get(object, "metadata").and_then(|metadata| get(metadata, "labels"));
         if labels.and_then(|labels| text(labels, MANAGED_BY)) == Some("session-affinity") {
-            // What an earlier run wrote is written anew, under the same names.
+            // Objects that an earlier run wrote are skipped, because this run writes them again with the same names.
             return None;
         }
         let version = text(object, "apiVersion").unwrap_or_default();
@@ -169,14 +169,14 @@ impl Manifests {
         self.names.extend(name.map(|name| (kind.to_owned(), name.to_owned())));
         let known = KINDS.iter().find(|(name, group, _)| *name == kind && version.starts_with(group));
         let Some((name, _, versions)) = known else {
-            let note = format!("skipped: nothing is read from objects of kind {kind}");
+            let note = format!("skipped: objects of kind {kind} are not used");
             if !remarks.has(&note, document.file()) {
                 remarks.note(document.of(object, "kind"), note);
             }
             return None;
         };
         if !versions.contains(&version) {
-            let message = format!("unknown version of {kind}: {version:?}");
+            let message = format!("unknown apiVersion of {kind}: {version:?}");
             let help = format!("write {}", versions.join(" or "));
             remarks.error(document.of(object, "apiVersion"), message, help);
             return None;
@@ -192,13 +192,13 @@ fn refuse_duplicates<S>(all: &[Manifest<S>], remarks: &mut Remarks) {
             let Place { source, .. } = &first.place();
             let (line, _) = first.place().line_and_column();
             let message =
-                format!("a second {} of this name; the first is at {}:{line}", one.kind, source.name);
+                format!("a second {} with this name; the first one is at {}:{line}", one.kind, source.name);
             remarks.error(one.place(), message, "give one of the two another name, or leave it out");
         }
     }
 }
 
-/// What all objects have.
+/// The fields of all objects.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Typed<S> {
@@ -211,7 +211,7 @@ struct Typed<S> {
     _status: Option<IgnoredAny>,
 }
 
-/// Reads an object of the first of these kinds, or a List of objects of all of them.
+/// Reads an object of the first kind, or a List with one object for each kind.
 struct Reader<'a> {
     manifests: &'a mut Manifests,
     document: &'a Arc<Document>,

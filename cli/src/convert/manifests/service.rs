@@ -1,4 +1,4 @@
-//! `Service`: ports, and the pods behind them.
+//! `Service`: its ports and its pods.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub struct ServiceSpec {
     #[serde(rename = "type")]
     pub service_type: Option<Spanned<String>>,
     pub ports: Option<Vec<Spanned<ServicePort>>>,
-    /// The labels of the pods behind it.
+    /// The labels of the Service's pods.
     pub selector: Option<Spanned<BTreeMap<String, String>>>,
     #[serde(rename = "clusterIP")]
     pub cluster_ip: Option<String>,
@@ -52,7 +52,7 @@ pub struct ServicePort {
     node_port: Option<IgnoredAny>,
 }
 
-/// How a balancer speaks to pods.
+/// The protocol between the load balancer and pods.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum AppProtocol {
@@ -66,14 +66,14 @@ pub enum AppProtocol {
 }
 
 impl ServiceSpec {
-    /// The ports that an Ingress can use. A port of another protocol may stand beside them.
+    /// The ports that an Ingress can use: only TCP ports.
     pub fn ports(&self) -> impl Iterator<Item = &Spanned<ServicePort>> {
         let is_tcp =
             |port: &&Spanned<ServicePort>| port.value.protocol.as_deref().is_none_or(|name| name == "TCP");
         self.ports.iter().flatten().filter(is_tcp)
     }
 
-    /// The port of this name or number.
+    /// The port with this name or number.
     pub fn port(&self, wanted: &PortRef) -> Option<&Spanned<ServicePort>> {
         self.ports().find(|port| match wanted {
             PortRef::Number(number) => port.value.port.number() == *number,
@@ -81,7 +81,7 @@ impl ServiceSpec {
         })
     }
 
-    /// Whether DNS names its pods.
+    /// Whether the Service is headless, so that its DNS name resolves to its pods.
     pub fn is_headless(&self) -> bool {
         self.cluster_ip.as_deref() == Some("None")
     }

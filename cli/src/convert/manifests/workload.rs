@@ -1,4 +1,4 @@
-//! `Deployment` and `StatefulSet`: which pods there are.
+//! `Deployment` and `StatefulSet`: their pods.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::fields::{Int, Port, PortRef};
 pub struct WorkloadSpec {
     pub replicas: Option<Spanned<Int<0, 10_000>>>,
     pub template: Template,
-    /// Of a StatefulSet: the number of the first pod, and the Service that the pods have their DNS names from.
+    /// For a StatefulSet: the number of the first pod, and the Service for the DNS names of the pods.
     pub ordinals: Option<Ordinals>,
     pub service_name: Option<String>,
     min_ready_seconds: Option<IgnoredAny>,
@@ -42,7 +42,7 @@ pub struct Template {
     pub spec: Pod,
 }
 
-/// Most of what a pod says is its own affair: fields that are not here are not read.
+/// Most fields of a pod do not matter here, so unknown fields are ignored.
 #[derive(Debug, Deserialize)]
 pub struct TemplateMetadata {
     pub labels: Option<BTreeMap<String, String>>,
@@ -105,12 +105,12 @@ impl WorkloadSpec {
         !selector.is_empty() && selector.iter().all(|(key, value)| has(key, value))
     }
 
-    /// The ports its pods say they have.
+    /// The ports that its containers declare.
     pub fn ports(&self) -> impl Iterator<Item = &ContainerPort> {
         self.template.spec.containers.iter().flat_map(|container| container.ports.iter().flatten())
     }
 
-    /// The number of a port of its pods. A name may be one that none of them has.
+    /// The number of a port of the pods. `None` if no container declares a port with this name.
     pub fn port(&self, port: &PortRef) -> Option<u16> {
         match port {
             PortRef::Number(number) => Some(*number),
@@ -118,7 +118,7 @@ impl WorkloadSpec {
         }
     }
 
-    /// How many pods there are; as in Kubernetes, one where nothing is written.
+    /// The number of pods. The default is 1, as in Kubernetes.
     pub fn replicas(&self) -> u32 {
         self.replicas.as_ref().map_or(1, |replicas| replicas.value.0)
     }
@@ -130,7 +130,7 @@ impl WorkloadSpec {
 }
 
 impl ContainerPort {
-    /// Whether it has this number or name.
+    /// Whether the port has this number or name.
     pub fn is(&self, port: &PortRef) -> bool {
         match port {
             PortRef::Number(number) => self.number.number() == *number,

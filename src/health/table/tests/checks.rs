@@ -1,4 +1,4 @@
-//! What health checks do to the table.
+//! The effect of health checks on the table.
 
 use serde_json::json;
 
@@ -64,7 +64,7 @@ fn when_all_backends_are_unavailable_the_first_that_passes_its_checks_brings_bac
 }
 
 #[test]
-fn where_nothing_would_find_a_backend_back_what_found_it_unavailable_is_void() {
+fn unavailability_ends_when_the_detection_that_found_it_is_turned_off() {
     let mut health = checked(2);
     health.check(0, CheckResult::Fails);
     health.configure(2, json!({}));

@@ -1,4 +1,4 @@
-//! Sessions in a cookie of the application's own.
+//! Sessions in the application's own cookie.
 
 use super::*;
 use crate::testing::NONCE;
@@ -9,7 +9,7 @@ fn by_cookie() -> TestService {
     service(&json!({ "sessionAffinity": affinity, "backends": ["a", "b", "c"] }))
 }
 
-/// The envelope of a session on this backend and this value.
+/// The envelope of a session on this backend, with this value.
 fn envelope(service: &TestService, cluster: &str, value: &[u8]) -> String {
     service.tokens.as_ref().unwrap().write_envelope(&begin(NOW, cluster), value, NONCE).unwrap()
 }
@@ -27,12 +27,12 @@ fn a_living_session_goes_to_its_backend_and_its_value_is_opened_in_place() {
 }
 
 #[test]
-fn before_the_application_sets_its_cookie_requests_go_by_weight_and_begin_nothing() {
+fn before_the_application_sets_its_cookie_requests_go_by_weight_and_begin_no_session() {
     let service = by_cookie();
     let mut clusters = Vec::new();
     for random in randoms(3_000) {
         let decision = service.decide(&request(NOW, random, "a=1; sid=x; SID="));
-        assert_eq!((decision.outcome, told(&decision)), (Outcome::None, None));
+        assert_eq!((decision.outcome, sent_session(&decision)), (Outcome::None, None));
         assert_eq!(forwarded(&decision).cookies, None);
         clusters.push(cluster(&decision));
     }
@@ -40,7 +40,7 @@ fn before_the_application_sets_its_cookie_requests_go_by_weight_and_begin_nothin
 }
 
 #[test]
-fn a_value_that_is_no_envelope_stays_in_one_place_as_it_came() {
+fn a_value_that_is_not_an_envelope_stays_unchanged_and_on_one_backend() {
     let service = by_cookie();
     let mut clusters = Vec::new();
     for index in 0..600 {
@@ -55,7 +55,7 @@ fn a_value_that_is_no_envelope_stays_in_one_place_as_it_came() {
 }
 
 #[test]
-fn of_several_sessions_the_first_whose_backend_is_available_counts_and_all_are_opened() {
+fn of_several_sessions_the_first_with_an_available_backend_is_used_and_all_are_opened() {
     let service = by_cookie().without(&["a"]);
     let [gone, here] = ["a", "c"].map(|cluster| envelope(&service, cluster, cluster.as_bytes()));
     let decision = service.decide(&request(NOW, 1, &format!("SID=x; SID={gone}; SID={here}")));
@@ -67,7 +67,7 @@ fn of_several_sessions_the_first_whose_backend_is_available_counts_and_all_are_o
 }
 
 #[test]
-fn a_session_of_the_future_is_none() {
+fn a_session_from_the_future_is_invalid() {
     let service = by_cookie();
     let early = begin(NOW + 60_001, "b");
     let text = service.tokens.as_ref().unwrap().write_envelope(&early, b"own", NONCE).unwrap();

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Junk with the length and the first byte of a token.
+/// An invalid text with the length and the first byte of a token.
 fn looks_like_a_token(service: &TestService) -> String {
     let mut cookie = on_b(service, NOW);
     let last = cookie.pop().unwrap();
@@ -18,7 +18,7 @@ fn lines(lines: &[&str]) -> Request {
 }
 
 #[test]
-fn of_several_living_sessions_the_first_counts() {
+fn of_several_living_sessions_the_first_is_used() {
     let service = for_50_seconds();
     let on_c = service.cookie(&begin(NOW, "c"));
     let (on_b, expired) = (on_b(&service, NOW), on_b(&service, NOW - 50_000));
@@ -35,7 +35,7 @@ fn of_several_living_sessions_the_first_counts() {
 }
 
 #[test]
-fn the_first_living_session_whose_backend_is_available_counts() {
+fn the_first_living_session_whose_backend_is_available_is_used() {
     let service = for_50_seconds().without(&["a"]);
     let [on_gone, on_a, on_c] = ["gone", "a", "c"].map(|backend| service.cookie(&begin(NOW, backend)));
     let on_b = on_b(&service, NOW);
@@ -50,7 +50,7 @@ fn the_first_living_session_whose_backend_is_available_counts() {
 }
 
 #[test]
-fn where_no_session_has_an_available_backend_the_first_living_session_counts() {
+fn if_no_session_has_an_available_backend_the_first_living_session_is_used() {
     let service = for_50_seconds().without(&["a"]);
     let first = Session { seed: 7, ..begin(NOW - 1, "a") };
     let cookies = format!(
@@ -60,7 +60,7 @@ fn where_no_session_has_an_available_backend_the_first_living_session_counts() {
         service.cookie(&begin(NOW, "gone"))
     );
     let decision = decide_on(&service, &cookies);
-    let moved = told(&decision).unwrap();
+    let moved = sent_session(&decision).unwrap();
     assert_eq!(decision.outcome, Outcome::Repinned);
     assert_eq!((moved.start, moved.seed), (first.start, first.seed));
 
@@ -98,7 +98,7 @@ fn cookies_of_another_length_or_first_byte_do_not_count_against_the_sixteen() {
 }
 
 #[test]
-fn further_cookie_lines_are_asked_for_only_if_the_first_has_no_available_session() {
+fn further_cookie_lines_are_read_only_if_the_first_has_no_available_session() {
     let service = for_50_seconds();
     let on_b = on_b(&service, NOW);
     let on_gone = service.cookie(&begin(NOW, "gone"));
@@ -117,7 +117,7 @@ fn further_cookie_lines_are_asked_for_only_if_the_first_has_no_available_session
 }
 
 #[test]
-fn of_several_tokens_in_a_header_the_first_living_session_counts() {
+fn of_several_tokens_in_a_header_the_first_living_session_is_used() {
     let affinity =
         json!({ "affinityType": "GENERATED_HEADER", "header": { "name": "S" }, "affinityCookieTtlSec": 50 });
     let service = service(&json!({ "sessionAffinity": affinity, "backends": ["a", "b", "c"] }));

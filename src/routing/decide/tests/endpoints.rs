@@ -19,13 +19,13 @@ fn endpoint() -> SocketAddr {
 }
 
 #[test]
-fn a_session_goes_to_its_endpoint_where_the_service_pins_endpoints() {
+fn a_session_goes_to_its_endpoint_if_the_service_pins_endpoints() {
     for (pin, backend, endpoint) in [
         ("CLUSTER", Some("b"), None),
         ("CLUSTER_AND_ENDPOINT", Some("b"), Some(endpoint())),
         ("ENDPOINT", None, Some(endpoint())),
     ] {
-        // The token is one of a service that pinned both. The pin is what changes.
+        // The token comes from a service that pinned both. Only the pin differs.
         let session = Session { endpoint: Some(self::endpoint()), ..begin(NOW, "b") };
         let token = pinning("CLUSTER_AND_ENDPOINT").cookie(&session);
         let decision = decide_on(&pinning(pin), &token);
@@ -51,11 +51,11 @@ fn a_session_that_moves_forgets_its_endpoint() {
     let decision = decide_on(&service, &service.cookie(&session));
     assert_eq!(decision.outcome, Outcome::Repinned);
     assert_eq!(forwarded(&decision).endpoint, None);
-    assert_eq!(told(&decision).unwrap().endpoint, None);
+    assert_eq!(sent_session(&decision).unwrap().endpoint, None);
 }
 
 #[test]
-fn with_endpoint_pins_alone_the_filter_chooses_no_backend() {
+fn with_only_endpoint_pins_the_filter_chooses_no_backend() {
     let request = Request::default();
     let decision = pinning("ENDPOINT").decide(&request);
     assert_eq!(decision.outcome, Outcome::Assigned);

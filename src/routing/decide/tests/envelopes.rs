@@ -21,7 +21,7 @@ fn envelope(service: &TestService, session: &Session, value: &[u8]) -> String {
 }
 
 #[test]
-fn a_valid_envelope_is_unwrapped_wherever_the_request_goes() {
+fn a_valid_envelope_is_unwrapped_for_every_backend() {
     let service = enveloping(true);
     for (session, outcome) in [
         (begin(NOW, "b"), Outcome::Pinned),
@@ -46,7 +46,7 @@ fn an_expired_envelope_is_unwrapped_even_if_no_session_can_begin() {
 }
 
 #[test]
-fn a_value_that_is_no_envelope_of_ours_is_not_unwrapped() {
+fn a_value_that_is_not_an_envelope_of_this_filter_is_not_unwrapped() {
     let service = enveloping(true);
     let in_the_future = envelope(&service, &begin(NOW + 60_001, "b"), b"0f36a8a5");
     let without_keys = envelope(&enveloping(false), &begin(NOW, "b"), b"0f36a8a5");
@@ -58,7 +58,8 @@ fn a_value_that_is_no_envelope_of_ours_is_not_unwrapped() {
     assert_eq!(service.decide(&request_with_header("s", b"")).outcome, Outcome::Assigned);
 }
 
-/// Without keys anyone can make an envelope. No envelope brings into a header what a header cannot hold.
+/// Without keys anyone can make an envelope. So an envelope must not bring bytes into a header that a header must not
+/// contain.
 #[test]
 fn an_envelope_of_no_value_or_of_control_bytes_is_invalid_and_not_unwrapped() {
     let service = enveloping(false);

@@ -1,4 +1,4 @@
-//! `fallback: CLIENT_IP`: a client's first requests begin on one backend.
+//! `fallback: CLIENT_IP`: the first requests of a client go to one backend.
 
 use super::*;
 use crate::testing::Question::{ClientAddress, CorsPreflight, FirstCookieLine, Path};
@@ -15,7 +15,7 @@ fn from(host: u32, random: u64) -> Request {
 }
 
 #[test]
-fn requests_of_one_address_begin_on_one_backend_whatever_is_random() {
+fn requests_of_one_address_begin_on_one_backend_for_all_random_numbers() {
     for affinity in [
         json!({ "affinityType": "GENERATED_COOKIE" }),
         json!({ "affinityType": "HTTP_COOKIE" }),
@@ -39,7 +39,7 @@ fn requests_of_one_address_begin_on_one_backend_whatever_is_random() {
 }
 
 #[test]
-fn an_expired_session_and_one_that_is_none_begin_anew_by_the_address_too() {
+fn expired_and_invalid_sessions_begin_again_by_the_address_too() {
     let service = falling_back(&json!({ "affinityType": "GENERATED_COOKIE", "affinityCookieTtlSec": 50 }));
     let new = cluster(&service.decide(&from(7, 1)));
     for cookie in [on_b(&service, NOW - 50_000), "GCLB=x".to_owned()] {
@@ -68,7 +68,7 @@ fn while_its_backend_is_unavailable_an_address_begins_elsewhere() {
 }
 
 #[test]
-fn a_pinned_request_is_not_asked_for_its_address() {
+fn the_address_of_a_pinned_request_is_not_read() {
     let service = falling_back(&json!({ "affinityType": "GENERATED_COOKIE" }));
     let request = Request { cookie_lines: vec![on_b(&service, NOW).into_bytes()], ..from(1, 1) };
     assert_eq!(cluster(&service.decide(&request)), "b");
@@ -82,7 +82,7 @@ fn a_query_parameter_is_the_key() {
     let service = service(&json!({ "sessionAffinity": affinity, "backends": ["a", "b", "c"] }));
     let at = |path: &str, random| Request { path: path.into(), random, ..Request::default() };
     let ann = service.decide(&at("/?user=ann", 1));
-    assert_eq!((ann.outcome, told(&ann)), (Outcome::Hashed, None));
+    assert_eq!((ann.outcome, sent_session(&ann)), (Outcome::Hashed, None));
     for path in ["/other?x=1&user=ann", "/?user=%61nn&user=bob"] {
         let request = at(path, 2);
         assert_eq!(cluster(&service.decide(&request)), cluster(&ann), "{path}");

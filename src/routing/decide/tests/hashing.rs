@@ -16,13 +16,13 @@ fn from(address: &str, random: u64) -> Request {
 }
 
 #[test]
-fn a_client_address_goes_to_one_backend_whatever_else_differs() {
+fn a_client_address_goes_to_one_backend_even_if_everything_else_differs() {
     let (service, elsewhere) = (by_address(), by_address());
     for host in 0..100 {
         let address = format!("10.0.0.{host}:4711");
         let request = from(&address, 1);
         let first = service.decide(&request);
-        assert_eq!((first.outcome, told(&first)), (Outcome::Hashed, None));
+        assert_eq!((first.outcome, sent_session(&first)), (Outcome::Hashed, None));
         assert_eq!(request.asked(), [ClientAddress]);
         let later = Request { now: NOW + 1_000_000, ..from(&address, 2) };
         assert_eq!(cluster(&elsewhere.decide(&later)), cluster(&first));
@@ -77,10 +77,10 @@ fn a_header_is_hashed_and_a_request_without_it_goes_by_weight() {
 }
 
 #[test]
-fn a_cookie_of_the_applications_is_hashed() {
+fn a_cookie_of_the_application_is_hashed() {
     let service = hashing(&json!({ "affinityType": "HTTP_COOKIE" }));
     let first = decide_on(&service, "GCLB=alice");
-    assert_eq!((first.outcome, told(&first)), (Outcome::Hashed, None));
+    assert_eq!((first.outcome, sent_session(&first)), (Outcome::Hashed, None));
     for cookies in ["a=1; GCLB=alice", "GCLB=alice; GCLB=bob", "GCLB=; GCLB=alice", "GCLB=\"alice\""] {
         let decision = decide_on(&service, cookies);
         assert_eq!((decision.outcome, cluster(&decision)), (Outcome::Hashed, cluster(&first)), "{cookies}");
@@ -94,7 +94,7 @@ fn a_cookie_of_the_applications_is_hashed() {
 }
 
 #[test]
-fn a_missing_cookie_is_made_where_there_is_a_ttl_and_then_leads_to_the_same_backend() {
+fn a_missing_cookie_is_made_if_there_is_a_ttl_and_then_leads_to_the_same_backend() {
     let service = hashing(&json!({ "affinityType": "HTTP_COOKIE", "affinityCookieTtlSec": 50 }));
     let mut clusters = Vec::new();
     for random in randoms(3_000) {

@@ -71,7 +71,7 @@ fn sessions_of_an_ejected_backend_move_like_those_of_a_lost_one() {
 }
 
 #[test]
-fn sessions_move_to_a_draining_backend_only_where_no_other_is_left() {
+fn sessions_move_to_a_draining_backend_only_if_no_other_is_left() {
     let before = over(&json!(["gone", "a"]));
     let after = over(&json!([weighted("draining", 0), "a"]));
     let without_a = over(&json!([weighted("draining", 0), "a"])).without(&["a"]);
@@ -102,7 +102,7 @@ fn requests_of_one_session_at_the_same_time_move_to_the_same_backend_on_every_en
 }
 
 #[test]
-fn a_move_costs_no_randomness() {
+fn a_move_needs_no_randomness() {
     let service = over(&json!(["a", "b"]));
     let request = request(NOW, 1, &service.cookie(&begin(NOW, "gone")));
     assert_eq!(service.decide(&request).outcome, Outcome::Repinned);
@@ -140,7 +140,7 @@ fn a_session_that_moved_stays_even_when_its_first_backend_comes_back() {
 }
 
 #[test]
-fn a_move_keeps_the_absolute_life_and_counts_as_use() {
+fn a_move_keeps_the_absolute_lifetime_and_counts_as_use() {
     let (before, after) = (over(&json!(["gone"])), over(&json!(["a", "b"])));
     for client in Client::crowd(&before, 50) {
         let decision = after.decide(&request(NOW + 19_000, 7, &client.cookie));
@@ -168,7 +168,7 @@ fn sessions_that_moved_together_do_not_move_together_again() {
 }
 
 #[test]
-fn the_first_move_of_a_session_does_not_show_in_its_second_move() {
+fn the_second_move_of_a_session_does_not_depend_on_its_first_move() {
     let (first, second, third) =
         (over(&json!(["a"])), over(&json!(["b", "c", "d"])), over(&json!(["a", "c", "d"])));
     let mut moved = Vec::new();
@@ -198,7 +198,7 @@ fn sessions_that_begin_on_one_backend_spread_when_they_move() {
 #[test]
 fn scaling_a_service_up_and_down_moves_each_session_at_most_once() {
     let all: Vec<String> = (0..20).map(|index| format!("neg-{index}")).collect();
-    // 20 backends, 18, 20, 18, and so on.
+    // The number of backends alternates between 20 and 18.
     let steps: Vec<TestService> =
         (0..10).map(|step| over(&json!(&all[..if step % 2 == 0 { 20 } else { 18 }]))).collect();
     let (mut on_lost, mut moved) = (0, 0);

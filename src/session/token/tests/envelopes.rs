@@ -3,7 +3,7 @@
 use super::*;
 
 const HEADER: Carrier<'_> = Carrier::HeaderEnvelope("mcp-session-id");
-/// What an application calls its session. One byte of it is not ASCII.
+/// A session id of an application. One byte of it is not ASCII.
 pub(super) const VALUE: &[u8] = b"0f36a8a5-\xff";
 
 fn envelopes(secrets: &[&[u8]], layout: Layout) -> TokenCodec {
@@ -15,7 +15,7 @@ fn assert_refused(codec: &TokenCodec, text: &[u8]) {
 }
 
 #[test]
-fn every_other_bit_and_every_truncation_makes_an_envelope_worthless() {
+fn every_changed_bit_and_every_truncation_makes_an_envelope_invalid() {
     for (secrets, layout) in [(&[][..], SMALLEST), (&[SECRET], SMALLEST), (&[SECRET], LARGEST)] {
         let codec = envelopes(secrets, layout);
         let envelope = codec.write_envelope(&session(), VALUE, NONCE).unwrap().into_bytes();
@@ -52,7 +52,7 @@ fn an_envelope_without_the_endpoint_that_its_flags_promise_is_refused() {
 }
 
 #[test]
-fn a_cookie_a_header_and_an_envelope_of_one_name_are_worth_nothing_for_each_other() {
+fn a_token_for_a_cookie_a_header_or_an_envelope_is_invalid_for_the_others_with_the_same_name() {
     for secrets in [&[][..], &[SECRET]] {
         // The services of one worker share the cache.
         let cache = Rc::default();
@@ -76,7 +76,7 @@ fn a_cookie_a_header_and_an_envelope_of_one_name_are_worth_nothing_for_each_othe
 }
 
 #[test]
-fn an_envelope_is_worth_nothing_for_another_service_header_or_secret() {
+fn an_envelope_is_invalid_for_another_service_header_or_secret() {
     let envelope = envelopes(&[SECRET], SMALLEST).write_envelope(&session(), VALUE, NONCE).unwrap();
     for (other, why) in [
         (codec_of(&[SECRET], "blog", HEADER, SMALLEST), "another service"),
@@ -91,7 +91,7 @@ fn an_envelope_is_worth_nothing_for_another_service_header_or_secret() {
 }
 
 #[test]
-fn an_envelope_adds_four_thirds_of_the_value_to_a_token_and_its_length_says_nothing_about_the_session() {
+fn an_envelope_adds_four_thirds_of_the_value_to_a_token_and_its_length_does_not_depend_on_the_session() {
     let codec = envelopes(&[SECRET], LARGEST);
     for length in [1, 2, 3, 32, 1000, MAX_VALUE_LEN] {
         let value = vec![b'v'; length];
@@ -116,7 +116,7 @@ proptest! {
                 let codec = codec_of(secrets, "shop", Carrier::HeaderEnvelope(&header), layout);
                 let envelope = codec.write_envelope(&session, value.as_bytes(), nonce).unwrap();
                 prop_assert!(envelope.len() <= MAX_LEN + value.len().div_ceil(3) * 4);
-                // The second time from the cache.
+                // The second read comes from the cache.
                 for _ in 0..2 {
                     let expected = (kept(session, layout), value.clone().into_bytes());
                     prop_assert_eq!(codec.read_envelope(envelope.as_bytes()), Some(expected));

@@ -1,6 +1,6 @@
-//! Tokens of this version, byte for byte. A change here ends every session, and is none of this format: a new format has a
-//! version byte of its own. `tests/golden/tokens.py` makes them, without a line of this crate's code. What releases made
-//! before is in `released.rs`.
+//! Tokens of this version, byte for byte. A change here would end every session, so a new format needs a new version
+//! byte. `tests/golden/tokens.py` makes these tokens without this crate's code. The tokens of earlier releases are in
+//! `released.rs`.
 
 use super::envelopes::VALUE;
 use super::*;

@@ -1,4 +1,4 @@
-//! The tokens of every release, `tests/golden/<version>.json`. Each version reads them, for ever.
+//! The tokens of every release, `tests/golden/<version>.json`. Every later version must read them.
 
 use std::fs;
 use std::path::Path;
@@ -61,7 +61,7 @@ fn this_version_reads_the_tokens_of_every_release() {
     }
 }
 
-/// A release without its tokens would promise nothing.
+/// Each released version needs its file of tokens.
 #[test]
 fn this_version_has_its_tokens_once_it_is_released() {
     let changelog = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("CHANGELOG.md")).unwrap();

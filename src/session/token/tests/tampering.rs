@@ -1,9 +1,9 @@
-//! Texts that are nearly tokens.
+//! Texts that are almost valid tokens.
 
 use super::*;
 
 #[test]
-fn every_other_bit_and_every_truncation_makes_a_token_worthless() {
+fn every_changed_bit_and_every_truncation_makes_a_token_invalid() {
     for codec in all_codecs() {
         let token = codec.write(&session(), NONCE).unwrap().into_bytes();
         // The token is in the cache from here on.
@@ -17,7 +17,7 @@ fn every_other_bit_and_every_truncation_makes_a_token_worthless() {
             assert_refused(&codec, &token[..place]);
             assert_refused(&codec, &token[place + 1..]);
         }
-        // The same beneath the base64.
+        // The same changes in the decoded bytes.
         let bytes = Base64UrlUnpadded::decode_vec(std::str::from_utf8(&token).unwrap()).unwrap();
         for place in 0..bytes.len() {
             for bit in 0..8 {
@@ -53,7 +53,8 @@ fn a_token_in_any_other_spelling_is_refused() {
                 assert_refused(&codec, other.as_bytes());
             }
         }
-        // Where the last character has unused bits, several endings stand for the same bytes. One is canonical.
+        // If the last character has unused bits, several characters decode to the same bytes. Only one of them is
+        // canonical.
         let (start, last) = token.split_at(token.len() - 1);
         let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         for ending in alphabet.split("").filter(|ending| *ending != last) {
@@ -100,7 +101,7 @@ fn malformed_tokens_with_a_right_checksum_are_refused() {
 }
 
 #[test]
-fn thousands_of_bytes_are_no_token() {
+fn thousands_of_bytes_are_not_a_token() {
     for length in [127, 128, 129, 130, 4096, 1_000_000] {
         for start in ["", "AQAB", "AgEA"] {
             let text = start.bytes().chain(std::iter::repeat(b'A')).take(length).collect::<Vec<_>>();

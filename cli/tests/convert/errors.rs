@@ -1,26 +1,26 @@
-//! Mistakes: with the file, the line, the field, what is wrong and what to write; and nothing is written.
+//! Errors of the converter: the file, the line, the field, what is wrong and what to write. Nothing is written.
 
 use crate::manifests::{
     all, annotated, backend_config, configured, ingress, ingress_to, path, rule, service, stateful_set,
 };
 use crate::support::{convert, convert_files, convert_with, remarks};
 
-/// The one mistake, without the line.
-fn mistake(manifests: &str) -> String {
-    let mistakes = convert(manifests).mistakes();
-    let [mistake] = &*mistakes else { panic!("one mistake: {mistakes:#?}") };
-    let (place, what) = mistake.split_once(": ").unwrap();
+/// The only error, without the line.
+fn error(manifests: &str) -> String {
+    let errors = convert(manifests).errors();
+    let [error] = &*errors else { panic!("one error: {errors:#?}") };
+    let (place, what) = error.split_once(": ").unwrap();
     assert!(place.strip_prefix("all.yaml:").unwrap().parse::<usize>().is_ok(), "{place}");
     what.to_owned()
 }
 
-/// All that a BackendConfig of this specification is told.
+/// The only error of a BackendConfig with this spec.
 fn config(spec: &str) -> String {
-    mistake(&configured(spec))
+    error(&configured(spec))
 }
 
 #[test]
-fn a_value_that_is_not_allowed_is_named_with_what_is() {
+fn an_invalid_value_is_shown_with_the_allowed_values() {
     let affinity = |fields: &str| config(&format!("{{sessionAffinity: {{{fields}}}}}"));
     assert_eq!(
         affinity("affinityType: COOKIE"),
@@ -44,12 +44,12 @@ fn a_value_that_is_not_allowed_is_named_with_what_is() {
     );
     assert_eq!(
         config("{sessionAffinity: GENERATED_COOKIE}"),
-        "spec.sessionAffinity: error: wrong type; write a mapping"
+        "spec.sessionAffinity: error: invalid value: \"GENERATED_COOKIE\"; write a mapping"
     );
     assert_eq!(
         config("{healthCheck: {timeoutSec: 20}}"),
-        "spec.healthCheck.timeoutSec: error: 20 s are longer than the time between two probes; \
-         write at most checkIntervalSec, which is 15"
+        "spec.healthCheck.timeoutSec: error: a timeout of 20 s is longer than checkIntervalSec; \
+         write at most 15"
     );
     assert_eq!(
         config("{timeoutSec: 0}"),
@@ -66,23 +66,62 @@ fn a_value_that_is_not_allowed_is_named_with_what_is() {
 }
 
 #[test]
-fn every_mistake_is_told_at_once_with_its_file_and_line() {
+fn a_value_of_the_wrong_type_is_shown_with_the_allowed_type() {
+    let count = "an integer from 0 to 1209600";
+    for (value, shown) in [("[50]", "a list"), ("{a: 50}", "a mapping"), ("yes", "\"yes\""), ("1.5", "1.5")] {
+        assert_eq!(
+            config(&format!("{{sessionAffinity: {{affinityCookieTtlSec: {value}}}}}")),
+            format!(
+                "spec.sessionAffinity.affinityCookieTtlSec: error: invalid value: {shown}; write {count}"
+            )
+        );
+    }
+    let name = "spec.securityPolicy.name: error: invalid value: ";
+    for (value, told) in [
+        ("[x]", "a list; write text"),
+        ("{x: y}", "a mapping; write text"),
+        ("true", "true; write text, for example \"true\""),
+        ("7", "7; write text, for example \"7\""),
+    ] {
+        assert_eq!(config(&format!("{{securityPolicy: {{name: {value}}}}}")), format!("{name}{told}"));
+    }
+    assert_eq!(
+        config("{customRequestHeaders: {headers: x}}"),
+        "spec.customRequestHeaders.headers: error: invalid value: \"x\"; write a list"
+    );
+    assert_eq!(config("{cdn: [true]}"), "spec.cdn: error: invalid value: a list; write a mapping");
+    assert_eq!(
+        config("{healthCheck: {type: [HTTP]}}"),
+        "spec.healthCheck.type: error: invalid value: a list; write text"
+    );
+    assert_eq!(
+        config("{healthCheck: {type: TCP}}"),
+        "spec.healthCheck.type: error: unknown value `TCP`; write one of HTTP, HTTPS, HTTP2"
+    );
+    assert_eq!(
+        error(&configured("{}").replace("  name: main\n", "  name: null\n")),
+        "metadata.name: error: invalid value: null; write text"
+    );
+}
+
+#[test]
+fn every_error_is_reported_at_once_with_its_file_and_line() {
     let files = [
         ("deployment.yaml", stateful_set("app", 2).replace("replicas: 2", "replicas: two")),
         ("service.yaml", service("app").replace("port: 80\n", "prot: 80\n")),
         ("ingress.yaml", ingress_to("app").replace("defaultBackend", "backend")),
     ];
     let files: Vec<_> = files.iter().map(|(name, text)| (*name, &**text)).collect();
-    let mistakes = convert_files(&files, &[]).mistakes();
+    let errors = convert_files(&files, &[]).errors();
     let wanted = [
         "deployment.yaml:6: spec.replicas: error: invalid value: \"two\"; write an integer from 0 to 10000",
         "service.yaml:8: spec.ports[0].prot: error: unknown field `prot`; write one of name, port, targetPort, \
          protocol, appProtocol, nodePort",
     ];
-    assert_eq!(mistakes, wanted);
-    // What an Ingress as a whole says is looked at where all fields of all manifests are right.
+    assert_eq!(errors, wanted);
+    // An Ingress as a whole is checked only if all fields of all manifests are valid.
     assert_eq!(
-        mistake(&all(&[
+        error(&all(&[
             stateful_set("app", 1),
             service("app"),
             ingress_to("app").replace("defaultBackend", "backend")
@@ -90,13 +129,13 @@ fn every_mistake_is_told_at_once_with_its_file_and_line() {
         "spec.backend: error: unknown field in networking.k8s.io/v1; write `defaultBackend`"
     );
     assert_eq!(
-        mistake(&all(&[stateful_set("app", 1), service("app"), ingress("{}")])),
-        "metadata.name: error: neither a default backend nor rules; write `defaultBackend`, `rules`, or both"
+        error(&all(&[stateful_set("app", 1), service("app"), ingress("{}")])),
+        "metadata.name: error: there is neither a default backend nor a rule; write `defaultBackend`, `rules`, or both"
     );
 }
 
 #[test]
-fn a_mistake_has_its_column_and_shows_the_line() {
+fn an_error_has_its_column_and_shows_the_line() {
     let conversion = convert(&configured("{sessionAffinity: {affinityCookieTtlSec: -1}}"));
     let line = "spec: {sessionAffinity: {affinityCookieTtlSec: -1}}";
     assert!(conversion.said.contains(line), "{}", conversion.said);
@@ -106,17 +145,21 @@ fn a_mistake_has_its_column_and_shows_the_line() {
 }
 
 #[test]
-fn what_is_not_yaml_is_told_with_its_line() {
-    assert_eq!(mistake("kind: [Service\n"), "error: not YAML: unclosed bracket '['; write YAML or JSON");
+fn text_that_is_not_yaml_is_reported_with_its_line() {
+    assert_eq!(error("kind: [Service\n"), "error: not YAML: unclosed bracket '['; write YAML or JSON");
     let twice = service("app").replace("spec:\n", "kind: Service\nspec:\n");
-    assert_eq!(mistake(&twice), "error: not YAML: duplicate mapping key: kind; write YAML or JSON");
+    assert_eq!(error(&twice), "error: not YAML: duplicate mapping key: kind; write YAML or JSON");
+    let key = |key: &str| error(&format!("{key}: x\n"));
+    let help = "write YAML or JSON";
+    assert_eq!(key("[a]"), format!("error: a key is a list or a mapping; only text is allowed; {help}"));
+    assert_eq!(key("null"), format!("error: a key is null; only text is allowed; {help}"));
     let wanted =
         "all.yaml:1: error: no manifest in this file; write at least one manifest, or leave the file out";
-    assert_eq!(convert("# nothing\n").mistakes().remove(0), wanted);
+    assert_eq!(convert("# nothing\n").errors().remove(0), wanted);
 }
 
 #[test]
-fn a_mistake_is_one_line_whatever_a_manifest_holds() {
+fn an_error_is_one_line_even_with_control_characters() {
     let told = config("{\"\\e[31mred\\nblue\": 1}");
     assert!(
         told.starts_with("spec.\\u{1b}[31mred\\nblue: error: unknown field `␛[31mred blue`; write one of "),
@@ -140,32 +183,32 @@ fn a_kind_that_is_not_read_is_skipped_with_a_note() {
     let told: Vec<String> =
         remarks(&conversion.said).iter().map(|told| told.split_once(": ").unwrap().1.to_owned()).collect();
     let wanted = ["ConfigMap", "FrontendConfig", "Service"]
-        .map(|kind| format!("kind: note: skipped: nothing is read from objects of kind {kind}"));
+        .map(|kind| format!("kind: note: skipped: objects of kind {kind} are not used"));
     assert_eq!(told, wanted);
 }
 
 #[test]
-fn an_unknown_version_or_no_kind_at_all_is_a_mistake() {
+fn an_unknown_version_or_no_kind_at_all_is_an_error() {
     assert_eq!(
-        mistake(&configured("{}").replace("apps/v1", "apps/v1beta2")),
-        "apiVersion: error: unknown version of StatefulSet: \"apps/v1beta2\"; write apps/v1"
+        error(&configured("{}").replace("apps/v1", "apps/v1beta2")),
+        "apiVersion: error: unknown apiVersion of StatefulSet: \"apps/v1beta2\"; write apps/v1"
     );
     assert_eq!(
-        mistake(&(configured("{}") + "---\nmetadata: {name: x}\n")),
+        error(&(configured("{}") + "---\nmetadata: {name: x}\n")),
         "error: missing field `kind`; write Deployment, StatefulSet, Service, BackendConfig, Ingress, \
          Gateway, HTTPRoute, GCPBackendPolicy, HealthCheckPolicy, or List"
     );
     assert_eq!(
-        mistake(&(configured("{}") + "---\n- a list\n")),
+        error(&(configured("{}") + "---\n- a list\n")),
         "error: not a manifest; write an object with a kind: Deployment, StatefulSet, Service, BackendConfig, \
          Ingress, Gateway, HTTPRoute, GCPBackendPolicy, HealthCheckPolicy"
     );
 }
 
 #[test]
-fn what_is_referred_to_must_be_there() {
+fn a_reference_to_a_missing_object_is_an_error() {
     let base = [stateful_set("app", 1), service("app")];
-    let with = |document: String| mistake(&all(&[base[0].clone(), base[1].clone(), document]));
+    let with = |document: String| error(&all(&[base[0].clone(), base[1].clone(), document]));
     assert_eq!(
         with(ingress_to("other")),
         "spec.defaultBackend.service.name: error: no Service \"other\" in namespace default; write one of app"
@@ -180,23 +223,23 @@ fn what_is_referred_to_must_be_there() {
     );
     let annotation = "cloud.google.com/backend-config: '{\"default\": \"app\"}'";
     assert_eq!(
-        mistake(&all(&[stateful_set("app", 1), annotated(&service("app"), annotation), ingress_to("app")])),
+        error(&all(&[stateful_set("app", 1), annotated(&service("app"), annotation), ingress_to("app")])),
         "metadata.annotations[cloud.google.com/backend-config]: error: no BackendConfig \"app\" in namespace default; \
          add the BackendConfig to the manifests"
     );
     assert_eq!(
-        mistake(&all(&[service("app"), ingress_to("app")])),
+        error(&all(&[service("app"), ingress_to("app")])),
         "spec.selector: error: no manifest has the pods of this Service: {app: app}; add the Deployment, or give \
          --endpoints app=ADDRESS,…, --dns app=HOST of a headless Service, or --eds DIR; --to kubernetes needs none of \
          them"
     );
     assert_eq!(
-        mistake(&all(&[stateful_set("app", 1), service("app").replace("8080", "admin"), ingress_to("app")])),
-        "spec.ports[0]: error: its pods have no such port: targetPort admin; write the name of one of its pods' ports, a \
+        error(&all(&[stateful_set("app", 1), service("app").replace("8080", "admin"), ingress_to("app")])),
+        "spec.ports[0]: error: the pods have no port admin, which targetPort names; write the name of a port of the pods, a \
          number, or addresses with ports in --endpoints"
     );
     assert_eq!(
-        mistake(&all(&[stateful_set("app", 0), service("app"), ingress_to("app")])),
+        error(&all(&[stateful_set("app", 0), service("app"), ingress_to("app")])),
         "spec.replicas: error: there is no pod to send requests to; \
          write at least 1, or give --endpoints app=ADDRESS,…"
     );
@@ -205,24 +248,26 @@ fn what_is_referred_to_must_be_there() {
 #[test]
 fn objects_of_another_namespace_are_not_there() {
     let elsewhere = service("app").replace("  name: app\n", "  name: app\n  namespace: other\n");
-    assert!(mistake(&all(&[stateful_set("app", 1), elsewhere, ingress_to("app")])).starts_with(
+    assert!(error(&all(&[stateful_set("app", 1), elsewhere, ingress_to("app")])).starts_with(
         "spec.defaultBackend.service.name: error: no Service \"app\" in namespace default; \
              add the Service to the manifests"
     ));
 }
 
 #[test]
-fn an_annotation_that_gke_cannot_read_is_a_mistake() {
+fn an_annotation_that_gke_cannot_read_is_an_error() {
     let told = |annotation: &str| {
-        mistake(&all(&[stateful_set("app", 1), annotated(&service("app"), annotation), ingress_to("app")]))
+        error(&all(&[stateful_set("app", 1), annotated(&service("app"), annotation), ingress_to("app")]))
     };
     let help = r#"write {"default": "NAME", "ports": {"PORT": "NAME"}}, with at least one name"#;
     let field = "metadata.annotations[cloud.google.com/backend-config]";
     for (value, wrong) in [
         ("{}", "no BackendConfig: {}"),
-        ("{\"defualt\": \"app\"}", "unknown field `defualt`, expected `default` or `ports`"),
-        ("{\"ports\": {\"80\": 1}}", "invalid type: integer `1`, expected a string"),
-        ("app", "expected value"),
+        ("{\"defualt\": \"app\"}", "error: unknown field `defualt`;"),
+        ("{\"ports\": {\"80\": 1}}", "error: invalid value: {\"ports\": {\"80\": 1}};"),
+        ("{\"default\": {}}", "error: invalid value: {\"default\": {}};"),
+        ("\"app\"", "error: invalid value: \"app\";"),
+        ("app", "error: not JSON: expected value"),
     ] {
         let told = told(&format!("cloud.google.com/backend-config: '{value}'"));
         assert!(told.starts_with(&format!("{field}: error: ")), "{told}");
@@ -233,7 +278,7 @@ fn an_annotation_that_gke_cannot_read_is_a_mistake() {
         protocol.starts_with("metadata.annotations[cloud.google.com/app-protocols]: error: "),
         "{protocol}"
     );
-    assert!(protocol.contains("unknown variant `HTTP3`"), "{protocol}");
+    assert!(protocol.contains("error: unknown value `HTTP3`;"), "{protocol}");
     assert!(
         protocol
             .ends_with("write {\"PORT NAME\": PROTOCOL}, where PROTOCOL is \"HTTP\", \"HTTPS\" or \"HTTP2\""),
@@ -245,9 +290,9 @@ fn an_annotation_that_gke_cannot_read_is_a_mistake() {
 }
 
 #[test]
-fn a_host_or_path_that_kubernetes_or_gke_would_refuse_is_a_mistake() {
+fn a_host_or_path_that_kubernetes_or_gke_would_refuse_is_an_error() {
     let told = |rules: String| {
-        mistake(&all(&[stateful_set("app", 1), service("app"), ingress(&format!("{{rules: [{rules}]}}"))]))
+        error(&all(&[stateful_set("app", 1), service("app"), ingress(&format!("{{rules: [{rules}]}}"))]))
     };
     for host in [
         "192.0.2.1",
@@ -258,8 +303,8 @@ fn a_host_or_path_that_kubernetes_or_gke_would_refuse_is_a_mistake() {
         "under_score.example",
         "-a.example",
     ] {
-        let mistake = told(rule(host, &[path("/", "Prefix", "app")]));
-        assert!(mistake.starts_with("spec.rules[0].host: error: not a host: "), "{host}: {mistake}");
+        let error = told(rule(host, &[path("/", "Prefix", "app")]));
+        assert!(error.starts_with("spec.rules[0].host: error: not a host: "), "{host}: {error}");
     }
     for (path_type, wrong) in [
         ("Exact", vec!["", "no-slash", "/star/*", "/a//b", "/a/../b", "/a/.", "/a%2Fb", "/a?b", "/a b"]),
@@ -267,11 +312,11 @@ fn a_host_or_path_that_kubernetes_or_gke_would_refuse_is_a_mistake() {
         ("ImplementationSpecific", vec!["no-slash", "/star*", "/*/star", "/a?b", "/a#b"]),
     ] {
         for wrong in wrong {
-            let mistake = told(rule("", &[path(wrong, path_type, "app")]));
+            let error = told(rule("", &[path(wrong, path_type, "app")]));
             let wanted = format!(
                 "spec.rules[0].http.paths[0].path: error: not a path of this type: {wrong:?}; write "
             );
-            assert!(mistake.starts_with(&wanted), "{path_type} {wrong}: {mistake}");
+            assert!(error.starts_with(&wanted), "{path_type} {wrong}: {error}");
         }
     }
     let untyped = rule("", &[path("/", "Prefix", "app").replace("pathType: Prefix, ", "")]);
@@ -281,30 +326,30 @@ fn a_host_or_path_that_kubernetes_or_gke_would_refuse_is_a_mistake() {
     );
     assert_eq!(
         told(rule("", &[path("/", "prefix", "app")])),
-        "spec.rules[0].http.paths[0].pathType: error: unknown variant `prefix`; \
+        "spec.rules[0].http.paths[0].pathType: error: unknown value `prefix`; \
          write one of Exact, Prefix, ImplementationSpecific"
     );
 }
 
 #[test]
-fn an_ingress_that_is_not_gkes_or_leads_to_no_service_is_a_mistake() {
-    let with = |ingress: String| mistake(&all(&[stateful_set("app", 1), service("app"), ingress]));
+fn an_ingress_of_another_class_or_without_a_service_is_an_error() {
+    let with = |ingress: String| error(&all(&[stateful_set("app", 1), service("app"), ingress]));
     assert_eq!(
         with(annotated(
             &ingress_to("app").replace("spec: ", "spec:\n  "),
             "kubernetes.io/ingress.class: nginx"
         )),
-        "metadata.annotations[kubernetes.io/ingress.class]: error: not an Ingress of GKE: its class is \"nginx\"; \
+        "metadata.annotations[kubernetes.io/ingress.class]: error: not a GKE Ingress: the class is \"nginx\"; \
          write gce, gce-internal or gce-regional-external, or leave the annotation out"
     );
     assert_eq!(
         with(ingress_to("app").replace("spec: {", "spec: {ingressClassName: gce, ")),
-        "spec.ingressClassName: error: not an Ingress of GKE, which has no class \"gce\"; \
+        "spec.ingressClassName: error: not a GKE Ingress: GKE has no class \"gce\"; \
          write the annotation kubernetes.io/ingress.class"
     );
     assert_eq!(
         with(ingress("{defaultBackend: {resource: {kind: Bucket}}}")),
-        "spec.defaultBackend.resource: error: a GKE Ingress sends requests to Services alone; write a Service"
+        "spec.defaultBackend.resource: error: a GKE Ingress sends requests only to Services; write a Service"
     );
     assert_eq!(
         with(ingress("{rules: [{host: a.example}]}")),
@@ -313,32 +358,30 @@ fn an_ingress_that_is_not_gkes_or_leads_to_no_service_is_a_mistake() {
 }
 
 #[test]
-fn two_manifests_of_one_name_are_a_mistake() {
+fn two_manifests_of_one_name_are_an_error() {
     let twice = all(&[configured("{}"), backend_config("app", "{}")]);
-    assert!(
-        mistake(&twice).starts_with(
-            "metadata.name: error: a second BackendConfig of this name; the first is at all.yaml:"
-        )
-    );
+    assert!(error(&twice).starts_with(
+        "metadata.name: error: a second BackendConfig with this name; the first one is at all.yaml:"
+    ));
 }
 
 #[test]
 fn of_several_ingresses_one_must_be_chosen() {
     let two = all(&[configured("{}"), ingress_to("app").replace("name: main", "name: other")]);
     assert_eq!(
-        mistake(&two),
-        "metadata.name: error: a second Ingress, which has a balancer of its own in GKE; \
+        error(&two),
+        "metadata.name: error: a second Ingress: in GKE, each Ingress has a separate load balancer; \
          choose one with --ingress: default/main, default/other"
     );
     assert!(convert_with(&two, &["--ingress", "other"]).succeeded);
     assert!(convert_with(&two, &["--ingress", "default/main"]).succeeded);
     assert_eq!(
-        convert_with(&two, &["--ingress", "third"]).mistakes(),
+        convert_with(&two, &["--ingress", "third"]).errors(),
         ["--ingress:1: error: there is no Ingress third; write one of default/main, default/other"]
     );
     let none = all(&[stateful_set("app", 1), service("app")]);
     assert_eq!(
-        convert(&none).mistakes(),
+        convert(&none).errors(),
         ["FILE:1: error: no Ingress among the manifests; add an Ingress or a Gateway"]
     );
 }

@@ -1,0 +1,82 @@
+//! Clusters.
+
+use super::Case;
+
+pub const CASES: &[Case] = &[
+    Case {
+        name: "a backend without a cluster",
+        file: "envoy/canary.yaml",
+        edited: "envoy/canary.yaml",
+        edits: &[("{cluster: canary, weight: 10}", "{cluster: canray, weight: 10}")],
+        level: "error",
+        line: "- {cluster: canray, weight: 10}",
+        message: "no cluster has the name `canray`",
+        write: "write `canary`",
+    },
+    Case {
+        name: "a cluster in panic mode",
+        file: "envoy/canary.yaml",
+        edited: "envoy/canary.yaml",
+        edits: &[("    common_lb_config: {healthy_panic_threshold: {value: 0}}\n", "")],
+        level: "warning",
+        line: "- name: stable",
+        message: "the cluster `stable` has no `healthy_panic_threshold: {value: 0}`",
+        write: "`common_lb_config: {healthy_panic_threshold: {value: 0}}`",
+    },
+    Case {
+        name: "a cluster in panic mode below half",
+        file: "envoy/endpoints.yaml",
+        edited: "envoy/endpoints.yaml",
+        edits: &[("healthy_panic_threshold: {value: 0}", "healthy_panic_threshold: {value: 50}")],
+        level: "warning",
+        line: "healthy_panic_threshold: {value: 50}",
+        message: "the cluster `app` has no `healthy_panic_threshold: {value: 0}`",
+        write: "{value: 0}",
+    },
+    Case {
+        name: "a member of an aggregate cluster in panic mode",
+        file: "envoy/failover.yaml",
+        edited: "envoy/failover.yaml",
+        edits: &[("      healthy_panic_threshold: {value: 0}\n", "")],
+        level: "warning",
+        line: "- name: app-0-own",
+        message: "the cluster `app-0-own` has no `healthy_panic_threshold",
+        write: "{value: 0}",
+    },
+    Case {
+        name: "a connect timeout above the route's timeout",
+        file: "envoy/header.yaml",
+        edited: "envoy/header.yaml",
+        edits: &[
+            ("                  timeout: 0s\n", "                  timeout: 3s\n"),
+            ("connect_timeout: 1s", "connect_timeout: 4s"),
+        ],
+        level: "warning",
+        line: "connect_timeout: 4s",
+        message: "waits 4 s for a connection (`connect_timeout`), and the route `api` ends requests after 3 s",
+        write: "`connect_timeout: 1s`",
+    },
+    Case {
+        name: "Envoy's own connect timeout above the route's timeout",
+        file: "envoy/header.yaml",
+        edited: "envoy/header.yaml",
+        edits: &[
+            ("                  timeout: 0s\n", "                  timeout: 3s\n"),
+            ("    connect_timeout: 1s\n", ""),
+        ],
+        level: "warning",
+        line: "- name: api-0",
+        message: "waits 5 s for a connection",
+        write: "`connect_timeout: 1s`",
+    },
+    Case {
+        name: "retries with Envoy's limit of three at a time",
+        file: "envoy/canary-endpoints.yaml",
+        edited: "envoy/canary-endpoints.yaml",
+        edits: &[("    circuit_breakers:\n      thresholds: [{max_retries: 1024}]\n", "")],
+        level: "warning",
+        line: "- name: stable",
+        message: "Envoy allows a cluster three retries at a time",
+        write: "`circuit_breakers: {thresholds: [{max_retries: 1024}]}`",
+    },
+];

@@ -1,0 +1,66 @@
+//! Errors in the plugin configuration itself.
+
+use super::Case;
+
+pub const CASES: &[Case] = &[
+    Case {
+        name: "a number as text",
+        file: "envoy/canary.yaml",
+        edited: "envoy/canary.yaml",
+        edits: &[("affinityCookieTtlSec: 86400", "affinityCookieTtlSec: \"86400\"")],
+        level: "error",
+        line: "affinityCookieTtlSec: \"86400\"",
+        message: "config error at sessionAffinity.affinityCookieTtlSec: wrong type; allowed: an integer from 0 to 1209600",
+        write: "an integer from 0 to 1209600",
+    },
+    Case {
+        name: "a misspelt field",
+        file: "envoy/canary.yaml",
+        edited: "envoy/canary.yaml",
+        edits: &[("                    sessionAffinity:", "                    sessionAfinity:")],
+        level: "error",
+        line: "                    sessionAfinity:",
+        message: "config error at sessionAfinity: unknown field",
+        write: "write `sessionAffinity`",
+    },
+    Case {
+        name: "a misspelt value",
+        file: "envoy/canary.yaml",
+        edited: "envoy/canary.yaml",
+        edits: &[("affinityType: GENERATED_COOKIE", "affinityType: GENERATED_COOKIES")],
+        level: "error",
+        line: "affinityType: GENERATED_COOKIES",
+        message: "unknown value; allowed: NONE, CLIENT_IP",
+        write: "`affinityType: GENERATED_COOKIE`",
+    },
+    Case {
+        name: "two services whose cookies have one name",
+        file: "envoy/ingress.yaml",
+        edited: "envoy/ingress.yaml",
+        edits: &[("name: GCLB_B", "name: GCLB")],
+        level: "error",
+        line: "cookie: {name: GCLB, path: /}",
+        message: "duplicate of services[2].sessionAffinity.cookie.name",
+        write: "a unique name for the cookie",
+    },
+    Case {
+        name: "a backend twice",
+        file: "envoy/header.yaml",
+        edited: "envoy/header.yaml",
+        edits: &[("backends: [", "backends: [api-0, ")],
+        level: "error",
+        line: "backends: [api-0, ",
+        message: "duplicate of backends[0]; allowed: each cluster once",
+        write: "each cluster once",
+    },
+    Case {
+        name: "a TTL without sessions",
+        file: "envoy/canary.yaml",
+        edited: "envoy/canary.yaml",
+        edits: &[("affinityType: GENERATED_COOKIE", "affinityType: CLIENT_IP")],
+        level: "warning",
+        line: "affinityCookieTtlSec: 86400",
+        message: "affinityCookieTtlSec has no effect with affinityType CLIENT_IP",
+        write: "`affinityType: GENERATED_COOKIE`",
+    },
+];

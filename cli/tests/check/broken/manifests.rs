@@ -1,0 +1,82 @@
+//! Kubernetes manifests.
+
+use super::Case;
+
+pub const CASES: &[Case] = &[
+    Case {
+        name: "a key whose variable is not passed to the VM, in a ConfigMap",
+        file: "deploy/kubernetes/ingress.yaml",
+        edited: "deploy/kubernetes/ingress.yaml",
+        edits: &[(
+            "                        - SESSION_AFFINITY_KEY_k1\n",
+            "                        - AFFINITY_KEY\n",
+        )],
+        level: "error",
+        line: "- {id: k1, env: SESSION_AFFINITY_KEY_k1}",
+        message: "config error at keys[0].env: not set",
+        write: "host_env_keys: [SESSION_AFFINITY_KEY_k1]",
+    },
+    Case {
+        name: "retries with Envoy's limit, in a ConfigMap",
+        file: "deploy/kubernetes/ingress.yaml",
+        edited: "deploy/kubernetes/ingress.yaml",
+        edits: &[(
+            "          thresholds: [{max_retries: 1024}]\n",
+            "          thresholds: [{max_connections: 1024}]\n",
+        )],
+        level: "warning",
+        line: "thresholds: [{max_connections: 1024}]",
+        message: "three retries at a time",
+        write: "max_retries: 1024",
+    },
+    Case {
+        name: "FAIL_OPEN in Istio",
+        file: "deploy/istio/session-affinity.yaml",
+        edited: "deploy/istio/session-affinity.yaml",
+        edits: &[("failStrategy: FAIL_RELOAD", "failStrategy: FAIL_OPEN")],
+        level: "error",
+        line: "failStrategy: FAIL_OPEN",
+        message: "does not support FAIL_OPEN",
+        write: "`failStrategy: FAIL_RELOAD`",
+    },
+    Case {
+        name: "a key whose variable is not passed to the VM, in Istio",
+        file: "deploy/istio/canary.yaml",
+        edited: "deploy/istio/canary.yaml",
+        edits: &[("{name: SESSION_AFFINITY_KEY, valueFrom: HOST}", "{name: AFFINITY_KEY, valueFrom: HOST}")],
+        level: "error",
+        line: "- {id: k1, env: SESSION_AFFINITY_KEY}",
+        message: "config error at keys[0].env: not set",
+        write: "{name: SESSION_AFFINITY_KEY, valueFrom: HOST}",
+    },
+    Case {
+        name: "stateful_session with another header, in Istio",
+        file: "deploy/istio/canary.yaml",
+        edited: "deploy/istio/canary.yaml",
+        edits: &[("              name: x-affinity-endpoint", "              name: x-endpoint")],
+        level: "error",
+        line: "name: x-endpoint",
+        message: "`stateful_session` uses the header `x-endpoint`",
+        write: "`name: x-affinity-endpoint`",
+    },
+    Case {
+        name: "a field of another layer, in Envoy Gateway",
+        file: "deploy/envoy-gateway/session-affinity.yaml",
+        edited: "deploy/envoy-gateway/session-affinity.yaml",
+        edits: &[("        affinityCookieTtlSec: 50\n", "        cookieTtlSec: 50\n")],
+        level: "error",
+        line: "cookieTtlSec: 50",
+        message: "config error at sessionAffinity.cookieTtlSec: unknown field",
+        write: "`affinityCookieTtlSec`",
+    },
+    Case {
+        name: "a key whose variable is not passed to the VM, in Envoy Gateway",
+        file: "deploy/envoy-gateway/session-affinity.yaml",
+        edited: "deploy/envoy-gateway/session-affinity.yaml",
+        edits: &[("    env:\n      hostKeys: [SESSION_AFFINITY_KEY]\n", "")],
+        level: "error",
+        line: "- {id: k1, env: SESSION_AFFINITY_KEY}",
+        message: "config error at keys[0].env: not set",
+        write: "hostKeys: [SESSION_AFFINITY_KEY]",
+    },
+];

@@ -1,0 +1,69 @@
+//! Services and the routes that they name.
+
+use super::Case;
+
+pub const CASES: &[Case] = &[
+    Case {
+        name: "two services of which neither has routes",
+        file: "envoy/ingress.yaml",
+        edited: "envoy/ingress.yaml",
+        edits: &[
+            ("                      routes: [service-a]\n", ""),
+            ("                      routes: [service-b]\n", ""),
+        ],
+        level: "error",
+        line: "- name: service-b",
+        message: "config error at services[1].routes: missing, and services[0].routes is missing too",
+        write: "`routes: [api]`",
+    },
+    Case {
+        name: "one service without routes in place of two",
+        file: "envoy/canary.yaml",
+        edited: "envoy/canary.yaml",
+        edits: &[(
+            "              routes:\n              - name: app\n",
+            "              routes:\n              - name: admin\n                match: {prefix: /admin}\n                \
+             route: {cluster: stable, timeout: 0s}\n              - name: app\n",
+        )],
+        level: "warning",
+        line: "route: {cluster: stable, timeout: 0s}",
+        message: "the service `default` has no `routes` and so serves the route `admin` too",
+        write: "`routes: [NAME]`",
+    },
+    Case {
+        name: "a misspelt route",
+        file: "envoy/ingress.yaml",
+        edited: "envoy/ingress.yaml",
+        edits: &[("routes: [api-a]", "routes: [apii]")],
+        level: "error",
+        line: "routes: [apii]",
+        message: "the service `api-a` names the route `apii`, which does not exist",
+        write: "write `api-a`",
+    },
+    Case {
+        name: "a route without a service, because the service names another route",
+        file: "envoy/ingress.yaml",
+        edited: "envoy/ingress.yaml",
+        edits: &[("routes: [api-a]", "routes: [apii]")],
+        level: "error",
+        line: "cluster_header: x-affinity-cluster",
+        message: "no service serves the route: the route answers 503",
+        write: "add `api-a` to the `routes`",
+    },
+    Case {
+        name: "services that name routes, and routes without names",
+        file: "envoy/canary.yaml",
+        edited: "envoy/canary.yaml",
+        edits: &[
+            ("              - name: app\n                match", "              - match"),
+            (
+                "                    sessionAffinity:",
+                "                    routes: [app]\n                    sessionAffinity:",
+            ),
+        ],
+        level: "error",
+        line: "routes: [app]",
+        message: "names the route `app`, which does not exist",
+        write: "`name: app` at the route",
+    },
+];
