@@ -59,6 +59,12 @@ impl ServiceConfig {
     pub fn idle_timeout_sec(&self) -> u32 {
         self.affinity.lifetime().map_or(0, |lifetime| lifetime.idle_timeout_sec)
     }
+
+    /// Whether the address of a client can determine the backend: `CLIENT_IP`, or `fallback: CLIENT_IP`.
+    #[must_use]
+    pub fn uses_client_address(&self) -> bool {
+        matches!(self.affinity, Affinity::ClientIp(_)) || matches!(self.fallback, Fallback::ClientIp(_))
+    }
 }
 
 /// A backend as configured.

@@ -1,5 +1,6 @@
 //! `check`: finds what does not work with the filter in Envoy's configuration.
 
+mod client_address;
 mod clusters;
 mod config;
 mod embedded;
@@ -91,6 +92,7 @@ fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, report: &mut Report) {
     routes::check(envoy, plugin, config, report);
     clusters::check(envoy, plugin, config, report);
     headers::check(envoy, plugin, config, report);
+    client_address::check(envoy, plugin, config, report);
     order::check(envoy, plugin, config, report);
     endpoints::check(envoy, plugin, config, report);
     websockets::check(envoy, plugin, config, report);

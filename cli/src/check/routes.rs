@@ -6,7 +6,7 @@ use super::envoy::{Envoy, Manager, Route};
 use super::file::At;
 use super::plugin::Plugin;
 use super::report::Report;
-use super::services::service_of;
+use super::services::{misspelling, service_of};
 use super::vm::named;
 use crate::diagnostic::Level;
 
@@ -32,7 +32,7 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
                     served(route, action, service, config, level, report);
                     timeout(route, action, report);
                 }
-                None => unserved(route, action, plugin, config, report),
+                None => unserved(envoy, route, action, plugin, config, report),
             }
         }
     }
@@ -138,7 +138,14 @@ fn served(
 }
 
 /// Checks a route that no service serves.
-fn unserved(route: &Route<'_>, action: At<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
+fn unserved(
+    envoy: &Envoy<'_>,
+    route: &Route<'_>,
+    action: At<'_>,
+    plugin: &Plugin<'_>,
+    config: &Config,
+    report: &mut Report,
+) {
     let header = &config.cluster_header;
     let Some(found) = cluster_headers(action).into_iter().find(|found| is_header(*found, header)) else {
         return;
@@ -148,9 +155,15 @@ fn unserved(route: &Route<'_>, action: At<'_>, plugin: &Plugin<'_>, config: &Con
         route.in_words()
     );
     let path = if plugin.node("services").is_some() { "of one of the `services`" } else { "of the filter" };
-    let help = match route.name {
-        Some(name) => format!("add `{name}` to the `routes` {path}, or leave `routes` out in one service"),
-        None => format!(
+    let misspelling = route.name.and_then(|name| misspelling(envoy, plugin, config, name));
+    let help = match (route.name, misspelling) {
+        (Some(name), Some((service, wrong))) => {
+            format!("write `{name}` in place of `{wrong}` in the `routes` of the service `{}`", service.name)
+        }
+        (Some(name), None) => {
+            format!("add `{name}` to the `routes` {path}, or leave `routes` out in one service")
+        }
+        (None, _) => format!(
             "write `name: NAME` at the route and add the name to the `routes` {path}, or leave `routes` out in one \
              service"
         ),

@@ -19,12 +19,7 @@ pub fn service_of<'c>(config: &'c Config, route: &Route<'_>) -> Option<(usize, &
 
 /// Reports services that name a route which does not exist.
 pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
-    let managers: Vec<_> = envoy.managers_of(plugin).map(|(manager, _)| manager).collect();
-    if managers.is_empty() || managers.iter().any(|manager| !manager.routes_known) {
-        return;
-    }
-    let known: Vec<&str> =
-        managers.iter().flat_map(|manager| &manager.routes).filter_map(|route| route.name).collect();
+    let Some(known) = route_names(envoy, plugin) else { return };
     for (index, service) in config.services.iter().enumerate() {
         for (number, name) in service.routes.iter().flatten().enumerate() {
             if known.contains(&name.as_str()) {
@@ -36,6 +31,28 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
             report.add(Level::Error, place, message, help(name, &known));
         }
     }
+}
+
+/// The names of all routes, unless some routes are not in the files.
+fn route_names<'a>(envoy: &Envoy<'a>, plugin: &Plugin<'a>) -> Option<Vec<&'a str>> {
+    let managers: Vec<_> = envoy.managers_of(plugin).map(|(manager, _)| manager).collect();
+    if managers.is_empty() || managers.iter().any(|manager| !manager.routes_known) {
+        return None;
+    }
+    Some(managers.iter().flat_map(|manager| &manager.routes).filter_map(|route| route.name).collect())
+}
+
+/// A service that probably means this route, and the wrong name of the route in the service.
+pub fn misspelling<'c>(
+    envoy: &Envoy<'_>,
+    plugin: &Plugin<'_>,
+    config: &'c Config,
+    route: &str,
+) -> Option<(&'c ServiceConfig, &'c str)> {
+    let known = route_names(envoy, plugin)?;
+    let names = |service: &'c ServiceConfig| service.routes.iter().flatten().map(String::as_str);
+    let is_meant = |name: &&str| !known.contains(name) && nearest(name, known.iter().copied()) == Some(route);
+    config.services.iter().find_map(|service| Some((service, names(service).find(is_meant)?)))
 }
 
 fn help(name: &str, known: &[&str]) -> String {

@@ -13,6 +13,7 @@ pub fn check(plugin: &Plugin<'_>, report: &mut Report) {
         Kind::Envoy => {
             failure_policy(plugin, report);
             vm_id(plugin, report);
+            variables(plugin, report);
         }
         Kind::Istio => fail_strategy(plugin, report),
         Kind::EnvoyGateway => {
@@ -64,6 +65,15 @@ fn vm_id(plugin: &Plugin<'_>, report: &mut Report) {
                    plugin whose `vm_id` is empty";
     let place = id.or(vm).unwrap_or(config);
     report.warning(place, message, "write `vm_id: session-affinity` in `vm_config`");
+}
+
+/// Variables in a form that Envoy cannot read.
+fn variables(plugin: &Plugin<'_>, report: &mut Report) {
+    let path = ["config", "vm_config", "environment_variables", "host_env_keys"];
+    for variable in plugin.message.items_at(&path).filter(|variable| variable.text().is_none()) {
+        let message = "Envoy refuses this element of `host_env_keys`: it is not the name of a variable";
+        report.error(variable, message, "write only names: `host_env_keys: [SESSION_AFFINITY_KEY]`");
+    }
 }
 
 /// Secrets that Envoy's `/config_dump` shows.

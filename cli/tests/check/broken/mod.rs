@@ -1,5 +1,6 @@
 //! Errors that people often make, as small edits of shipped files, and the diagnostics of `check`.
 
+mod client_address;
 mod clusters;
 mod configuration;
 mod endpoints;
@@ -34,12 +35,13 @@ pub struct Case {
     pub write: &'static str,
 }
 
-const CASES: [&[Case]; 12] = [
+const CASES: [&[Case]; 13] = [
     configuration::CASES,
     services::CASES,
     routes::CASES,
     order::CASES,
     clusters::CASES,
+    client_address::CASES,
     headers::CASES,
     endpoints::CASES,
     vm::CASES,

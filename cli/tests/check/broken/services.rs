@@ -48,7 +48,7 @@ pub const CASES: &[Case] = &[
         level: "error",
         line: "cluster_header: x-affinity-cluster",
         message: "no service serves the route: the route answers 503",
-        write: "add `api-a` to the `routes`",
+        write: "write `api-a` in place of `apii` in the `routes` of the service `api-a`",
     },
     Case {
         name: "services that name routes, and routes without names",

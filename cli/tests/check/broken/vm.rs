@@ -4,6 +4,19 @@ use super::Case;
 
 pub const CASES: &[Case] = &[
     Case {
+        name: "a key in place of the name of its variable",
+        file: "envoy/mcp.yaml",
+        edited: "envoy/mcp.yaml",
+        edits: &[(
+            "host_env_keys: [SESSION_AFFINITY_KEY]",
+            "host_env_keys: [{id: k1, env: SESSION_AFFINITY_KEY}]",
+        )],
+        level: "error",
+        line: "host_env_keys: [{id: k1, env: SESSION_AFFINITY_KEY}]",
+        message: "it is not the name of a variable",
+        write: "`host_env_keys: [SESSION_AFFINITY_KEY]`",
+    },
+    Case {
         name: "a key whose variable is not passed to the VM",
         file: "envoy/mcp.yaml",
         edited: "envoy/mcp.yaml",
