@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::release::{RELEASE, VERSION, run};
+use crate::release::{RELEASE, VERSION, directory, run};
 
 #[test]
 fn a_release_has_all_its_parts() {
@@ -15,10 +15,12 @@ fn a_release_has_all_its_parts() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     let expected = [
+        "SHA256SUMS".to_owned(),
         "envoy".to_owned(),
         "image".to_owned(),
         "release-notes.md".to_owned(),
         "session-affinity".to_owned(),
+        format!("session-affinity-{VERSION}-linux-x86_64.tar.gz"),
         format!("session-affinity-{VERSION}.tgz"),
         "session-affinity.schema.json".to_owned(),
         "session_affinity.cdx.json".to_owned(),
@@ -36,8 +38,32 @@ fn the_command_line_tool_passes_the_configurations_beside_it() {
 }
 
 #[test]
-fn the_checksum_is_the_modules_and_in_the_form_that_sha256sum_checks() {
-    run(Command::new("sha256sum").args(["--check", "session_affinity.wasm.sha256"]).current_dir(&*RELEASE));
+fn sha256sum_confirms_the_module_and_every_file_that_is_downloaded() {
+    for checksums in ["session_affinity.wasm.sha256", "SHA256SUMS"] {
+        run(Command::new("sha256sum").args(["--check", "--strict", checksums]).current_dir(&*RELEASE));
+    }
+    let checksums = fs::read_to_string(RELEASE.join("SHA256SUMS")).unwrap();
+    let files = fs::read_dir(&*RELEASE).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_file());
+    assert_eq!(checksums.lines().count() + 1, files.count(), "all but SHA256SUMS:\n{checksums}");
+}
+
+#[test]
+fn the_archive_has_the_whole_release_and_its_tool_runs() {
+    let directory = directory("unpacked");
+    let name = format!("session-affinity-{VERSION}-linux-x86_64");
+    run(Command::new("tar")
+        .args(["--extract", "--gzip", "--file"])
+        .arg(RELEASE.join(format!("{name}.tar.gz")))
+        .arg("--directory")
+        .arg(&directory));
+    let unpacked = directory.join(name);
+    run(Command::new("./session-affinity").args(["check", "envoy/envoy.yaml"]).current_dir(&unpacked));
+    for file in ["session_affinity.wasm", "image/index.json", "envoy/live-update/filter.yaml"] {
+        assert!(
+            fs::read(unpacked.join(file)).unwrap() == fs::read(RELEASE.join(file)).unwrap(),
+            "{file} in the archive is another"
+        );
+    }
 }
 
 #[test]

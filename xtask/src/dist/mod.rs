@@ -1,5 +1,6 @@
 //! `cargo xtask dist`: makes all files of a release.
 
+mod archive;
 mod checksum;
 mod image;
 mod notes;
@@ -18,6 +19,11 @@ use crate::{build, shell};
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The module's file in a release.
 const MODULE: &str = "session_affinity.wasm";
+
+/// The name of the archive with the whole release. The command-line tool in it is for this machine.
+const ARCHIVE: &str = concat!("session-affinity-", env!("CARGO_PKG_VERSION"), "-linux-x86_64");
+/// The checksums of all files.
+const CHECKSUMS: &str = "SHA256SUMS";
 
 /// The arguments of `cargo xtask dist`.
 #[derive(clap::Args)]
@@ -44,12 +50,7 @@ impl Dist {
         let to = &root.join(&self.to);
         clear(to)?;
         write(to, MODULE, &module)?;
-        // The form that `sha256sum --check` reads.
-        write(
-            to,
-            &format!("{MODULE}.sha256"),
-            format!("{}  {MODULE}\n", checksum::sha256(&module)).as_bytes(),
-        )?;
+        write(to, &format!("{MODULE}.sha256"), checksum::line(MODULE, &module).as_bytes())?;
         let image = image::write(&to.join("image"), &module)?;
         println!("{}: the image {image}, an OCI layout", to.join("image").display());
         if self.only_image {
@@ -67,7 +68,8 @@ impl Dist {
         copy_configurations(&root.join("envoy"), &to.join("envoy"))?;
         let chart = Chart::shipped().package(to).context("packaging the Helm chart")?;
         println!("{}", chart.display());
-        Ok(())
+        println!("{}", archive::write(to, ARCHIVE)?.display());
+        write_checksums(to)
     }
 }
 
@@ -77,6 +79,24 @@ fn clear(directory: &Path) -> Result<()> {
         fs::remove_dir_all(directory).with_context(|| format!("clearing {}", directory.display()))?;
     }
     fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))
+}
+
+/// Writes the checksums of the files that are downloaded one by one.
+fn write_checksums(directory: &Path) -> Result<()> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory).with_context(|| format!("reading {}", directory.display()))? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    let mut checksums = String::new();
+    for name in names {
+        let bytes = fs::read(directory.join(&name)).with_context(|| format!("reading {name}"))?;
+        checksums += &checksum::line(&name, &bytes);
+    }
+    write(directory, CHECKSUMS, checksums.as_bytes())
 }
 
 /// Builds the command-line tool for this machine.
