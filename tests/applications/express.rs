@@ -4,22 +4,21 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
-use futures_util::future::join_all;
 use harness::{node_package, workspace_root};
 
 use crate::browsing::{Visitor, expect};
-use crate::instance::Instance;
+use crate::instance::Instances;
 use crate::server_sessions::{ANONYMOUS_PAGES, Application, Deletes};
 
 async fn start() -> Application {
     let program = workspace_root().join("tests/applications/express");
     let installed = node_package::install(&program, Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
-    let instances = (0..3).map(|_| {
+    let command = |_: &Path| {
         let mut command = Command::new("node");
         command.arg("app.js").current_dir(&installed).env("PORT", "0");
-        Instance::start(command, tempfile::tempdir().unwrap(), "listening on ")
-    });
-    let instances = join_all(instances).await;
+        command
+    };
+    let instances = Instances::start(command, "listening on ").await;
     Application { recipe: "Express", cookie: "connect.sid", deletes: Deletes::AtLogOut, instances }
 }
 

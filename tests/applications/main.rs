@@ -11,11 +11,15 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
 mod browsing;
+mod clients;
 mod django;
 mod envoy;
 mod express;
+mod gradio;
 mod instance;
+mod python;
 mod server_sessions;
+mod sse;
 mod streamlit;
 mod tap;
 mod tomcat;

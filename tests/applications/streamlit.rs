@@ -1,17 +1,14 @@
 //! Streamlit, whose page lives over a WebSocket while files are uploaded beside it, in Chromium.
 
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use harness::envoy::Envoy;
-use harness::{python_package, workspace_root};
 use harness_browser::{Browser, By};
 
 use crate::envoy::{self, Pin};
-use crate::instance::Instance;
+use crate::instance::{Instances, free_port};
+use crate::python::Python;
 
 /// How long the page may take for anything on a busy machine. A limit, not a time that is waited for.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -19,26 +16,18 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// So many people upload a file, one after the other.
 const UPLOADS: usize = 6;
 
-async fn start() -> Vec<Instance> {
-    let packages: Vec<&str> = include_str!("streamlit/requirements.txt").lines().collect();
-    let site = python_package::site("streamlit", &packages, Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
-    let instances = (0..3).map(|_| {
-        let mut command = Command::new("python3");
+async fn start() -> Instances {
+    let python = Python::of("streamlit");
+    let command = |_: &Path| {
+        let mut command = python.command();
         command.args(["-m", "streamlit", "run", "app.py", "--server.headless=true"]);
         command.args(["--browser.gatherUsageStats=false", "--server.fileWatcherType=none"]);
         // By default Streamlit believes that its developers run it: it is not in a directory "site-packages".
         command.arg("--global.developmentMode=false");
         command.args(["--server.address=127.0.0.1", &format!("--server.port={}", free_port())]);
-        command.env("PYTHONPATH", &site).env("PYTHONDONTWRITEBYTECODE", "1");
-        command.current_dir(workspace_root().join("tests/applications/streamlit"));
-        Instance::start(command, tempfile::tempdir().unwrap(), "URL: http://127.0.0.1:")
-    });
-    join_all(instances).await
-}
-
-/// A port that the system has just given and got back. Streamlit cannot say which port the system gave it.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+        command
+    };
+    Instances::start(command, "URL: http://127.0.0.1:").await
 }
 
 /// What became of the file: what the page says of it, or the error that the page shows.
@@ -71,20 +60,19 @@ async fn upload(browser: &Browser, envoy: &Envoy, file: &Path) -> Result<String,
 #[tokio::test]
 async fn every_streamlit_upload_meets_the_instance_of_its_page_and_without_the_filter_some_do_not() {
     let instances = start().await;
-    let addresses: Vec<SocketAddr> = instances.iter().map(Instance::address).collect();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("numbers.csv");
     std::fs::write(&file, "1,2,3\n".repeat(10_000)).unwrap();
     let browser = Browser::start(&[]).await.unwrap();
 
-    let envoy = envoy::with_filter(Pin::Endpoint, &envoy::recipe("Streamlit"), &addresses).await;
+    let envoy = envoy::with_filter(Pin::Endpoint, &envoy::recipe("Streamlit"), &instances.addresses()).await;
     for _ in 0..UPLOADS {
         assert_eq!(upload(&browser, &envoy, &file).await, Ok("numbers.csv has 60000 bytes".to_owned()));
     }
     eprintln!("Streamlit: all {UPLOADS} uploads arrive");
     envoy::assert_filter_is_well(&envoy).await;
 
-    let bare = envoy::without_filter(&addresses).await;
+    let bare = envoy::without_filter(&instances.addresses()).await;
     // Each upload meets the instance of its page once in three times.
     for _ in 0..20 {
         if let Err(error) = upload(&browser, &bare, &file).await {

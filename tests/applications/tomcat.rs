@@ -5,11 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
-use futures_util::future::join_all;
 use harness::packages;
 
 use crate::browsing::{Visitor, between, expect};
-use crate::instance::Instance;
+use crate::instance::Instances;
 use crate::server_sessions::{ANONYMOUS_PAGES, Application, Deletes};
 
 /// A page that needs a log in.
@@ -23,12 +22,11 @@ async fn start() -> Application {
     packages::need_file(&skeleton, &["tomcat10-user"]).unwrap();
     let examples = Path::new("/etc/tomcat10/Catalina/localhost/examples.xml");
     packages::need_file(examples, &["tomcat10-examples"]).unwrap();
-    let instances = (0..3).map(|_| {
+    let command = |base: &Path| {
         // As `tomcat10-instance-create` does it.
-        let base = tempfile::tempdir().unwrap();
-        let conf = base.path().join("conf");
+        let conf = base.join("conf");
         for directory in ["conf/Catalina/localhost", "logs", "webapps", "work", "temp"] {
-            fs::create_dir_all(base.path().join(directory)).unwrap();
+            fs::create_dir_all(base.join(directory)).unwrap();
         }
         for file in fs::read_dir(skeleton.join("conf")).unwrap() {
             let file = file.unwrap();
@@ -44,16 +42,12 @@ async fn start() -> Application {
         fs::write(conf.join("tomcat-users.xml"), users).unwrap();
 
         let mut command = Command::new(Path::new(HOME).join("bin/catalina.sh"));
-        command.arg("run").env("CATALINA_BASE", base.path());
+        command.arg("run").env("CATALINA_BASE", base);
         command.env("CATALINA_OPTS", "-Xmx192m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC");
-        Instance::start(command, base, "Starting ProtocolHandler [\"http-nio-127.0.0.1-auto-1-")
-    });
-    Application {
-        recipe: "Tomcat",
-        cookie: "JSESSIONID",
-        deletes: Deletes::Never,
-        instances: join_all(instances).await,
-    }
+        command
+    };
+    let instances = Instances::start(command, "Starting ProtocolHandler [\"http-nio-127.0.0.1-auto-1-").await;
+    Application { recipe: "Tomcat", cookie: "JSESSIONID", deletes: Deletes::Never, instances }
 }
 
 async fn visit(visitor: &Visitor) -> Result<()> {

@@ -1,14 +1,12 @@
 //! Resumable uploads with tus-js-client to three @tus/server, each with a directory of its own, without cookies.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use futures_util::future::join_all;
 use harness::{node_package, workspace_root};
 use tokio::process::Command;
 
 use crate::envoy::{self, Pin};
-use crate::instance::Instance;
+use crate::instance::Instances;
 
 /// So many files are uploaded at the same time.
 const UPLOADS: usize = 30;
@@ -18,15 +16,14 @@ fn program() -> PathBuf {
     node_package::install(&program, Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap()
 }
 
-async fn start() -> Vec<Instance> {
+async fn start() -> Instances {
     let installed = program();
-    let instances = (0..3).map(|_| {
-        let directory = tempfile::tempdir().unwrap();
+    let command = |directory: &Path| {
         let mut command = std::process::Command::new("node");
-        command.arg("server.mjs").current_dir(&installed).env("DIRECTORY", directory.path().join("uploads"));
-        Instance::start(command, directory, "listening on ")
-    });
-    join_all(instances).await
+        command.arg("server.mjs").current_dir(&installed).env("DIRECTORY", directory.join("uploads"));
+        command
+    };
+    Instances::start(command, "listening on ").await
 }
 
 /// Uploads files as `tests/applications/tus/client.mjs` says. Returns what failed.
@@ -44,12 +41,12 @@ async fn upload(url: &str, header: &str) -> Vec<String> {
 #[tokio::test]
 async fn every_tus_upload_goes_on_where_it_began_and_without_the_filter_none_does() {
     let instances = start().await;
-    let addresses: Vec<SocketAddr> = instances.iter().map(Instance::address).collect();
+    let addresses = instances.addresses();
     let recipe = envoy::recipe("tus");
     let header = recipe["sessionAffinity"]["header"]["name"].as_str().unwrap();
     let envoy = envoy::with_filter(Pin::Cluster, &recipe, &addresses).await;
     assert_eq!(upload(&envoy.url(), header).await, [""; 0]);
-    for index in 0..instances.len() {
+    for index in 0..addresses.len() {
         let requests = envoy.stat(&format!("cluster.app-{index}.upstream_rq_total")).await.unwrap();
         assert!(requests > 0, "instance {index} got no upload");
     }

@@ -81,7 +81,7 @@ impl Site {
 
     /// What an element of the page says, once it says such a thing.
     pub async fn shown(&self, selector: &str, wanted: impl Fn(&str) -> bool) -> String {
-        eventually(selector, async || self.browser.text(selector).await.unwrap(), |text| wanted(text)).await
+        self.browser.shown(selector, wanted).await.unwrap()
     }
 
     /// The pod that answers this script's own request.

@@ -8,7 +8,7 @@ use std::env;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
@@ -95,6 +95,23 @@ impl Browser {
     /// Where there is no such element.
     pub async fn text(&self, selector: &str) -> Result<String> {
         Ok(self.driver.find(By::Css(selector)).await?.text().await?)
+    }
+
+    /// What the element of the page says, as soon as it says what is wanted.
+    ///
+    /// # Errors
+    /// If it does not within a minute. The error has what it says instead.
+    pub async fn shown(&self, selector: &str, wanted: impl Fn(&str) -> bool) -> Result<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // Fails while there is no such element, or if the page has just been drawn anew.
+            let text = self.text(selector).await;
+            match text {
+                Ok(text) if wanted(&text) => return Ok(text),
+                text => ensure!(Instant::now() < deadline, "{selector}: still {text:?} after {PATIENCE:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Clicks the element of the page.
