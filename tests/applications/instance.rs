@@ -37,23 +37,17 @@ impl Instances {
         drop(self.0.remove(0));
     }
 
-    /// Waits until one instance has a request open, such as a WebSocket or a stream of events, and ends that instance.
-    /// The instances have to be endpoints of the cluster `app`.
+    /// Ends the instance that got all requests of this Envoy so far. Fails if another instance got one. The instances have
+    /// to be endpoints of the cluster `app`.
     pub async fn end_the_one_in_use(&mut self, envoy: &Envoy) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let clusters = envoy.admin_get("/clusters").await.unwrap();
-            let in_use = |instance: &Instance| {
-                let active = clusters.split_once(&format!("app::{}::rq_active::", instance.address));
-                !active.unwrap().1.starts_with('0')
-            };
-            if let Some(index) = self.0.iter().position(in_use) {
-                drop(self.0.remove(index));
-                return;
-            }
-            assert!(Instant::now() < deadline, "no instance has a request open:\n{clusters}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let clusters = envoy.admin_get("/clusters").await.unwrap();
+        let in_use = |instance: &Instance| {
+            let requests = clusters.split_once(&format!("app::{}::rq_total::", instance.address));
+            !requests.unwrap().1.starts_with("0\n")
+        };
+        let indices: Vec<usize> = (0..self.0.len()).filter(|index| in_use(&self.0[*index])).collect();
+        assert_eq!(indices.len(), 1, "instances that got requests: {indices:?}");
+        drop(self.0.remove(indices[0]));
     }
 }
 

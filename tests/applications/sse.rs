@@ -70,6 +70,7 @@ async fn every_message_meets_the_stream_of_its_page_and_without_the_filter_hardl
     assert!(failed >= VISITORS - 4, "without the filter only {failed} of {VISITORS} pages fail");
 
     // The page connects again by itself, and goes on at another instance.
+    let envoy = envoy::with_filter(Pin::Endpoint, &recipe, &instances.addresses()).await;
     open(&browser, &envoy.url()).await;
     assert_eq!(talk(&browser, ["one", "two", "three"]).await, Ok(()));
     instances.end_the_one_in_use(&envoy).await;
