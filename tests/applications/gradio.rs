@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use harness::envoy::Envoy;
+use harness_browser::{Browser, By, Certificate};
 
 use crate::clients::Clients;
 use crate::envoy::{self, Pin};
@@ -35,6 +36,11 @@ impl Gradio {
         Self { python, instances }
     }
 
+    /// An Envoy with a recipe of docs/works-with.md.
+    async fn envoy(&self, recipe: &str) -> Envoy {
+        envoy::with_filter(Pin::Endpoint, &envoy::recipe(recipe), &self.instances.addresses()).await
+    }
+
     fn clients(&self, envoy: &Envoy, patience: &str) -> Clients {
         let mut command = self.python.command();
         command.args(["client.py", &envoy.url(), &CLIENTS.to_string(), patience]);
@@ -43,10 +49,10 @@ impl Gradio {
 }
 
 #[tokio::test]
-async fn gradio_clients_need_the_filter_and_begin_again_when_their_instance_ends() {
+async fn every_gradio_client_gets_its_answers_or_begins_again_when_its_instance_ends_and_without_the_filter_all_fail()
+ {
     let mut gradio = Gradio::start().await;
-    let envoy =
-        envoy::with_filter(Pin::Endpoint, &envoy::recipe("Gradio"), &gradio.instances.addresses()).await;
+    let envoy = gradio.envoy("Gradio").await;
     let outcomes = gradio.clients(&envoy, PATIENCE).finish().await;
     assert_eq!(outcomes.done, CLIENTS, "{outcomes:?}");
     envoy::assert_filter_is_well(&envoy).await;
@@ -56,6 +62,8 @@ async fn gradio_clients_need_the_filter_and_begin_again_when_their_instance_ends
     assert!(outcomes.failed.len() >= CLIENTS - 2, "without the filter: {outcomes:?}");
     eprintln!("Gradio: without the filter {} of {CLIENTS} clients fail", outcomes.failed.len());
 
+    in_a_frame(&gradio).await;
+
     let mut clients = gradio.clients(&envoy, IMPATIENCE);
     clients.halfway().await;
     gradio.instances.end_first();
@@ -63,4 +71,45 @@ async fn gradio_clients_need_the_filter_and_begin_again_when_their_instance_ends
     assert_eq!(outcomes.failed, [""; 0]);
     assert!(!outcomes.again.is_empty() && outcomes.done > 0, "{outcomes:?}");
     eprintln!("Gradio: {} of {CLIENTS} clients begin again: {:?}", outcomes.again.len(), outcomes.again);
+}
+
+/// Shows the application in a frame of another site. Each page gets its answer with a cookie that browsers keep there, and
+/// not with the cookie of the recipe for the application by itself.
+async fn in_a_frame(gradio: &Gradio) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("three.txt");
+    std::fs::write(&file, "one\ntwo\nthree\n").unwrap();
+    let certificate = Certificate::new(&["app.test", "other.test"]).unwrap();
+    let browser = Browser::start(&[certificate.trust()]).await.unwrap();
+    let addresses = gradio.instances.addresses();
+
+    let lax = envoy::embedded(&envoy::recipe("Gradio"), &addresses, &certificate).await;
+    let mut answered = 0;
+    while is_answered(&browser, &lax, &file).await {
+        answered += 1;
+        assert!(answered < 5, "{answered} pages get their answers with a cookie that browsers do not keep");
+    }
+    let recipe = envoy::recipe("Embedding in another site");
+    let partitioned = envoy::embedded(&recipe, &addresses, &certificate).await;
+    for page in 1..=3 {
+        assert!(is_answered(&browser, &partitioned, &file).await, "page {page} gets no answer");
+    }
+    envoy::assert_filter_is_well(&partitioned).await;
+}
+
+/// Opens the page in a frame of another site and sends a file. Says whether the page shows the answer: a page whose
+/// questions are unknown forgets the file, and waits for another one.
+async fn is_answered(browser: &Browser, envoy: &Envoy, file: &Path) -> bool {
+    let driver = browser.driver();
+    let url = envoy.url().replace("http://127.0.0.1", "https://other.test");
+    driver.goto(url + envoy::EMBEDDING).await.unwrap();
+    driver.enter_frame(0).await.unwrap();
+    browser.shown("button.primary", |text| text == "Submit").await.unwrap();
+    let input = driver.find(By::Css("input[type=file]")).await.unwrap();
+    input.send_keys(file.display().to_string()).await.unwrap();
+    // Its size.
+    browser.shown("body", |page| page.contains("14.0 B")).await.unwrap();
+    browser.click("button.primary").await.unwrap();
+    let is_end = |page: &str| page.contains("has 3 lines") || page.contains("Drop File Here");
+    browser.shown("body", is_end).await.unwrap().contains("has 3 lines")
 }

@@ -4,6 +4,8 @@
 
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "tests may panic")]
 
+mod certificate;
+
 use std::env;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::{ChromiumLikeCapabilities as _, DesiredCapabilities};
 
+pub use certificate::Certificate;
 pub use thirtyfour::{By, WebDriver};
 
 use harness::envoy_binary::on_path;

@@ -9,4 +9,4 @@ def answer(file, count):
             yield f"file {count + 1} has {number} lines", count + 1
 
 
-gr.Interface(answer, [gr.File(), gr.State(0)], [gr.Textbox(), gr.State()]).launch()
+gr.Interface(answer, [gr.File(), gr.State(0)], [gr.Markdown(), gr.State()]).launch()
