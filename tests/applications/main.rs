@@ -17,6 +17,7 @@ mod envoy;
 mod express;
 mod gradio;
 mod instance;
+mod jupyter;
 mod python;
 mod server_sessions;
 mod sse;

@@ -22,6 +22,11 @@ impl Python {
         Self { site, directory }
     }
 
+    /// The directory that the packages are in.
+    pub fn site(&self) -> &Path {
+        &self.site
+    }
+
     /// A command that begins with `python3` and runs in the directory of the application.
     pub fn command(&self) -> Command {
         let mut command = Command::new("python3");
