@@ -10,6 +10,9 @@ use crate::instance::Instances;
 use crate::python::Python;
 use crate::server_sessions::{ANONYMOUS_PAGES, Application, Deletes};
 
+/// The page of the log in.
+const LOG_IN: &str = "/admin/login/?next=/admin/";
+
 /// Starts the instances. Returns them with the directory of the database that they share.
 async fn start() -> (Application, TempDir) {
     let python = Python::of("django");
@@ -42,25 +45,30 @@ fn token(page: &str) -> Result<&str> {
     between(page, "name=\"csrfmiddlewaretoken\" value=\"", "\"")
 }
 
-async fn visit(visitor: &Visitor) -> Result<()> {
-    let mut page = String::new();
-    for _ in 0..ANONYMOUS_PAGES {
-        page = visitor.open("/admin/login/?next=/admin/").await?;
-        expect(&page, "id_password")?;
-    }
+async fn log_in(visitor: &Visitor) -> Result<()> {
+    let page = visitor.open(LOG_IN).await?;
     let form = format!("csrfmiddlewaretoken={}&username=admin&password=secret", token(&page)?);
-    expect(&visitor.submit("/admin/login/?next=/admin/", &form).await?, "Welcome,")?;
+    expect(&visitor.submit(LOG_IN, &form).await?, "Welcome,")
+}
+
+async fn visit(visitor: &Visitor) -> Result<()> {
+    // One more is part of the log in.
+    for _ in 1..ANONYMOUS_PAGES {
+        expect(&visitor.open(LOG_IN).await?, "id_password")?;
+    }
+    log_in(visitor).await?;
     for page in ["auth/group/", "password_change/", "auth/"] {
         expect(&visitor.open(&format!("/admin/{page}")).await?, "Welcome,")?;
     }
-    page = visitor.open("/admin/").await?;
+    let page = visitor.open("/admin/").await?;
     let form = format!("csrfmiddlewaretoken={}", token(&page)?);
     expect(&visitor.submit("/admin/logout/", &form).await?, "Logged out")?;
     expect(&visitor.open("/admin/").await?, "id_password")
 }
 
 #[tokio::test]
-async fn nobody_loses_a_django_session_and_without_the_filter_nearly_all_do() {
+async fn nobody_loses_a_django_session_before_its_instance_ends_and_without_the_filter_nearly_all_do() {
     let (application, _users) = start().await;
     application.test(visit).await;
+    application.test_the_end_of_an_instance(log_in, "/admin/", "Welcome,", "id_password").await;
 }

@@ -40,14 +40,8 @@ async fn visit(visitor: &Visitor) -> Result<()> {
 }
 
 #[tokio::test]
-async fn nobody_loses_an_express_session_and_without_the_filter_nearly_all_do() {
-    start().await.test(visit).await;
-}
-
-#[tokio::test]
-async fn when_an_express_instance_ends_its_users_log_in_again_and_the_others_notice_nothing() {
-    start()
-        .await
-        .test_the_end_of_an_instance(log_in, "/", "hello, visitor-", "<form action=\"/login\"")
-        .await;
+async fn nobody_loses_an_express_session_before_its_instance_ends_and_without_the_filter_nearly_all_do() {
+    let application = start().await;
+    application.test(visit).await;
+    application.test_the_end_of_an_instance(log_in, "/", "hello, visitor-", "<form action=\"/login\"").await;
 }

@@ -41,7 +41,7 @@ impl Application {
     /// Has 50 visitors do what `visit` says, with each pin and without the filter. `visit` begins with
     /// [`ANONYMOUS_PAGES`] pages that need no session; then it logs in, uses the session and logs out. It fails if the
     /// application has forgotten the visitor.
-    pub async fn test(self, visit: impl AsyncFn(&Visitor) -> Result<()>) {
+    pub async fn test(&self, visit: impl AsyncFn(&Visitor) -> Result<()>) {
         let taps = join_all(self.instances.addresses().into_iter().map(Tap::start)).await;
         let addresses: Vec<SocketAddr> = taps.iter().map(Tap::address).collect();
         let recipe = envoy::recipe(self.recipe);
@@ -86,6 +86,10 @@ impl Application {
         for visit in join_all(visitors.iter().map(async |visitor| log_in(visitor).await)).await {
             visit.unwrap();
         }
+        taps.iter().for_each(Tap::clear);
+        for page in join_all(visitors.iter().map(async |visitor| visitor.open(path).await)).await {
+            expect(&page.unwrap(), logged_in).unwrap();
+        }
         let cookies = taps[0].requests("cookie");
         let on_it: BTreeSet<&str> = cookies.iter().filter_map(|line| self.value_among(line)).collect();
         self.instances.end_first();
@@ -102,6 +106,7 @@ impl Application {
         }
         assert_eq!(moved, on_it.len(), "visitors who have to log in again");
         assert!(moved > 0 && moved < VISITORS, "{moved} visitors have to log in again");
+        eprintln!("{}: {moved} of {VISITORS} visitors have to log in again", self.cookie);
         for visitor in &visitors {
             expect(&visitor.open(path).await.unwrap(), logged_in).unwrap();
         }

@@ -50,14 +50,20 @@ async fn start() -> Application {
     Application { recipe: "Tomcat", cookie: "JSESSIONID", deletes: Deletes::Never, instances }
 }
 
-async fn visit(visitor: &Visitor) -> Result<()> {
-    for _ in 0..ANONYMOUS_PAGES {
-        expect(&visitor.open("/examples/index.html").await?, "Apache Tomcat Examples")?;
-    }
+/// Returns the page after the log in.
+async fn log_in(visitor: &Visitor) -> Result<String> {
     expect(&visitor.open(PROTECTED).await?, "j_password")?;
     let form = "j_username=tomcat&j_password=s3cret";
     let page = visitor.submit("/examples/jsp/security/protected/j_security_check", form).await?;
     expect(&page, "You are logged in as remote user")?;
+    Ok(page)
+}
+
+async fn visit(visitor: &Visitor) -> Result<()> {
+    for _ in 0..ANONYMOUS_PAGES {
+        expect(&visitor.open("/examples/index.html").await?, "Apache Tomcat Examples")?;
+    }
+    let page = log_in(visitor).await?;
     // Tomcat gives the session a new id when the visitor logs in.
     let id = between(&page, "in session <b>", "</b>")?;
     for count in 0..6 {
@@ -73,6 +79,9 @@ async fn visit(visitor: &Visitor) -> Result<()> {
 }
 
 #[tokio::test]
-async fn nobody_loses_a_tomcat_session_and_without_the_filter_nearly_all_do() {
-    start().await.test(visit).await;
+async fn nobody_loses_a_tomcat_session_before_its_instance_ends_and_without_the_filter_nearly_all_do() {
+    let application = start().await;
+    application.test(visit).await;
+    let log_in = async |visitor: &Visitor| log_in(visitor).await.map(drop);
+    application.test_the_end_of_an_instance(log_in, PROTECTED, "You are logged in as", "j_password").await;
 }
