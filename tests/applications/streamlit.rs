@@ -1,5 +1,6 @@
 //! Streamlit, whose page lives over a WebSocket while files are uploaded beside it, in Chromium.
 
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -30,22 +31,29 @@ async fn start() -> Instances {
     Instances::start(command, "URL: http://127.0.0.1:").await
 }
 
-/// What became of the file: what the page says of it, or the error that the page shows.
-async fn upload(browser: &Browser, envoy: &Envoy, file: &Path) -> Result<String, String> {
-    let driver = browser.driver();
-    driver.delete_all_cookies().await.unwrap();
-    driver.goto(envoy.url()).await.unwrap();
+/// Opens the page as somebody who has never been there.
+async fn open(browser: &Browser, envoy: &Envoy) {
+    browser.driver().delete_all_cookies().await.unwrap();
+    browser.driver().goto(envoy.url()).await.unwrap();
+}
+
+/// Uploads a file from the page. Returns how often the session of the page has run by then, or the error that the page
+/// shows.
+async fn upload(browser: &Browser, file: &Path) -> Result<u32, String> {
+    let name = file.file_name().unwrap().to_string_lossy();
+    let arrived = format!("{name} has {} bytes", fs::metadata(file).unwrap().len());
     let deadline = Instant::now() + PATIENCE;
     let mut sent = false;
     loop {
         let page = browser.text("body").await.unwrap_or_default();
-        if let Some(line) = page.lines().find(|line| line.ends_with(" bytes")) {
-            return Ok(line.to_owned());
+        if page.lines().any(|line| line == arrived) {
+            let runs = page.lines().find_map(|line| line.strip_prefix("run "));
+            return Ok(runs.unwrap().parse().unwrap());
         }
         if let Some(line) = page.lines().find(|line| line.starts_with("Error: ")) {
             return Err(line.to_owned());
         }
-        if !sent && let Ok(input) = driver.find(By::Css("input[type=file]")).await {
+        if !sent && let Ok(input) = browser.driver().find(By::Css("input[type=file]")).await {
             // Fails if the page has just been drawn anew.
             sent = input.send_keys(file.display().to_string()).await.is_ok();
         }
@@ -61,13 +69,16 @@ async fn upload(browser: &Browser, envoy: &Envoy, file: &Path) -> Result<String,
 async fn every_streamlit_upload_meets_the_instance_of_its_page_and_without_the_filter_some_do_not() {
     let mut instances = start().await;
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("numbers.csv");
-    std::fs::write(&file, "1,2,3\n".repeat(10_000)).unwrap();
+    let files = ["one.csv", "two.csv", "three.csv", "four.csv"].map(|name| directory.path().join(name));
+    for file in &files {
+        fs::write(file, "1,2,3\n".repeat(10_000)).unwrap();
+    }
     let browser = Browser::start(&[]).await.unwrap();
 
     let envoy = envoy::with_filter(Pin::Endpoint, &envoy::recipe("Streamlit"), &instances.addresses()).await;
     for _ in 0..UPLOADS {
-        assert_eq!(upload(&browser, &envoy, &file).await, Ok("numbers.csv has 60000 bytes".to_owned()));
+        open(&browser, &envoy).await;
+        upload(&browser, &files[0]).await.unwrap();
     }
     eprintln!("Streamlit: all {UPLOADS} uploads arrive");
     envoy::assert_filter_is_well(&envoy).await;
@@ -76,7 +87,8 @@ async fn every_streamlit_upload_meets_the_instance_of_its_page_and_without_the_f
     // Each upload meets the instance of its page once in three times.
     let mut uploads = 0;
     let error = loop {
-        match upload(&browser, &bare, &file).await {
+        open(&browser, &bare).await;
+        match upload(&browser, &files[0]).await {
             Ok(_) => uploads += 1,
             Err(error) => break error,
         }
@@ -84,12 +96,16 @@ async fn every_streamlit_upload_meets_the_instance_of_its_page_and_without_the_f
     };
     assert!(error.contains("status code 400"), "{error}");
 
+    // The page connects to another instance by itself, and has another session there.
     let envoy = envoy::with_filter(Pin::Endpoint, &envoy::recipe("Streamlit"), &instances.addresses()).await;
-    upload(&browser, &envoy, &file).await.unwrap();
-    instances.end_the_one_in_use(&envoy).await;
-    for _ in 0..20 {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        eprintln!("{:?}", browser.text("body").await);
+    open(&browser, &envoy).await;
+    let mut runs = 0;
+    for file in &files[..3] {
+        runs = upload(&browser, file).await.unwrap();
     }
-    std::fs::write("/tmp/rx/shot.png", browser.driver().screenshot_as_png().await.unwrap()).unwrap();
+    instances.end_the_one_in_use(&envoy).await;
+    let sockets = "http.http.downstream_cx_upgrades_total";
+    envoy.wait_for_stat(sockets, |count| count >= 2, PATIENCE).await.unwrap();
+    let runs_then = upload(&browser, &files[3]).await.unwrap();
+    assert!(runs_then < runs, "{runs} runs, then {runs_then} at another instance");
 }
