@@ -14,9 +14,10 @@ use crate::python::Python;
 const CLIENTS: usize = 12;
 
 /// How many seconds a client waits for an answer. Answers take less than one second. Clients wait in vain for an answer
-/// that the instance has sent nowhere: all of them without the filter, some of them when their instance has ended.
+/// that no stream brings: all of them without the filter, and some of them when their instance has ended.
 const PATIENCE: &str = "60";
-const IMPATIENCE: &str = "8";
+const PATIENCE_WITHOUT_FILTER: &str = "8";
+const PATIENCE_AT_THE_END: &str = "15";
 
 struct Gradio {
     python: Python,
@@ -58,13 +59,13 @@ async fn every_gradio_client_gets_its_answers_or_begins_again_when_its_instance_
     envoy::assert_filter_is_well(&envoy).await;
 
     let bare = envoy::without_filter(&gradio.instances.addresses()).await;
-    let outcomes = gradio.clients(&bare, IMPATIENCE).finish().await;
+    let outcomes = gradio.clients(&bare, PATIENCE_WITHOUT_FILTER).finish().await;
     assert!(outcomes.failed.len() >= CLIENTS - 2, "without the filter: {outcomes:?}");
     eprintln!("Gradio: without the filter {} of {CLIENTS} clients fail", outcomes.failed.len());
 
-    in_a_frame(&gradio).await;
+    in_a_frame(&mut gradio).await;
 
-    let mut clients = gradio.clients(&envoy, IMPATIENCE);
+    let mut clients = gradio.clients(&envoy, PATIENCE_AT_THE_END);
     clients.halfway().await;
     gradio.instances.end_first();
     let outcomes = clients.finish().await;
@@ -74,8 +75,9 @@ async fn every_gradio_client_gets_its_answers_or_begins_again_when_its_instance_
 }
 
 /// Shows the application in a frame of another site. Each page gets its answer with a cookie that browsers keep there, and
-/// not with the cookie of the recipe for the application by itself.
-async fn in_a_frame(gradio: &Gradio) {
+/// not with the cookie of the recipe for the application by itself. When the instance ends, the page says so, and a page that
+/// is loaded anew works.
+async fn in_a_frame(gradio: &mut Gradio) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("three.txt");
     std::fs::write(&file, "one\ntwo\nthree\n").unwrap();
@@ -95,10 +97,13 @@ async fn in_a_frame(gradio: &Gradio) {
         assert!(is_answered(&browser, &partitioned, &file).await, "page {page} gets no answer");
     }
     envoy::assert_filter_is_well(&partitioned).await;
+    gradio.instances.end_the_one_in_use(&partitioned).await;
+    browser.click("button.primary").await.unwrap();
+    browser.shown("body", is_lost).await.unwrap();
+    assert!(is_answered(&browser, &partitioned, &file).await, "a new page gets no answer");
 }
 
-/// Opens the page in a frame of another site and sends a file. Says whether the page shows the answer: a page whose
-/// questions are unknown forgets the file, and waits for another one.
+/// Opens the page in a frame of another site and sends a file. Says whether the page shows the answer.
 async fn is_answered(browser: &Browser, envoy: &Envoy, file: &Path) -> bool {
     let driver = browser.driver();
     let url = envoy.url().replace("http://127.0.0.1", "https://other.test");
@@ -110,6 +115,11 @@ async fn is_answered(browser: &Browser, envoy: &Envoy, file: &Path) -> bool {
     // Its size.
     browser.shown("body", |page| page.contains("14.0 B")).await.unwrap();
     browser.click("button.primary").await.unwrap();
-    let is_end = |page: &str| page.contains("has 3 lines") || page.contains("Drop File Here");
+    let is_end = |page: &str| page.contains("has 3 lines") || is_lost(page);
     browser.shown("body", is_end).await.unwrap().contains("has 3 lines")
+}
+
+/// Whether the page has asked an instance that does not know it: the page shows an error, or forgets the file.
+fn is_lost(page: &str) -> bool {
+    page.contains("Error") || page.contains("Drop File Here")
 }
