@@ -33,27 +33,32 @@ def ask(client, number):
 
 def first_half(_):
     try:
-        return begin()
+        return begin(), None
     except Exception as error:
-        print("failed", repr(error), flush=True)
+        return None, f"failed {error!r}"
 
 
 def second_half(client):
     try:
         ask(client, 2)
-        print("done", flush=True)
+        return "done"
     except Exception as error:
-        try:
-            ask(begin(), 2)
-            print("again", repr(error), flush=True)
-        except Exception as error:
-            print("failed", repr(error), flush=True)
+        seen = repr(error)
+    try:
+        ask(begin(), 2)
+        return f"again {seen}"
+    except Exception as error:
+        return f"failed {error!r}"
 
 
 threads = ThreadPoolExecutor(count)
-clients = [client for client in threads.map(first_half, range(count)) if client]
+halves = list(threads.map(first_half, range(count)))
 print("halfway", flush=True)
 sys.stdin.readline()
-list(threads.map(second_half, clients))
+for client, failed in halves:
+    if failed:
+        print(failed, flush=True)
+for outcome in threads.map(second_half, [client for client, _ in halves if client]):
+    print(outcome, flush=True)
 # gradio_client waits for lost answers in threads that do not end.
 os._exit(0)
