@@ -44,9 +44,9 @@ async fn open(browser: &Browser, envoy: &Envoy) -> Result<(), String> {
     let card = ".jp-LauncherCard[data-category=Console][title^=Python]";
     browser.shown(card, |_| true).await.unwrap();
     browser.click(card).await.unwrap();
-    let is_end = |page: &str| page.contains("| Idle") || page.contains("Error");
+    let is_end = |page: &str| page.contains("| Idle") || page.contains("\nError");
     let page = browser.shown("body", is_end).await.map_err(|error| format!("{error:#}"))?;
-    if page.contains("Error") { Err(page) } else { Ok(()) }
+    if page.contains("\nError") { Err(page) } else { Ok(()) }
 }
 
 /// Uploads a file with the button of the file browser, and waits until it is listed.
@@ -107,9 +107,9 @@ async fn every_jupyter_kernel_reads_the_file_that_its_page_uploads_and_without_t
     // The kernel is gone, and a new page gets a new one.
     let envoy = envoy::with_filter(Pin::Endpoint, &recipe, &instances.addresses()).await;
     assert_eq!(open(&browser, &envoy).await, Ok(()));
-    run(&browser, "6 * 7", "42").await;
+    run(&browser, "111 * 111", "12321").await;
     instances.end_the_one_in_use(&envoy).await;
     browser.shown("body", |page| page.contains("No Kernel")).await.unwrap();
     assert_eq!(open(&browser, &envoy).await, Ok(()));
-    run(&browser, "6 * 7", "42").await;
+    run(&browser, "111 * 111", "12321").await;
 }
