@@ -107,9 +107,10 @@ async fn every_jupyter_kernel_reads_the_file_that_its_page_uploads_and_without_t
     // The kernel is gone, and a new page gets a new one.
     let envoy = envoy::with_filter(Pin::Endpoint, &recipe, &instances.addresses()).await;
     assert_eq!(open(&browser, &envoy).await, Ok(()));
-    run(&browser, "111 * 111", "12321").await;
+    run(&browser, "answer = 111 * 111; answer", "12321").await;
     instances.end_the_one_in_use(&envoy).await;
-    browser.shown("body", |page| page.contains("No Kernel")).await.unwrap();
+    let is_lost = |page: &str| page.contains("| Connecting") || page.contains("No Kernel");
+    browser.shown("body", is_lost).await.unwrap();
     assert_eq!(open(&browser, &envoy).await, Ok(()));
-    run(&browser, "111 * 111", "12321").await;
+    run(&browser, "answer", "NameError").await;
 }
