@@ -4,11 +4,15 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::packages;
 use crate::progress::Progress;
+
+/// Tests of one process wait for one another, since they may need the same packages.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Copies the files of `program` (a directory with a `package.json` and a `package-lock.json`) into a directory of
 /// `cache`, and installs exactly the packages of the lock file there. Returns the copy. An existing copy is used
@@ -17,6 +21,7 @@ use crate::progress::Progress;
 /// # Errors
 /// If Node.js or npm is missing and cannot be installed, or npm fails.
 pub fn install(program: &Path, cache: &Path) -> Result<PathBuf> {
+    let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     packages::need("node", &["nodejs"])?;
     packages::need("npm", &["npm"])?;
     let files = files(program)?;

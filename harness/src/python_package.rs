@@ -83,7 +83,7 @@ pub fn site(name: &str, requirements: &[&str], cache: &Path) -> Result<PathBuf> 
         return Ok(directory);
     }
     fs::create_dir_all(cache).with_context(|| format!("creating {}", cache.display()))?;
-    let progress = Progress::start(format!("installing {} (PyPI)", requirements.join(", ")));
+    let progress = Progress::start(format!("installing the Python packages of {name}"));
     let work = tempfile::tempdir_in(cache)?;
     let site = work.path().join("site");
     let mut pip = pip()?;

@@ -6,7 +6,11 @@ use std::net::SocketAddr;
 use harness::config::{self, Bootstrap, stateful_session};
 use harness::envoy::Envoy;
 use harness::workspace_root;
+use harness_browser::Certificate;
 use serde_json::{Value, json};
+
+/// The path of a page that shows the application in a frame.
+pub const EMBEDDING: &str = "/embedding";
 
 /// A way to pin sessions.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +38,37 @@ pub fn recipe(heading: &str) -> Value {
 /// An Envoy with two workers in front of these instances. `recipe` is the plugin configuration, with `pin` in place of
 /// its own pin.
 pub async fn with_filter(pin: Pin, recipe: &Value, instances: &[SocketAddr]) -> Envoy {
+    start(filtered(pin, recipe, instances)).await
+}
+
+/// As [`with_filter`], over https as `https://app.test`, with the page [`EMBEDDING`] of any other site.
+pub async fn embedded(recipe: &Value, instances: &[SocketAddr], certificate: &Certificate) -> Envoy {
+    let socket = certificate.transport_socket();
+    let page = "<iframe></iframe><script>
+        document.querySelector('iframe').src = 'https://app.test:' + location.port
+    </script>";
+    let page = json!({
+        "match": { "path": EMBEDDING },
+        "direct_response": { "status": 200, "body": { "inline_string": page } },
+        "response_headers_to_add": [{ "header": { "key": "content-type", "value": "text/html" } }],
+    });
+    let bootstrap = filtered(Pin::Endpoint, recipe, instances).edit(move |bootstrap| {
+        let chain = &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0];
+        chain["transport_socket"] = socket;
+        let manager = &mut chain["filters"][0]["typed_config"];
+        let routes = manager["route_config"]["virtual_hosts"][0]["routes"].as_array_mut().unwrap();
+        routes.insert(0, page);
+    });
+    start(bootstrap).await
+}
+
+async fn start(bootstrap: Bootstrap) -> Envoy {
+    let options =
+        Envoy::options().env("SESSION_AFFINITY_KEY", "c2Vzc2lvbi1hZmZpbml0eS1lbmQtdG8tZW5kLXRlc3Q=");
+    options.start(&bootstrap.build()).await.unwrap()
+}
+
+fn filtered(pin: Pin, recipe: &Value, instances: &[SocketAddr]) -> Bootstrap {
     let mut plugin = recipe.clone();
     for field in ["pin", "backends"] {
         plugin.as_object_mut().unwrap().remove(field);
@@ -63,10 +98,7 @@ pub async fn with_filter(pin: Pin, recipe: &Value, instances: &[SocketAddr]) -> 
             bootstrap = bootstrap.route(by_filter).http_filter(stateful_session(false));
         }
     }
-    let bootstrap = bootstrap.filter_struct(&plugin).host_env_keys(&["SESSION_AFFINITY_KEY"]);
-    let options =
-        Envoy::options().env("SESSION_AFFINITY_KEY", "c2Vzc2lvbi1hZmZpbml0eS1lbmQtdG8tZW5kLXRlc3Q=");
-    options.start(&bootstrap.build()).await.unwrap()
+    bootstrap.filter_struct(&plugin).host_env_keys(&["SESSION_AFFINITY_KEY"])
 }
 
 /// An Envoy with two workers that knows nothing of sessions.

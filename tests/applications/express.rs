@@ -4,22 +4,21 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
-use futures_util::future::join_all;
 use harness::{node_package, workspace_root};
 
 use crate::browsing::{Visitor, expect};
-use crate::instance::Instance;
+use crate::instance::Instances;
 use crate::server_sessions::{ANONYMOUS_PAGES, Application, Deletes};
 
 async fn start() -> Application {
     let program = workspace_root().join("tests/applications/express");
     let installed = node_package::install(&program, Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
-    let instances = (0..3).map(|_| {
+    let command = |_: &Path| {
         let mut command = Command::new("node");
         command.arg("app.js").current_dir(&installed).env("PORT", "0");
-        Instance::start(command, tempfile::tempdir().unwrap(), "listening on ")
-    });
-    let instances = join_all(instances).await;
+        command
+    };
+    let instances = Instances::start(command, "listening on ").await;
     Application { recipe: "Express", cookie: "connect.sid", deletes: Deletes::AtLogOut, instances }
 }
 
@@ -41,14 +40,8 @@ async fn visit(visitor: &Visitor) -> Result<()> {
 }
 
 #[tokio::test]
-async fn nobody_loses_an_express_session_and_without_the_filter_nearly_all_do() {
-    start().await.test(visit).await;
-}
-
-#[tokio::test]
-async fn when_an_express_instance_ends_its_users_log_in_again_and_the_others_notice_nothing() {
-    start()
-        .await
-        .test_the_end_of_an_instance(log_in, "/", "hello, visitor-", "<form action=\"/login\"")
-        .await;
+async fn nobody_loses_an_express_session_before_its_instance_ends_and_without_the_filter_nearly_all_do() {
+    let application = start().await;
+    application.test(visit).await;
+    application.test_the_end_of_an_instance(log_in, "/", "hello, visitor-", "<form action=\"/login\"").await;
 }

@@ -1,18 +1,58 @@
-//! One instance of an application: a process that listens on a port.
+//! The instances of an application: processes that listen on a port each.
 
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+use harness::envoy::Envoy;
 use tempfile::TempDir;
 
 /// How long an instance may take to start on a busy machine. A limit, not a time that is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Three instances of an application. They run until this is dropped.
+pub struct Instances(Vec<Instance>);
+
+impl Instances {
+    /// Starts the instances. `command` gets a directory for each instance, which lives as long as the instance. The output
+    /// of an instance has its port behind `before`.
+    pub async fn start(command: impl Fn(&Path) -> Command, before: &str) -> Self {
+        let instances = (0..3).map(|_| {
+            let directory = tempfile::tempdir().unwrap();
+            Instance::start(command(directory.path()), directory, before)
+        });
+        Self(join_all(instances).await)
+    }
+
+    /// Where the instances listen.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.0.iter().map(|instance| instance.address).collect()
+    }
+
+    /// Ends the first instance.
+    pub fn end_first(&mut self) {
+        drop(self.0.remove(0));
+    }
+
+    /// Ends the instance that got most of the requests that this Envoy has passed on. (Browsers send no cookie with some
+    /// requests for fonts.) The instances have to be endpoints of the cluster `app`.
+    pub async fn end_the_one_in_use(&mut self, envoy: &Envoy) {
+        let clusters = envoy.admin_get("/clusters").await.unwrap();
+        let requests = |instance: &Instance| {
+            let before = format!("app::{}::rq_total::", instance.address);
+            let count = clusters.lines().find_map(|line| line.strip_prefix(&before));
+            count.unwrap().parse::<u64>().unwrap()
+        };
+        let index = (0..self.0.len()).max_by_key(|index| requests(&self.0[*index])).unwrap();
+        drop(self.0.remove(index));
+    }
+}
+
 /// A process of an application. The process is killed when this is dropped.
-pub struct Instance {
+struct Instance {
     process: Child,
     directory: TempDir,
     address: SocketAddr,
@@ -21,7 +61,7 @@ pub struct Instance {
 impl Instance {
     /// Starts a command and waits until its output has the port at which the instance listens: the number after `before`.
     /// `directory` lives as long as the process.
-    pub async fn start(mut command: Command, directory: TempDir, before: &str) -> Self {
+    async fn start(mut command: Command, directory: TempDir, before: &str) -> Self {
         let output = File::create(log(directory.path())).unwrap();
         command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
         let process = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -40,11 +80,6 @@ impl Instance {
         }
     }
 
-    /// Where the instance listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(log(self.directory.path())).unwrap_or_default()).into_owned()
     }
@@ -61,6 +96,11 @@ impl Drop for Instance {
             eprintln!("---- the end of an instance's log ----\n{}", log.get(start..).unwrap_or(&log));
         }
     }
+}
+
+/// A port that the system has just given and got back, for applications that cannot say which port the system gave them.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn log(directory: &Path) -> PathBuf {

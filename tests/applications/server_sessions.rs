@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use crate::browsing::{Visitor, expect};
 use crate::envoy::{self, Pin};
-use crate::instance::Instance;
+use crate::instance::Instances;
 use crate::tap::Tap;
 
 /// So many people visit at the same time.
@@ -27,7 +27,7 @@ pub struct Application {
     /// Whether the application deletes that cookie.
     pub deletes: Deletes,
     /// The instances. They have to run as long as the tests.
-    pub instances: Vec<Instance>,
+    pub instances: Instances,
 }
 
 /// Whether the application deletes its cookie when a visitor logs out.
@@ -41,11 +41,8 @@ impl Application {
     /// Has 50 visitors do what `visit` says, with each pin and without the filter. `visit` begins with
     /// [`ANONYMOUS_PAGES`] pages that need no session; then it logs in, uses the session and logs out. It fails if the
     /// application has forgotten the visitor.
-    pub async fn test(self, visit: impl AsyncFn(&Visitor) -> Result<()>) {
-        let mut taps = Vec::new();
-        for instance in &self.instances {
-            taps.push(Tap::start(instance.address()).await);
-        }
+    pub async fn test(&self, visit: impl AsyncFn(&Visitor) -> Result<()>) {
+        let taps = join_all(self.instances.addresses().into_iter().map(Tap::start)).await;
         let addresses: Vec<SocketAddr> = taps.iter().map(Tap::address).collect();
         let recipe = envoy::recipe(self.recipe);
         for pin in [Pin::Cluster, Pin::Endpoint, Pin::ClusterAndEndpoint] {
@@ -82,19 +79,20 @@ impl Application {
         logged_in: &str,
         logged_out: &str,
     ) {
-        let mut taps = Vec::new();
-        for instance in &self.instances {
-            taps.push(Tap::start(instance.address()).await);
-        }
+        let mut taps = join_all(self.instances.addresses().into_iter().map(Tap::start)).await;
         let addresses: Vec<SocketAddr> = taps.iter().map(Tap::address).collect();
         let envoy = envoy::with_filter(Pin::Endpoint, &envoy::recipe(self.recipe), &addresses).await;
         let visitors = visitors(&envoy.url());
         for visit in join_all(visitors.iter().map(async |visitor| log_in(visitor).await)).await {
             visit.unwrap();
         }
+        taps.iter().for_each(Tap::clear);
+        for page in join_all(visitors.iter().map(async |visitor| visitor.open(path).await)).await {
+            expect(&page.unwrap(), logged_in).unwrap();
+        }
         let cookies = taps[0].requests("cookie");
         let on_it: BTreeSet<&str> = cookies.iter().filter_map(|line| self.value_among(line)).collect();
-        drop(self.instances.remove(0));
+        self.instances.end_first();
         taps[0].close().await;
         let mut moved = 0;
         for visitor in &visitors {
@@ -108,6 +106,7 @@ impl Application {
         }
         assert_eq!(moved, on_it.len(), "visitors who have to log in again");
         assert!(moved > 0 && moved < VISITORS, "{moved} visitors have to log in again");
+        eprintln!("{}: {moved} of {VISITORS} visitors have to log in again", self.cookie);
         for visitor in &visitors {
             expect(&visitor.open(path).await.unwrap(), logged_in).unwrap();
         }

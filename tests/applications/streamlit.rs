@@ -1,17 +1,15 @@
 //! Streamlit, whose page lives over a WebSocket while files are uploaded beside it, in Chromium.
 
-use std::net::{SocketAddr, TcpListener};
+use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use harness::envoy::Envoy;
-use harness::{python_package, workspace_root};
 use harness_browser::{Browser, By};
 
 use crate::envoy::{self, Pin};
-use crate::instance::Instance;
+use crate::instance::{Instances, free_port};
+use crate::python::Python;
 
 /// How long the page may take for anything on a busy machine. A limit, not a time that is waited for.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -19,44 +17,43 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// So many people upload a file, one after the other.
 const UPLOADS: usize = 6;
 
-async fn start() -> Vec<Instance> {
-    let packages: Vec<&str> = include_str!("streamlit/requirements.txt").lines().collect();
-    let site = python_package::site("streamlit", &packages, Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
-    let instances = (0..3).map(|_| {
-        let mut command = Command::new("python3");
+async fn start() -> Instances {
+    let python = Python::of("streamlit");
+    let command = |_: &Path| {
+        let mut command = python.command();
         command.args(["-m", "streamlit", "run", "app.py", "--server.headless=true"]);
         command.args(["--browser.gatherUsageStats=false", "--server.fileWatcherType=none"]);
         // By default Streamlit believes that its developers run it: it is not in a directory "site-packages".
         command.arg("--global.developmentMode=false");
         command.args(["--server.address=127.0.0.1", &format!("--server.port={}", free_port())]);
-        command.env("PYTHONPATH", &site).env("PYTHONDONTWRITEBYTECODE", "1");
-        command.current_dir(workspace_root().join("tests/applications/streamlit"));
-        Instance::start(command, tempfile::tempdir().unwrap(), "URL: http://127.0.0.1:")
-    });
-    join_all(instances).await
+        command
+    };
+    Instances::start(command, "URL: http://127.0.0.1:").await
 }
 
-/// A port that the system has just given and got back. Streamlit cannot say which port the system gave it.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// Opens the page as somebody who has never been there.
+async fn open(browser: &Browser, envoy: &Envoy) {
+    browser.driver().delete_all_cookies().await.unwrap();
+    browser.driver().goto(envoy.url()).await.unwrap();
 }
 
-/// What became of the file: what the page says of it, or the error that the page shows.
-async fn upload(browser: &Browser, envoy: &Envoy, file: &Path) -> Result<String, String> {
-    let driver = browser.driver();
-    driver.delete_all_cookies().await.unwrap();
-    driver.goto(envoy.url()).await.unwrap();
+/// Uploads a file from the page. Returns how often the session of the page has run by then, or the error that the page
+/// shows.
+async fn upload(browser: &Browser, file: &Path) -> Result<u32, String> {
+    let name = file.file_name().unwrap().to_string_lossy();
+    let arrived = format!("{name} has {} bytes", fs::metadata(file).unwrap().len());
     let deadline = Instant::now() + PATIENCE;
     let mut sent = false;
     loop {
         let page = browser.text("body").await.unwrap_or_default();
-        if let Some(line) = page.lines().find(|line| line.ends_with(" bytes")) {
-            return Ok(line.to_owned());
+        if page.lines().any(|line| line == arrived) {
+            let runs = page.lines().find_map(|line| line.strip_prefix("run "));
+            return Ok(runs.unwrap().parse().unwrap());
         }
         if let Some(line) = page.lines().find(|line| line.starts_with("Error: ")) {
             return Err(line.to_owned());
         }
-        if !sent && let Ok(input) = driver.find(By::Css("input[type=file]")).await {
+        if !sent && let Ok(input) = browser.driver().find(By::Css("input[type=file]")).await {
             // Fails if the page has just been drawn anew.
             sent = input.send_keys(file.display().to_string()).await.is_ok();
         }
@@ -70,27 +67,45 @@ async fn upload(browser: &Browser, envoy: &Envoy, file: &Path) -> Result<String,
 
 #[tokio::test]
 async fn every_streamlit_upload_meets_the_instance_of_its_page_and_without_the_filter_some_do_not() {
-    let instances = start().await;
-    let addresses: Vec<SocketAddr> = instances.iter().map(Instance::address).collect();
+    let mut instances = start().await;
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("numbers.csv");
-    std::fs::write(&file, "1,2,3\n".repeat(10_000)).unwrap();
+    let files = ["one.csv", "two.csv", "three.csv", "four.csv"].map(|name| directory.path().join(name));
+    for file in &files {
+        fs::write(file, "1,2,3\n".repeat(10_000)).unwrap();
+    }
     let browser = Browser::start(&[]).await.unwrap();
 
-    let envoy = envoy::with_filter(Pin::Endpoint, &envoy::recipe("Streamlit"), &addresses).await;
+    let envoy = envoy::with_filter(Pin::Endpoint, &envoy::recipe("Streamlit"), &instances.addresses()).await;
     for _ in 0..UPLOADS {
-        assert_eq!(upload(&browser, &envoy, &file).await, Ok("numbers.csv has 60000 bytes".to_owned()));
+        open(&browser, &envoy).await;
+        upload(&browser, &files[0]).await.unwrap();
     }
     eprintln!("Streamlit: all {UPLOADS} uploads arrive");
     envoy::assert_filter_is_well(&envoy).await;
 
-    let bare = envoy::without_filter(&addresses).await;
+    let bare = envoy::without_filter(&instances.addresses()).await;
     // Each upload meets the instance of its page once in three times.
-    for _ in 0..20 {
-        if let Err(error) = upload(&browser, &bare, &file).await {
-            assert!(error.contains("status code 400"), "{error}");
-            return;
+    let mut uploads = 0;
+    let error = loop {
+        open(&browser, &bare).await;
+        match upload(&browser, &files[0]).await {
+            Ok(_) => uploads += 1,
+            Err(error) => break error,
         }
+        assert!(uploads < 20, "without the filter {uploads} uploads went to the instance of their page");
+    };
+    assert!(error.contains("status code 400"), "{error}");
+
+    // The page connects to another instance by itself, and has another session there.
+    let envoy = envoy::with_filter(Pin::Endpoint, &envoy::recipe("Streamlit"), &instances.addresses()).await;
+    open(&browser, &envoy).await;
+    let mut runs = 0;
+    for file in &files[..3] {
+        runs = upload(&browser, file).await.unwrap();
     }
-    panic!("without the filter 20 uploads went to the instance of their page");
+    instances.end_the_one_in_use(&envoy).await;
+    let sockets = "http.http.downstream_cx_upgrades_total";
+    envoy.wait_for_stat(sockets, |count| count >= 2, PATIENCE).await.unwrap();
+    let runs_then = upload(&browser, &files[3]).await.unwrap();
+    assert!(runs_then < runs, "{runs} runs, then {runs_then} at another instance");
 }

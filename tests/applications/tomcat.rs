@@ -5,11 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
-use futures_util::future::join_all;
 use harness::packages;
 
 use crate::browsing::{Visitor, between, expect};
-use crate::instance::Instance;
+use crate::instance::Instances;
 use crate::server_sessions::{ANONYMOUS_PAGES, Application, Deletes};
 
 /// A page that needs a log in.
@@ -23,12 +22,11 @@ async fn start() -> Application {
     packages::need_file(&skeleton, &["tomcat10-user"]).unwrap();
     let examples = Path::new("/etc/tomcat10/Catalina/localhost/examples.xml");
     packages::need_file(examples, &["tomcat10-examples"]).unwrap();
-    let instances = (0..3).map(|_| {
+    let command = |base: &Path| {
         // As `tomcat10-instance-create` does it.
-        let base = tempfile::tempdir().unwrap();
-        let conf = base.path().join("conf");
+        let conf = base.join("conf");
         for directory in ["conf/Catalina/localhost", "logs", "webapps", "work", "temp"] {
-            fs::create_dir_all(base.path().join(directory)).unwrap();
+            fs::create_dir_all(base.join(directory)).unwrap();
         }
         for file in fs::read_dir(skeleton.join("conf")).unwrap() {
             let file = file.unwrap();
@@ -44,26 +42,28 @@ async fn start() -> Application {
         fs::write(conf.join("tomcat-users.xml"), users).unwrap();
 
         let mut command = Command::new(Path::new(HOME).join("bin/catalina.sh"));
-        command.arg("run").env("CATALINA_BASE", base.path());
+        command.arg("run").env("CATALINA_BASE", base);
         command.env("CATALINA_OPTS", "-Xmx192m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC");
-        Instance::start(command, base, "Starting ProtocolHandler [\"http-nio-127.0.0.1-auto-1-")
-    });
-    Application {
-        recipe: "Tomcat",
-        cookie: "JSESSIONID",
-        deletes: Deletes::Never,
-        instances: join_all(instances).await,
-    }
+        command
+    };
+    let instances = Instances::start(command, "Starting ProtocolHandler [\"http-nio-127.0.0.1-auto-1-").await;
+    Application { recipe: "Tomcat", cookie: "JSESSIONID", deletes: Deletes::Never, instances }
+}
+
+/// Returns the page after the log in.
+async fn log_in(visitor: &Visitor) -> Result<String> {
+    expect(&visitor.open(PROTECTED).await?, "j_password")?;
+    let form = "j_username=tomcat&j_password=s3cret";
+    let page = visitor.submit("/examples/jsp/security/protected/j_security_check", form).await?;
+    expect(&page, "You are logged in as remote user")?;
+    Ok(page)
 }
 
 async fn visit(visitor: &Visitor) -> Result<()> {
     for _ in 0..ANONYMOUS_PAGES {
         expect(&visitor.open("/examples/index.html").await?, "Apache Tomcat Examples")?;
     }
-    expect(&visitor.open(PROTECTED).await?, "j_password")?;
-    let form = "j_username=tomcat&j_password=s3cret";
-    let page = visitor.submit("/examples/jsp/security/protected/j_security_check", form).await?;
-    expect(&page, "You are logged in as remote user")?;
+    let page = log_in(visitor).await?;
     // Tomcat gives the session a new id when the visitor logs in.
     let id = between(&page, "in session <b>", "</b>")?;
     for count in 0..6 {
@@ -79,6 +79,9 @@ async fn visit(visitor: &Visitor) -> Result<()> {
 }
 
 #[tokio::test]
-async fn nobody_loses_a_tomcat_session_and_without_the_filter_nearly_all_do() {
-    start().await.test(visit).await;
+async fn nobody_loses_a_tomcat_session_before_its_instance_ends_and_without_the_filter_nearly_all_do() {
+    let application = start().await;
+    application.test(visit).await;
+    let log_in = async |visitor: &Visitor| log_in(visitor).await.map(drop);
+    application.test_the_end_of_an_instance(log_in, PROTECTED, "You are logged in as", "j_password").await;
 }

@@ -3,14 +3,11 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-use base64ct::{Base64, Encoding as _};
 use harness::envoy::Envoy;
 use harness::pod::Pod;
 use harness::shipped::Shipped;
-use harness_browser::Browser;
-use rcgen::{CertifiedKey, KeyPair, PublicKeyData as _};
-use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+use harness_browser::{Browser, Certificate};
+use serde_json::Value;
 
 /// How long anything that must happen may take. A limit, not a time that is waited for.
 const SOON: Duration = Duration::from_secs(30);
@@ -39,11 +36,10 @@ impl Site {
         let shipped =
             pods.iter().fold(Shipped::new(), |shipped, pod| shipped.host(pod.name(), pod.address()));
         let mut config = shipped.load("envoy.yaml").unwrap();
-        let names = vec!["a.test".to_owned(), "b.test".to_owned()];
-        let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).unwrap();
+        let certificate = Certificate::new(&["a.test", "b.test"]).unwrap();
         let chain = &mut config["static_resources"]["listeners"][0]["filter_chains"][0];
         if tls {
-            chain["transport_socket"] = transport_socket(&cert.pem(), &signing_key);
+            chain["transport_socket"] = certificate.transport_socket();
         }
         if !session_affinity.is_null() {
             let filters = chain["filters"][0]["typed_config"]["http_filters"].as_array_mut().unwrap();
@@ -54,7 +50,7 @@ impl Site {
         }
         let envoy = Envoy::start(&config).await.unwrap();
         let port = envoy.url().rsplit_once(':').unwrap().1.parse().unwrap();
-        let browser = Browser::start(&[trust(&signing_key)]).await.unwrap();
+        let browser = Browser::start(&[certificate.trust()]).await.unwrap();
         Self { envoy, browser, port, _pods: pods }
     }
 
@@ -81,7 +77,7 @@ impl Site {
 
     /// What an element of the page says, once it says such a thing.
     pub async fn shown(&self, selector: &str, wanted: impl Fn(&str) -> bool) -> String {
-        eventually(selector, async || self.browser.text(selector).await.unwrap(), |text| wanted(text)).await
+        self.browser.shown(selector, wanted).await.unwrap()
     }
 
     /// The pod that answers this script's own request.
@@ -121,26 +117,4 @@ pub async fn eventually<T: Debug>(
         assert!(Instant::now() < deadline, "{what}: still {found:?} after {SOON:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-fn transport_socket(certificate: &str, key: &KeyPair) -> Value {
-    json!({
-        "name": "envoy.transport_sockets.tls",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-            "common_tls_context": {
-                "alpn_protocols": ["h2", "http/1.1"],
-                "tls_certificates": [{
-                    "certificate_chain": { "inline_string": certificate },
-                    "private_key": { "inline_string": key.serialize_pem() },
-                }],
-            },
-        },
-    })
-}
-
-/// Chromium's argument to trust this key, and no other that is not vouched for.
-fn trust(key: &KeyPair) -> String {
-    let fingerprint = Base64::encode_string(&Sha256::digest(key.subject_public_key_info()));
-    format!("--ignore-certificate-errors-spki-list={fingerprint}")
 }

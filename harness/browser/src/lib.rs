@@ -4,17 +4,20 @@
 
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "tests may panic")]
 
+mod certificate;
+
 use std::env;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::{ChromiumLikeCapabilities as _, DesiredCapabilities};
 
+pub use certificate::Certificate;
 pub use thirtyfour::{By, WebDriver};
 
 use harness::envoy_binary::on_path;
@@ -95,6 +98,23 @@ impl Browser {
     /// If there is no such element.
     pub async fn text(&self, selector: &str) -> Result<String> {
         Ok(self.driver.find(By::Css(selector)).await?.text().await?)
+    }
+
+    /// Waits until the text of an element is as wanted. Returns the text.
+    ///
+    /// # Errors
+    /// If the text is another for a minute. The error has the text.
+    pub async fn shown(&self, selector: &str, wanted: impl Fn(&str) -> bool) -> Result<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // Fails while there is no such element, or if the page has just replaced it.
+            let text = self.text(selector).await;
+            match text {
+                Ok(text) if wanted(&text) => return Ok(text),
+                text => ensure!(Instant::now() < deadline, "{selector}: still {text:?} after {PATIENCE:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Clicks an element of the page.

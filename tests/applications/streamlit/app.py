@@ -3,6 +3,7 @@
 import streamlit as st
 
 st.session_state.count = st.session_state.get("count", 0) + 1
+st.write(f"run {st.session_state.count}")
 
 uploaded_file = st.file_uploader("Choose a file")
 if uploaded_file is not None:

@@ -1,9 +1,10 @@
 // Uploads with tus-js-client: client.mjs ENDPOINT COUNT HEADER.
 //
 // All uploads run at the same time. Each sends half of its file, ends, and goes on as another client that has the URL of
-// the upload only, as after a restart. HEADER is sent with a value of its own for each upload. Prints one line for each
-// upload: "done" and the URL of the upload, or "failed" and why.
+// the upload only, as after a restart. HEADER is sent with a value of its own for each upload. The parent of this program
+// is the module `clients`, which says what is printed.
 
+import { once } from 'node:events'
 import { Upload } from 'tus-js-client'
 
 const [endpoint, count, header] = process.argv.slice(2)
@@ -27,14 +28,21 @@ function upload (options) {
   })
 }
 
-async function uploadInTwoParts (index) {
+const failed = (error) => console.log('failed', String(error).replaceAll('\n', ' '))
+
+async function firstHalf (index) {
   const headers = { [header]: `file-${index}-of-${process.pid}` }
-  try {
-    const uploadUrl = await upload({ headers, until: file.length / 2 })
-    console.log('done', await upload({ headers, uploadUrl }))
-  } catch (error) {
-    console.log('failed', String(error).replaceAll('\n', ' '))
-  }
+  return { headers, uploadUrl: await upload({ headers, until: file.length / 2 }) }
 }
 
-await Promise.all(Array.from({ length: Number(count) }, (_, index) => uploadInTwoParts(index)))
+async function secondHalf ({ headers, uploadUrl }) {
+  const url = await upload({ headers, uploadUrl, retryDelays: [0, 100, 200, 400, 800, 1600] })
+  if (url === uploadUrl) console.log('done')
+  else console.log('again', 'the whole file is sent a second time')
+}
+
+const halves = await Promise.all(Array.from({ length: Number(count) }, (_, index) => firstHalf(index).catch(failed)))
+console.log('halfway')
+await once(process.stdin, 'data')
+process.stdin.destroy()
+await Promise.all(halves.filter(Boolean).map((half) => secondHalf(half).catch(failed)))

@@ -1,0 +1,125 @@
+//! Gradio, whose client asks in one request and reads the stream of answers in another, with `gradio_client`.
+
+use std::path::Path;
+
+use harness::envoy::Envoy;
+use harness_browser::{Browser, By, Certificate};
+
+use crate::clients::Clients;
+use crate::envoy::{self, Pin};
+use crate::instance::{Instances, free_port};
+use crate::python::Python;
+
+/// So many clients run at the same time.
+const CLIENTS: usize = 12;
+
+/// How many seconds a client waits for an answer. Answers take less than one second. Clients wait in vain for an answer
+/// that no stream brings: all of them without the filter, and some of them when their instance has ended.
+const PATIENCE: &str = "60";
+const PATIENCE_WITHOUT_FILTER: &str = "8";
+const PATIENCE_AT_THE_END: &str = "15";
+
+struct Gradio {
+    python: Python,
+    instances: Instances,
+}
+
+impl Gradio {
+    async fn start() -> Self {
+        let python = Python::of("gradio");
+        let command = |directory: &Path| {
+            let mut command = python.command();
+            command.arg("app.py").env("GRADIO_SERVER_PORT", free_port().to_string());
+            command.env("GRADIO_TEMP_DIR", directory).env("GRADIO_ANALYTICS_ENABLED", "False");
+            command
+        };
+        let instances = Instances::start(command, "URL:  http://127.0.0.1:").await;
+        Self { python, instances }
+    }
+
+    /// An Envoy with a recipe of docs/works-with.md.
+    async fn envoy(&self, recipe: &str) -> Envoy {
+        envoy::with_filter(Pin::Endpoint, &envoy::recipe(recipe), &self.instances.addresses()).await
+    }
+
+    fn clients(&self, envoy: &Envoy, patience: &str) -> Clients {
+        let mut command = self.python.command();
+        command.args(["client.py", &envoy.url(), &CLIENTS.to_string(), patience]);
+        Clients::start(command)
+    }
+}
+
+#[tokio::test]
+async fn every_gradio_client_gets_its_answers_or_begins_again_when_its_instance_ends_and_without_the_filter_all_fail()
+ {
+    let mut gradio = Gradio::start().await;
+    let envoy = gradio.envoy("Gradio").await;
+    let outcomes = gradio.clients(&envoy, PATIENCE).finish().await;
+    assert_eq!(outcomes.done, CLIENTS, "{outcomes:?}");
+    envoy::assert_filter_is_well(&envoy).await;
+
+    let bare = envoy::without_filter(&gradio.instances.addresses()).await;
+    let outcomes = gradio.clients(&bare, PATIENCE_WITHOUT_FILTER).finish().await;
+    assert!(outcomes.failed.len() >= CLIENTS - 2, "without the filter: {outcomes:?}");
+    eprintln!("Gradio: without the filter {} of {CLIENTS} clients fail", outcomes.failed.len());
+
+    in_a_frame(&mut gradio).await;
+
+    let mut clients = gradio.clients(&envoy, PATIENCE_AT_THE_END);
+    clients.halfway().await;
+    gradio.instances.end_first();
+    let outcomes = clients.finish().await;
+    assert_eq!(outcomes.failed, [""; 0]);
+    assert!(!outcomes.again.is_empty() && outcomes.done > 0, "{outcomes:?}");
+    eprintln!("Gradio: {} of {CLIENTS} clients begin again: {:?}", outcomes.again.len(), outcomes.again);
+}
+
+/// Shows the application in a frame of another site. Each page gets its answer with a cookie that browsers keep there, and
+/// not with the cookie of the recipe for the application by itself. When the instance ends, the page says so, and a page that
+/// is loaded anew works.
+async fn in_a_frame(gradio: &mut Gradio) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("three.txt");
+    std::fs::write(&file, "one\ntwo\nthree\n").unwrap();
+    let certificate = Certificate::new(&["app.test", "other.test"]).unwrap();
+    let browser = Browser::start(&[certificate.trust()]).await.unwrap();
+    let addresses = gradio.instances.addresses();
+
+    let lax = envoy::embedded(&envoy::recipe("Gradio"), &addresses, &certificate).await;
+    let mut answered = 0;
+    while is_answered(&browser, &lax, &file).await {
+        answered += 1;
+        assert!(answered < 5, "{answered} pages get their answers with a cookie that browsers do not keep");
+    }
+    let recipe = envoy::recipe("Embedding in another site");
+    let partitioned = envoy::embedded(&recipe, &addresses, &certificate).await;
+    for page in 1..=3 {
+        assert!(is_answered(&browser, &partitioned, &file).await, "page {page} gets no answer");
+    }
+    envoy::assert_filter_is_well(&partitioned).await;
+    gradio.instances.end_the_one_in_use(&partitioned).await;
+    browser.click("button.primary").await.unwrap();
+    browser.shown("body", is_lost).await.unwrap();
+    assert!(is_answered(&browser, &partitioned, &file).await, "a new page gets no answer");
+}
+
+/// Opens the page in a frame of another site and sends a file. Says whether the page shows the answer.
+async fn is_answered(browser: &Browser, envoy: &Envoy, file: &Path) -> bool {
+    let driver = browser.driver();
+    let url = envoy.url().replace("http://127.0.0.1", "https://other.test");
+    driver.goto(url + envoy::EMBEDDING).await.unwrap();
+    driver.enter_frame(0).await.unwrap();
+    browser.shown("button.primary", |text| text == "Submit").await.unwrap();
+    let input = driver.find(By::Css("input[type=file]")).await.unwrap();
+    input.send_keys(file.display().to_string()).await.unwrap();
+    // Its size.
+    browser.shown("body", |page| page.contains("14.0 B")).await.unwrap();
+    browser.click("button.primary").await.unwrap();
+    let is_end = |page: &str| page.contains("has 3 lines") || is_lost(page);
+    browser.shown("body", is_end).await.unwrap().contains("has 3 lines")
+}
+
+/// Whether the page has asked an instance that does not know it: the page shows an error, or forgets the file.
+fn is_lost(page: &str) -> bool {
+    page.contains("Error") || page.contains("Drop File Here")
+}
