@@ -4,13 +4,16 @@ import json
 import sys
 
 import helm_python as helm
+from helm_python import _native
 
 
 def answer(request):
     chart, values = request["chart"], request["values"]
     if request["do"] == "render":
         loaded = helm.Chart.load(chart)
-        return loaded.render(values, name=request["name"], namespace=request["namespace"])
+        options = {name: request[name] for name in ("name", "namespace", "kube_version")}
+        # What `loaded.render` does, which has no parameter for the version of Kubernetes.
+        return json.loads(_native.call_string("helm_render", loaded._raw(), json.dumps(values), json.dumps(options)))
     if request["do"] == "lint":
         report = helm.lint(chart, values, strict=True)
         messages = [f"{message['path']}: {message['error']}" for message in report["messages"] if message["severity"] > 1]

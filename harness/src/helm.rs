@@ -18,13 +18,14 @@ const VERSION: &str = "0.2.2";
 #[derive(Clone, Debug)]
 pub struct Chart {
     directory: PathBuf,
+    kubernetes: Option<String>,
 }
 
 impl Chart {
     /// The chart in this directory.
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into() }
+        Self { directory: directory.into(), kubernetes: None }
     }
 
     /// The chart `deploy/helm/session-affinity` of this repository.
@@ -33,13 +34,22 @@ impl Chart {
         Self::new(crate::workspace_root().join("deploy/helm/session-affinity"))
     }
 
+    /// The chart in a cluster of this version of Kubernetes, such as `1.30.4`. The default is Helm's.
+    #[must_use]
+    pub fn on_kubernetes(mut self, version: &str) -> Self {
+        self.kubernetes = Some(version.to_owned());
+        self
+    }
+
     /// Renders the chart as `helm install NAME --namespace NAMESPACE` does, and returns the text of each template by
     /// the template's file name, such as `configmap.yaml`. Empty templates are left out.
     ///
     /// # Errors
     /// Helm's message, if the chart refuses the values.
     pub fn render(&self, values: &Value, name: &str, namespace: &str) -> Result<BTreeMap<String, String>> {
-        let request = json!({ "do": "render", "values": values, "name": name, "namespace": namespace });
+        let request = json!({
+            "do": "render", "values": values, "name": name, "namespace": namespace, "kube_version": self.kubernetes,
+        });
         let templates: BTreeMap<String, String> = self.ask(request)?;
         let file =
             |path: &str| Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();

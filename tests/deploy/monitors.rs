@@ -37,6 +37,7 @@ struct Endpoint {
     port: String,
     path: String,
     interval: Option<String>,
+    honor_labels: Option<bool>,
     #[serde(default)]
     metric_relabelings: Vec<Relabeling>,
 }

@@ -166,6 +166,25 @@ fn values_that_do_not_fit_together_are_refused_with_what_to_write() {
 }
 
 #[test]
+fn an_image_volume_is_refused_where_kubernetes_has_none() {
+    let render = |version: &str, source: &str| {
+        let values = with("module", json!({ "source": source }));
+        Chart::shipped().on_kubernetes(version).render(&values, "shop-ing", "default")
+    };
+    for version in ["v1.27.0", "v1.30.5-gke.1014001"] {
+        let said = render(version, "image-volume").unwrap_err().to_string();
+        let expected = format!(
+            "values error at module.source: image volumes need Kubernetes 1.31 or later; allowed with {version}: init-container; given: \"image-volume\""
+        );
+        assert!(said.contains(&expected), "{said}\nnot: {expected}");
+        render(version, "init-container").unwrap();
+    }
+    for version in ["v1.31.0", "v1.31.2-eks-7f9249a"] {
+        render(version, "image-volume").unwrap();
+    }
+}
+
+#[test]
 fn the_schema_describes_every_value() {
     let file = harness::workspace_root().join("deploy/helm/session-affinity/values.schema.json");
     let schema: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();

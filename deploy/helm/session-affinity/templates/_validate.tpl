@@ -21,6 +21,10 @@ what was given.
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
 {{- fail (printf "values error at autoscaling.minReplicas: allowed: at most maxReplicas, %v; given: %v" .Values.autoscaling.maxReplicas .Values.autoscaling.minReplicas) }}
 {{- end }}
+{{- $kubernetes := .Capabilities.KubeVersion.Version }}
+{{- if and (eq .Values.module.source "image-volume") (semverCompare "<1.31.0-0" $kubernetes) }}
+{{- fail (printf "values error at module.source: image volumes need Kubernetes 1.31 or later; allowed with %s: init-container; given: %q" $kubernetes .Values.module.source) }}
+{{- end }}
 {{- end }}
 
 {{/* Fields of settings that the chart writes itself. Arguments: list, path, taken. */}}

@@ -131,6 +131,7 @@ fn exposed() -> Vec<Case> {
                 ("Service/shop-ing", "/metadata/annotations", json!({ "example.com/pool": "edge" })),
                 ("ServiceMonitor/shop-ing", "/metadata/labels/release", json!("prometheus")),
                 ("ServiceMonitor/shop-ing", "/spec/endpoints/0/interval", json!("10s")),
+                ("ServiceMonitor/shop-ing", "/spec/endpoints/0/honorLabels", json!(true)),
                 ("manager", "/xff_num_trusted_hops", json!(2)),
                 ("manager", "/stream_idle_timeout", json!("3600s")),
                 ("filter", "/debugHeader", json!("x-affinity-outcome")),
