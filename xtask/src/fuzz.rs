@@ -132,7 +132,7 @@ fn run(binaries: &Path, target: &'static str, seconds: u64) -> Result<Outcome> {
     command
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
-        .args(["-print_final_stats=1", "-timeout=10", "-rss_limit_mb=2048"])
+        .args(["-print_final_stats=1", "-timeout=60", "-rss_limit_mb=2048"])
         .arg(&corpus)
         .current_dir(directory())
         .stdin(Stdio::null())
