@@ -97,7 +97,7 @@ impl Response<'_> {
         };
         let answering = if self.service().failover { self.answering_backend() } else { None };
         let elsewhere = answering.filter(|answering| answering.id() != backend.id());
-        if !is_class_needed && elsewhere.is_none() && !self.should_look(backend.id()) {
+        if !is_class_needed && elsewhere.is_none() && !self.should_examine(backend.id()) {
             return None;
         }
         let class = class_by_details();
@@ -115,11 +115,11 @@ impl Response<'_> {
         Some(class)
     }
 
-    fn should_look(&self, backend: BackendId) -> bool {
+    fn should_examine(&self, backend: BackendId) -> bool {
         let active = &self.request.active;
         active.service.health.outlier_detection().is_on()
             && (active.availability().is_failing(backend)
-                || active.sampler.should_look(backend, self.worker.now()))
+                || active.sampler.should_examine(backend, self.worker.now()))
     }
 
     /// The class that outlier detection counts. Inputs other than the details cost host calls, so they are read only if

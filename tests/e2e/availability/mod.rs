@@ -3,6 +3,7 @@
 mod active;
 mod exactly_once;
 pub mod failover;
+mod failure_reasons;
 pub mod fleet;
 mod following;
 pub mod load;
@@ -16,4 +17,3 @@ mod silence;
 mod stopped;
 mod updates;
 mod vm_loss;
-mod words;

@@ -1,4 +1,4 @@
-//! The words in which Envoy says why a request failed. `health::classify` knows these words.
+//! The reasons that Envoy gives for a failed request. `health::classify` knows these reasons.
 
 use std::net::SocketAddr;
 

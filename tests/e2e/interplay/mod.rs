@@ -1,5 +1,4 @@
-//! Faults that people meet at the seams: between what Envoy says and what a backend says, between two cookies, two
-//! routes, two filters.
+//! The filter together with other parts: Envoy's own replies, other filters, other cookies, caches, health checks.
 
 mod applications;
 mod caches;
