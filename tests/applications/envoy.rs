@@ -120,9 +120,10 @@ pub async fn assert_filter_is_well(envoy: &Envoy) {
 }
 
 /// A cluster whose connections Envoy closes when they have been idle for a second. Node.js closes them after five, maybe
-/// while Envoy sends the next request.
+/// while Envoy sends the next request. By default Envoy repeats only three requests at the same time.
 fn cluster(name: &str, endpoints: &[SocketAddr]) -> Value {
     let mut cluster = config::cluster(name, endpoints);
+    cluster["circuit_breakers"] = json!({ "thresholds": [{ "max_retries": 1000 }] });
     cluster["typed_extension_protocol_options"]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"] = json!({
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         "common_http_protocol_options": { "idle_timeout": "1s" },

@@ -13,11 +13,15 @@ use crate::python::Python;
 /// So many clients run at the same time.
 const CLIENTS: usize = 12;
 
-/// How many seconds a client waits for an answer. Answers take less than one second. Clients wait in vain for an answer
-/// that no stream brings: all of them without the filter, and some of them when their instance has ended.
-const PATIENCE: &str = "60";
-const PATIENCE_WITHOUT_FILTER: &str = "8";
-const PATIENCE_AT_THE_END: &str = "15";
+/// How many files a client sends, and how many seconds it waits for each answer. Answers take less than one second. Clients
+/// wait in vain for an answer that no stream brings: all of them without the filter, and some of them when their instance
+/// has ended.
+///
+/// With the filter, clients send a second file only if an instance ends: Gradio itself may lose a question that comes while
+/// the stream of the answers before it ends.
+const WITH_FILTER: [&str; 2] = ["1", "60"];
+const WITHOUT_FILTER: [&str; 2] = ["2", "8"];
+const AT_THE_END: [&str; 2] = ["2", "15"];
 
 struct Gradio {
     python: Python,
@@ -42,9 +46,9 @@ impl Gradio {
         envoy::with_filter(Pin::Endpoint, &envoy::recipe(recipe), &self.instances.addresses()).await
     }
 
-    fn clients(&self, envoy: &Envoy, patience: &str) -> Clients {
+    fn clients(&self, envoy: &Envoy, [files, seconds]: [&str; 2]) -> Clients {
         let mut command = self.python.command();
-        command.args(["client.py", &envoy.url(), &CLIENTS.to_string(), patience]);
+        command.args(["client.py", &envoy.url(), &CLIENTS.to_string(), files, seconds]);
         Clients::start(command)
     }
 }
@@ -54,18 +58,18 @@ async fn every_gradio_client_gets_its_answers_or_begins_again_when_its_instance_
  {
     let mut gradio = Gradio::start().await;
     let envoy = gradio.envoy("Gradio").await;
-    let outcomes = gradio.clients(&envoy, PATIENCE).finish().await;
+    let outcomes = gradio.clients(&envoy, WITH_FILTER).finish().await;
     assert_eq!(outcomes.done, CLIENTS, "{outcomes:?}");
     envoy::assert_filter_is_well(&envoy).await;
 
     let bare = envoy::without_filter(&gradio.instances.addresses()).await;
-    let outcomes = gradio.clients(&bare, PATIENCE_WITHOUT_FILTER).finish().await;
-    assert!(outcomes.failed.len() >= CLIENTS - 2, "without the filter: {outcomes:?}");
-    eprintln!("Gradio: without the filter {} of {CLIENTS} clients fail", outcomes.failed.len());
+    let outcomes = gradio.clients(&bare, WITHOUT_FILTER).finish().await;
+    assert!(outcomes.done <= CLIENTS / 2, "without the filter: {outcomes:?}");
+    eprintln!("Gradio: without the filter {} of {CLIENTS} clients get their answers", outcomes.done);
 
     in_a_frame(&mut gradio).await;
 
-    let mut clients = gradio.clients(&envoy, PATIENCE_AT_THE_END);
+    let mut clients = gradio.clients(&envoy, AT_THE_END);
     clients.halfway().await;
     gradio.instances.end_first();
     let outcomes = clients.finish().await;
@@ -98,7 +102,8 @@ async fn in_a_frame(gradio: &mut Gradio) {
     }
     envoy::assert_filter_is_well(&partitioned).await;
     gradio.instances.end_the_one_in_use(&partitioned).await;
-    browser.click("button.primary").await.unwrap();
+    // Fails if the page has noticed already.
+    let _ = browser.click("button.primary").await;
     browser.shown("body", is_lost).await.unwrap();
     assert!(is_answered(&browser, &partitioned, &file).await, "a new page gets no answer");
 }
@@ -109,7 +114,7 @@ async fn is_answered(browser: &Browser, envoy: &Envoy, file: &Path) -> bool {
     let url = envoy.url().replace("http://127.0.0.1", "https://other.test");
     driver.goto(url + envoy::EMBEDDING).await.unwrap();
     driver.enter_frame(0).await.unwrap();
-    browser.shown("button.primary", |text| text == "Submit").await.unwrap();
+    browser.shown("body", |page| page.contains("Drop File Here")).await.unwrap();
     let input = driver.find(By::Css("input[type=file]")).await.unwrap();
     input.send_keys(file.display().to_string()).await.unwrap();
     // Its size.
