@@ -14,9 +14,12 @@ const FEATURES: [&str; 2] = ["--features", "session-affinity/fuzzing"];
 pub fn run() -> Result<()> {
     shell::run(shell::cargo().args(["fmt", "--all", "--check"]))?;
     shell::run(shell::cargo().args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]))?;
-    let mut clippy = shell::cargo();
-    clippy.args(["clippy", "--workspace", "--all-targets"]).args(FEATURES);
-    shell::run(clippy.args(["--", "-D", "warnings"]))?;
+    // `--all-targets` leaves out the tests that `cargo test` alone does not run.
+    for targets in [&["--all-targets"][..], &["--test", "*"]] {
+        let mut clippy = shell::cargo();
+        clippy.args(["clippy", "--workspace"]).args(targets).args(FEATURES);
+        shell::run(clippy.args(["--", "-D", "warnings"]))?;
+    }
     shell::run(build::cargo("clippy")?.args(["--", "-D", "warnings"]))?;
     let mut doc = shell::cargo();
     doc.args(["doc", "--workspace", "--no-deps"]).args(FEATURES);
