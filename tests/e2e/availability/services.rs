@@ -36,8 +36,8 @@ async fn session(client: &Client, envoy: &Envoy, name: &str) -> String {
     panic!("none of 500 sessions began on {name}");
 }
 
-/// A backend known only by its name, for two services: the state of `web` in one service does not affect the service
-/// `api`.
+/// The backend and its service share the name `web`. The ejection of the backend `web` must not affect the backend and
+/// service `api`.
 #[tokio::test]
 async fn a_backend_named_like_its_service_dies_alone() {
     let address = RefusingAddress::new().unwrap();

@@ -57,7 +57,7 @@ async fn impatient(fleet: &Fleet) -> Envoy {
     Envoy::start(&bootstrap.build()).await.unwrap()
 }
 
-/// This timeout does not show whether the backend accepts connections.
+/// A request that times out does not show whether the backend accepts connections.
 #[tokio::test]
 async fn a_request_that_times_out_on_a_connection_neither_counts_as_one_that_met_none_nor_ends_their_row() {
     let mut fleet = Fleet::start(3);
