@@ -62,11 +62,11 @@ enum Measurement {
     Scale,
     /// CPU time and latency
     Load,
-    /// Time from the start of Envoy to its first answer
+    /// Time from the start of Envoy to its first response
     Start,
     /// Memory per worker
     Memory,
-    /// What clients meet when a backend fails
+    /// The effect of a failing backend on clients
     Faults,
 }
 

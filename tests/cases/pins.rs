@@ -1,4 +1,4 @@
-//! What a session may be tied to, what becomes of it otherwise, and what each needs.
+//! The values of `pin`, the fallbacks of a lost pin, and the requirements of each.
 
 use super::Refused;
 use super::combinations::Row;

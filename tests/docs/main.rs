@@ -12,8 +12,7 @@
 //! | `… not-run: REASON` | none of these, for this reason |
 //! | `text` | no code |
 //!
-//! An HTML comment that begins with `run` holds commands that a reader does not need to see: `<!-- run background 9380
-//! …`.
+//! An HTML comment that begins with `run` holds commands that readers do not need: `<!-- run background 9380 …`.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests may panic")]
 #![allow(

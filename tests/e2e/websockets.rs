@@ -1,4 +1,4 @@
-//! Open WebSockets, and the requests in parallel with them.
+//! Open `WebSocket` connections, and requests in parallel with them.
 
 use std::time::Duration;
 

@@ -65,7 +65,7 @@ pub fn canary(affinity: &Value) -> Value {
     })
 }
 
-/// Joins a pointer from two parts. The result is never freed.
+/// Joins the two parts of a pointer. The result has a static lifetime.
 fn leak(first: &str, second: &str) -> &'static str {
     format!("{first}{second}").leak()
 }

@@ -120,7 +120,7 @@ async fn with_endpoint_pins_too_they_stay() {
     }
 }
 
-/// Pods whose responses the test writes.
+/// Pods with responses that the test defines.
 fn obedient(count: usize) -> Vec<Pod> {
     (0..count).map(|index| Pod::obedient(&format!("neg-demo-{index}")).unwrap()).collect()
 }
