@@ -70,13 +70,13 @@ pub fn list(within: &'static str, path: &'static str) -> Field {
 }
 
 impl Field {
-    /// These JSON values are valid, and no values from earlier calls.
+    /// Replaces the valid values by these, each written as JSON.
     pub fn takes(mut self, values: &[&str]) -> Self {
         self.accepted = values.iter().map(|value| (*value).to_owned()).collect();
         self
     }
 
-    /// These texts are not valid.
+    /// Adds texts that are not valid.
     pub fn refuses(mut self, texts: &[&str]) -> Self {
         self.refused.extend(texts.iter().map(|text| (quote(text), "illegal value")));
         self

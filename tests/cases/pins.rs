@@ -1,4 +1,4 @@
-//! The values of `pin`, the fallbacks of a lost pin, and the requirements of each.
+//! `pin`, `onUnavailable` and the fields of availability: their values, and what each of them requires.
 
 use super::Refused;
 use super::combinations::Row;
