@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use crate::manifests::list;
 
 /// Asserts that only the filter decides where a request goes, and that only Envoy learns of it. Headers of clients for
-/// this purpose are removed before any filter. On responses, a filter after the session affinity filter hides the
-/// headers of `stateful_session`. Neither pods nor clients see the headers. No response ends after Envoy's default of
-/// 15 seconds.
+/// this purpose are removed before any filter. A filter that handles responses after the session affinity filter
+/// removes the headers of `stateful_session`. Neither pods nor clients see the headers. Envoy's default timeout of 15
+/// seconds ends no response.
 pub fn assert_safe(manager: &Value, routes: &Value) {
     let dropped: Vec<&Value> = list(&manager["early_header_mutation_extensions"])
         .flat_map(|extension| list(&extension["typed_config"]["mutations"]))

@@ -65,8 +65,8 @@ fn read(text: &str) -> Document {
     document
 }
 
-/// The smallest configuration that contains this part. None if the code is not part of a configuration, but a word or
-/// Envoy's.
+/// The smallest configuration that contains this part. None if the code is only a word, or belongs to Envoy's
+/// configuration.
 fn around(part: &str) -> Option<Value> {
     if !part.contains(": ") {
         return None;

@@ -47,7 +47,7 @@ pub fn is_plugin_configuration(snippet: &Value) -> bool {
     fields.is_some_and(|fields| fields.keys().any(|name| OF_TOP_LEVEL.contains(&name.as_str())))
 }
 
-/// The filter's errors and warnings about a configuration.
+/// The filter's error about a configuration, if there is one.
 pub fn verdict(configuration: &Value) -> Result<(), String> {
     let environment = |name: &str| VARIABLES.contains(&name).then(|| SECRET.to_owned());
     let parsed = Config::parse(configuration.to_string().as_bytes(), &environment);
