@@ -1,12 +1,11 @@
-//! What the modules may know of the outside: only `src/envoy` talks to Envoy, and no other module has a clock or
-//! randomness of its own.
+//! The layers of the modules: only `src/envoy` calls Envoy, and no other module has a clock or a source of randomness.
 
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::fs;
 use std::path::Path;
 
-/// Paths below `src`, and texts, of all source files of the crate.
+/// All source files of the crate: paths relative to `src`, and texts.
 fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut directories = vec![root.clone()];
@@ -26,7 +25,8 @@ fn sources() -> Vec<(String, String)> {
     sources
 }
 
-/// `file: line` for every line of code that contains one of these words, except in files whose path begins as given.
+/// `file: line` for every line of code that contains one of these words, except in files whose path has the given
+/// prefix.
 fn lines_with(words: &[&str], except: &[&str]) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, text) in sources() {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::client::LOGIN;
 
-/// Three listeners of one more Envoy that answer by themselves, so that no measurement waits for a backend. Each answers
-/// with its name, and with a session in the header `mcp-session-id`.
+/// Three listeners of another Envoy that respond by themselves, so that no measurement waits for a backend. Each
+/// response contains the backend's name, and a session in the header `mcp-session-id`.
 pub struct Backends {
     _envoy: Envoy,
     named: Vec<(String, SocketAddr)>,

@@ -1,38 +1,38 @@
-//! What a client sends.
+//! The requests of a client.
 
 use anyhow::{Context as _, Result, ensure};
 use harness::client::Client;
 use harness::envoy::Envoy;
 use serde_json::Value;
 
-/// Cookies that every request carries beside the session's.
+/// Cookies that every request carries in addition to the session's cookie.
 const OTHER_COOKIES: &str = "theme=dark; consent=2026-01-01.all; _ga=GA1.1.1234567890.1234567890";
 
 /// The name of the cookie that carries a session.
 pub const COOKIE: &str = "GCLB";
 
-/// The request header with which a backend begins a session of the application's own.
+/// The request header that makes a backend begin an application session.
 pub const LOGIN: &str = "x-login";
 
-/// The headers of one request, beside those that every client sends.
+/// The headers of one request, in addition to those of every client.
 pub type Headers = Vec<(String, String)>;
 
-/// How a client behaves.
+/// The behaviour of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Behaviour {
-    /// The client keeps nothing: each request is a first one.
+    /// The client stores nothing: each request is a first request.
     Stranger,
     /// The client sends the cookie of the first response with each request.
     Returning,
-    /// The client sends the header of this name that the first response had.
+    /// The client sends the header of this name from the first response.
     ReturningHeader(&'static str),
     /// The client logs in, and sends the application's cookie of this name.
     LoggedIn(&'static str),
-    /// The client sends this header of its own.
+    /// The client sends this header.
     Header(&'static str, &'static str),
-    /// The client sends this cookie of its own.
+    /// The client sends this cookie.
     Cookie(&'static str),
-    /// Many clients, each with a session of its own. Each sends one request.
+    /// Many clients, each with its own session. Each sends one request.
     Crowd,
 }
 
@@ -66,7 +66,8 @@ impl Behaviour {
                 vec![vec![cookies(Some(cookie))]]
             }
             Self::Crowd => {
-                // Another Envoy with the same keys makes the sessions, so that the measured one has seen none of them.
+                // Another Envoy with the same keys creates the sessions, so that the measured Envoy has seen none of
+                // them.
                 let maker = Envoy::options().log_level("error").start(config).await?;
                 let mut crowd = Vec::new();
                 for _ in 0..count {
@@ -85,7 +86,7 @@ async fn new_session(client: &Client, url: &str) -> Result<String> {
     Ok(reply.cookie_pair(COOKIE).context("no cookie came")?.to_owned())
 }
 
-/// Sends one request. Returns the name of the backend that answered.
+/// Sends one request. Returns the name of the responding backend.
 pub async fn send(client: &Client, url: &str, headers: &Headers) -> Result<String> {
     let headers: Vec<(&str, &[u8])> =
         headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();

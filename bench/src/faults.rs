@@ -1,4 +1,5 @@
-//! What clients meet when a backend fails: the shipped files beside Envoy's own `stateful_session`, under the same faults.
+//! The effect of a failing backend on clients: the shipped files and Envoy's own `stateful_session` under the same
+//! faults.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,15 +19,15 @@ use tokio::task::JoinSet;
 
 use crate::progress::Bar;
 
-/// Clients, each with a session of its own. A client sends one GET after another.
+/// The number of clients, each with its own session. A client sends one GET after another.
 const CLIENTS: usize = 120;
-/// A client's rest between two GETs.
+/// A client's pause between two GETs.
 const REST: Duration = Duration::from_millis(250);
 /// The clients send GETs for this long before a fault.
 const BEFORE: Duration = Duration::from_secs(2);
 /// How long a backend is away for a restart.
 const RESTART: Duration = Duration::from_millis(1500);
-/// A GET that takes longer has met the fault.
+/// A GET that takes longer was affected by the fault.
 const PROMPT: Duration = Duration::from_millis(500);
 
 const BACKENDS: usize = 4;
@@ -47,7 +48,7 @@ const SETUPS: [Setup; 4] = [
     Setup::File("restarts.yaml"),
 ];
 
-/// What happens to one of four backends, or to each in turn.
+/// A fault of one of four backends, or of each in turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Killed,
@@ -56,7 +57,7 @@ enum Fault {
     Restarts,
 }
 
-/// Each fault, the patience of the clients, and how long they go on after its beginning.
+/// Each fault, the timeout of the clients, and how long the clients continue after the fault begins.
 const FAULTS: [(Fault, Duration, Duration); 5] = [
     (Fault::Killed, Duration::from_secs(10), Duration::from_secs(5)),
     (Fault::Stopped, Duration::from_secs(3), Duration::from_secs(10)),
@@ -65,26 +66,26 @@ const FAULTS: [(Fault, Duration, Duration); 5] = [
     (Fault::Restarts, Duration::from_secs(10), Duration::from_secs(5)),
 ];
 
-/// What clients met.
+/// The results of the clients.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The fault, in words.
+    /// The name of the fault.
     pub fault: String,
     /// The name of the balancer.
     pub setup: String,
     /// GETs after the beginning of the fault.
     pub gets: usize,
-    /// Those that were not answered 200 within the client's patience.
+    /// GETs without a 200 response within the client's timeout.
     pub lost: usize,
-    /// Sessions that were answered by another backend than before, in all.
+    /// The total number of changes of a session's backend.
     pub moved: usize,
-    /// When the last GET was sent that was lost, or not answered promptly. From the beginning of the fault.
+    /// When the last GET was sent that was lost or slow, from the beginning of the fault.
     pub last_met: Option<Duration>,
-    /// The longest that a GET took which was answered.
+    /// The longest time of a GET with a response.
     pub longest: Duration,
 }
 
-/// Puts every setup under every fault.
+/// Runs every setup under every fault.
 pub async fn measure() -> Result<Vec<Outcome>> {
     let bar = Bar::start("faults", FAULTS.len() * SETUPS.len());
     let mut outcomes = Vec::new();
@@ -142,7 +143,7 @@ async fn measure_one(setup: Setup, fault: Fault, patience: Duration, time: Durat
 struct Get {
     sent: Duration,
     took: Duration,
-    /// Who answered. `None` where the GET was lost.
+    /// The responding backend. `None` if the GET was lost.
     pod: Option<String>,
 }
 
@@ -160,7 +161,7 @@ async fn client(url: String, patience: Duration, began: Instant, ends: Arc<Atomi
     gets
 }
 
-/// How often a session was answered by another backend than before.
+/// The number of times that another backend than before served a session.
 fn moves(gets: &[Get]) -> usize {
     let pods: Vec<&String> = gets.iter().filter_map(|get| get.pod.as_ref()).collect();
     pods.windows(2).filter(|pair| pair[0] != pair[1]).count()
@@ -190,7 +191,7 @@ impl Setup {
         }
     }
 
-    /// Starts an Envoy. The directory belongs to it.
+    /// Starts an Envoy with its own directory.
     async fn start(self, addresses: &[SocketAddr]) -> Result<(Envoy, Option<TempDir>)> {
         let options = Envoy::options().log_level("error").env("SESSION_AFFINITY_KEY", SECRET);
         let Self::File(name) = self else {
@@ -198,7 +199,7 @@ impl Setup {
         };
         let directory = tempfile::tempdir()?;
         let shipped = addresses.iter().enumerate().fold(Shipped::new(), |shipped, (index, address)| {
-            // The second is the host's name in endpoints/app.yaml.
+            // The second text is the host's name in endpoints/app.yaml.
             shipped.host(&pod_name(index), *address).host(&format!("10.0.0.{}", index + 1), *address)
         });
         let shipped = shipped.directory(directory.path());
@@ -211,7 +212,7 @@ impl Setup {
     }
 }
 
-/// As Envoy's documentation has it: a cookie, health checks, outlier detection, and retries on another host.
+/// The setup of Envoy's documentation: a cookie, health checks, outlier detection, and retries on another host.
 fn stateful_session(addresses: &[SocketAddr]) -> Value {
     let mut cluster = config::cluster("app", addresses);
     cluster["common_lb_config"] = json!({ "healthy_panic_threshold": { "value": 0 } });

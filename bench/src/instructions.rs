@@ -1,5 +1,5 @@
-//! Instructions of the whole Envoy for one request, counted by valgrind's callgrind. The count is the same to about
-//! 0.1 % in every run, whatever else the machine does.
+//! Instructions of the whole Envoy for one request, counted by valgrind's callgrind. The count is the same to about 0.1
+//! % in every run, independent of the load of the machine.
 
 use std::collections::HashSet;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::client::send;
 use crate::progress::Bar;
 use crate::subjects::{Kind, Subject};
 
-/// How much is measured.
+/// The size of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
     /// Fresh processes; the result is the median.
@@ -30,23 +30,24 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// For figures that are published.
+    /// The size for published figures.
     pub const FULL: Self = Self { runs: 3, warm_up: 3_000, counted: 500 };
-    /// For a first look.
+    /// The size for a quick look.
     pub const QUICK: Self = Self { runs: 1, warm_up: 2_000, counted: 300 };
 }
 
-/// For how long Envoy is counted without requests. What its timers need is taken off the figure of a request.
+/// The time for which Envoy is counted without requests. The instructions of its timers are subtracted from the figure
+/// of a request.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// What a request of one subject costs.
+/// The cost of a request of one subject.
 #[derive(Clone, Debug)]
 pub struct Cost {
     /// The subject's name.
     pub name: String,
     /// The subject's kind.
     pub kind: Kind,
-    /// What was promised, as a multiple of the reference.
+    /// The promised maximum, as a multiple of the reference.
     pub bound: Option<f64>,
     /// Instructions per request, one figure for each run, ascending. Empty if a run failed.
     pub runs: Vec<f64>,
@@ -55,20 +56,20 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// Instructions per request. Not a number if a run failed.
+    /// The instructions per request. NaN if a run failed.
     pub fn median(&self) -> f64 {
         self.runs.get(self.runs.len() / 2).copied().unwrap_or(f64::NAN)
     }
 
-    /// The distance from the lowest to the highest run, in per cent of the median.
+    /// The distance from the lowest to the highest run, in percent of the median.
     pub fn spread(&self) -> f64 {
         let (low, high) = (self.runs.first(), self.runs.last());
         low.zip(high).map_or(f64::NAN, |(low, high)| (high - low) / self.median() * 100.0)
     }
 }
 
-/// Measures all subjects, as many side by side as the machine has cores. The error of a subject that fails, such as one
-/// whose configuration the module refuses, is printed, and the other subjects go on.
+/// Measures all subjects. As many run in parallel as the machine has cores. If a subject fails, for example because the
+/// module refuses its configuration, the error is printed, and the other subjects continue.
 pub async fn measure(name: &'static str, subjects: Vec<Subject>, effort: Effort) -> Result<Vec<Cost>> {
     let bar = Bar::start(name, subjects.len() * effort.runs);
     let jobs: Vec<Subject> =
@@ -141,7 +142,7 @@ async fn count(subject: &Subject, effort: Effort) -> Result<Count> {
 /// An Envoy with one worker that runs under callgrind.
 struct Instrumented {
     envoy: Envoy,
-    /// Where callgrind writes.
+    /// The output file of callgrind.
     directory: tempfile::TempDir,
 }
 
@@ -166,7 +167,7 @@ impl Instrumented {
         Ok(Instant::now())
     }
 
-    /// Switches counting off. Returns the number of instructions, and for how long they were counted.
+    /// Switches counting off. Returns the number of instructions and the duration of the count.
     fn stop_counting(&self, since: Instant) -> Result<(u64, Duration)> {
         let elapsed = since.elapsed();
         self.control("--instr=off")?;
@@ -198,7 +199,7 @@ fn wrapper(directory: &Path, envoy: &Path) -> Result<PathBuf> {
     Ok(script)
 }
 
-/// The total of the dump that was written last.
+/// The total of the last dump.
 fn newest_total(directory: &Path) -> Result<u64> {
     let dumps = fs::read_dir(directory)?.filter_map(|entry| Some(entry.ok()?.path()));
     let numbered = dumps.filter_map(|path| {

@@ -1,5 +1,5 @@
-//! CPU time and latency under load. The subjects take turns, again and again, so that whatever else the machine does
-//! meets all of them.
+//! CPU time and latency under load. The subjects take turns repeatedly, so that other activity of the machine affects
+//! all of them.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ use crate::subjects::{LUA, NO_FILTER, NOOP, PINNED, PINNED_PASSIVE, REFERENCE, S
 
 /// The subjects that are compared under load.
 const COMPARED: [&str; 6] = [NO_FILTER, REFERENCE, NOOP, LUA, PINNED, PINNED_PASSIVE];
-/// The rate of requests, as a share of what the slowest subject can take.
+/// The rate of requests, as a fraction of the maximum rate of the slowest subject.
 const SHARE: f64 = 0.7;
 /// Connections of h2load.
 const CONNECTIONS: u32 = 32;
@@ -29,29 +29,29 @@ pub struct Loads {
     pub subjects: Vec<UnderLoad>,
 }
 
-/// What one subject does under load.
+/// The results of one subject under load.
 #[derive(Clone, Debug)]
 pub struct UnderLoad {
     /// The subject's name.
     pub name: String,
-    /// Requests per second that its one worker can take.
+    /// The maximum requests per second of its one worker.
     pub saturation: f64,
-    /// In the order of the rounds.
+    /// The turns, in the order of the rounds.
     pub turns: Vec<Turn>,
 }
 
 /// One turn of one subject.
 #[derive(Clone, Copy, Debug)]
 pub struct Turn {
-    /// Microseconds on a core for each request, of the whole Envoy process.
+    /// Microseconds of CPU time for each request, of the whole Envoy process.
     pub cpu: f64,
-    /// Microseconds within which half of the requests were answered.
+    /// Microseconds within which half of the requests got a response.
     pub p50: f64,
-    /// Microseconds within which 99 % of the requests were answered.
+    /// Microseconds within which 99 % of the requests got a response.
     pub p99: f64,
 }
 
-/// Measures the subjects in so many rounds. A turn lasts so many seconds.
+/// Measures the subjects in this many rounds. A turn lasts this many seconds.
 pub async fn measure(subjects: &[Subject], rounds: usize, seconds: u32) -> Result<Loads> {
     let subjects: Vec<&Subject> =
         subjects.iter().filter(|subject| COMPARED.contains(&subject.name.as_str())).collect();
@@ -63,7 +63,7 @@ pub async fn measure(subjects: &[Subject], rounds: usize, seconds: u32) -> Resul
         let url = envoy.url();
         let headers = subject.behaviour.headers(&url, &subject.config, 1).await?;
         let load = Load { url, headers: headers.into_iter().next().context("no headers")?, rate: None };
-        // During the first second Envoy connects and V8 compiles.
+        // During the first second, Envoy opens connections and V8 compiles.
         load.run(1).await?;
         let saturation = load.run(seconds).await?.per_second;
         bar.done(&subject.name, &format!("{saturation:.0} requests per second at most"));
@@ -89,7 +89,7 @@ pub async fn measure(subjects: &[Subject], rounds: usize, seconds: u32) -> Resul
 }
 
 impl Loads {
-    /// The subject that the others are compared with.
+    /// The subject to which the others are compared.
     pub fn reference(&self) -> Option<&UnderLoad> {
         self.subjects.iter().find(|subject| subject.name == REFERENCE)
     }
@@ -107,11 +107,11 @@ impl UnderLoad {
     }
 }
 
-/// What h2load (of nghttp2) sends, over HTTP/1.1 connections that are kept alive.
+/// The requests of h2load (of nghttp2), over HTTP/1.1 connections that are kept alive.
 struct Load {
     url: String,
     headers: Headers,
-    /// Requests per second; as many as possible without one.
+    /// Requests per second; without a value, as many as possible.
     rate: Option<u32>,
 }
 
@@ -123,7 +123,7 @@ struct Answers {
 }
 
 impl Load {
-    /// Sends requests for so many seconds.
+    /// Sends requests for this many seconds.
     async fn run(&self, seconds: u32) -> Result<Answers> {
         let directory = tempfile::tempdir()?;
         let log = directory.path().join("log");
@@ -131,7 +131,7 @@ impl Load {
         command.args(["--h1", "--threads=1"]).arg(format!("--clients={CONNECTIONS}"));
         command.arg(format!("--log-file={}", log.display()));
         if let Some(rate) = self.rate {
-            // The connections begin one after the other, so that their requests do not come in bursts.
+            // The connections start one after the other, so that their requests do not arrive in bursts.
             command.args(["--rate=1", "--rate-period=1ms"]);
             command.arg(format!("--rps={}", f64::from(rate) / f64::from(CONNECTIONS)));
             command.arg(format!("--requests={}", rate * seconds));
@@ -147,7 +147,8 @@ impl Load {
     }
 }
 
-/// Each line has: microseconds since 1970 when the request was sent, the status, microseconds to the end of the answer.
+/// The fields of each line: microseconds since 1970 when the request was sent, the status, microseconds to the end of
+/// the response.
 fn read(log: &str) -> Result<Answers> {
     let mut sent = Vec::new();
     let mut times = Vec::new();

@@ -1,4 +1,4 @@
-//! What a request costs with the filter, and with Envoy's own filters in the same run.
+//! The cost of a request with the filter, and with Envoy's own filters in the same run.
 //!
 //! `cargo xtask bench` builds the module and runs this. `SESSION_AFFINITY_WASM` names another module to measure.
 
@@ -62,15 +62,15 @@ enum Measurement {
     Scale,
     /// CPU time and latency
     Load,
-    /// Time from the start of Envoy to its first answer
+    /// Time from the start of Envoy to its first response
     Start,
     /// Memory per worker
     Memory,
-    /// What clients meet when a backend fails
+    /// The effect of a failing backend on clients
     Faults,
 }
 
-/// Everything that was measured. What was not measured is empty.
+/// All results. Missing results are empty.
 #[derive(Default)]
 struct Results {
     module_bytes: u64,
@@ -114,7 +114,7 @@ impl Options {
             harness::packages::need("h2load", &["nghttp2-client"])?;
         }
         let results = tokio::runtime::Runtime::new()?.block_on(async {
-            // Envoys end with the future that owns them. A signal must not end this program before.
+            // Envoys end with the future that owns them. A signal must not end this program before them.
             let mut terminated = signal(SignalKind::terminate())?;
             tokio::select! {
                 results = self.measure() => results,
@@ -135,7 +135,7 @@ impl Options {
         }
     }
 
-    /// Where the files go. Incomplete results do not replace the committed ones.
+    /// The directory of the files. Incomplete results do not replace the committed ones.
     fn directory(&self) -> Option<PathBuf> {
         let complete = !self.quick && self.only.is_empty() && self.runs.is_none();
         let name = if complete { "bench" } else { "target/bench" };

@@ -7,9 +7,9 @@ use crate::instructions::Cost;
 use crate::subjects::{Kind, REFERENCE};
 
 const WIDTH: f64 = 960.0;
-/// Where bars begin. Names end before.
+/// The position at which bars begin. Names end before it.
 const LEFT: f64 = 310.0;
-/// Where the longest bar ends. Figures stand behind.
+/// The position at which the longest bar ends. Figures are to the right of it.
 const RIGHT: f64 = 820.0;
 const TOP: f64 = 76.0;
 const ROW: f64 = 27.0;

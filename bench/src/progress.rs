@@ -1,17 +1,17 @@
-//! How far a long measurement has come.
+//! The progress of a long measurement.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar on a terminal, a line for each step elsewhere.
+/// A bar on a terminal, or a line for each step elsewhere.
 pub struct Bar {
     bar: ProgressBar,
     name: &'static str,
 }
 
 impl Bar {
-    /// A bar for so many steps of the measurement `name`.
+    /// A bar for this many steps of the measurement `name`.
     pub fn start(name: &'static str, steps: usize) -> Self {
         let bar = ProgressBar::new(u64::try_from(steps).unwrap_or(u64::MAX));
         if bar.is_hidden() {
@@ -26,7 +26,7 @@ impl Bar {
         Self { bar, name }
     }
 
-    /// Ends a step. `outcome` is its figure, or why there is none.
+    /// Ends a step. `outcome` is its figure, or the reason why there is none.
     pub fn done(&self, step: &str, outcome: &str) {
         self.bar.inc(1);
         self.bar.set_message(step.to_owned());

@@ -1,22 +1,22 @@
-//! What was promised, and whether it holds.
+//! The promised maximums, and whether the figures meet them.
 
 use crate::Results;
 use crate::report::grouped;
 use crate::scale::{self, Dimension};
 use crate::subjects::{PINNED, PINNED_PASSIVE};
 
-/// Maximum responses of one backend that a worker of the filter looks at in a second: `LOOKS_PER_SEC` in the filter.
+/// Maximum responses of one backend that a worker of the filter examines per second: `LOOKS_PER_SEC` in the filter.
 pub const LOOKS_PER_SECOND: u32 = 20;
-/// The backends and workers of every Envoy that is measured. Each worker looks at responses of each backend.
+/// The backends and workers of every measured Envoy. Each worker examines responses of each backend.
 pub const BACKENDS: u32 = 3;
 pub const WORKERS: u32 = 2;
-/// The requests per second, of the whole Envoy, for which the cost of passive detection is promised.
+/// The requests per second of the whole Envoy to which the promised cost of passive detection applies.
 pub const RATE: u32 = 1_000;
-/// The share of responses that the filter looks at, at that rate.
+/// The fraction of responses that the filter examines at that rate.
 pub const LOOKED_AT: f64 = (LOOKS_PER_SECOND * BACKENDS * WORKERS) as f64 / RATE as f64;
 
-/// The instructions of passive detection at [`RATE`]. Callgrind slows Envoy down so much that it never serves requests
-/// at this rate. So the figure is combined from a request that is looked at and one that is not.
+/// The instructions of passive detection at [`RATE`]. Callgrind slows Envoy down too much to serve requests at this
+/// rate. So the figure is combined from a request whose response is examined and one whose response is not.
 pub fn passive_at_rate(results: &Results) -> Option<f64> {
     let (none, all) = (results.cost(PINNED)?.median(), results.cost(PINNED_PASSIVE)?.median());
     Some(none + (all - none) * LOOKED_AT)
@@ -29,20 +29,20 @@ pub fn passive_at_rate_name() -> String {
 
 /// A promise and its figure.
 pub struct Promise {
-    /// Of what.
+    /// The subject of the promise.
     pub what: String,
-    /// The highest figure that is allowed.
+    /// The highest allowed figure.
     pub most: f64,
-    /// The figure. Not a number if the measurement failed.
+    /// The figure. NaN if the measurement failed.
     pub is: f64,
-    /// The unit of both.
+    /// The unit of both figures.
     pub unit: &'static str,
-    /// Digits after the point.
+    /// The number of decimal places.
     pub digits: usize,
 }
 
 impl Promise {
-    /// Whether it holds. A promise that could not be measured does not.
+    /// Whether the promise is kept. A promise without a measurement is not.
     pub fn holds(&self) -> bool {
         self.is <= self.most
     }
@@ -57,7 +57,7 @@ impl Promise {
     }
 }
 
-/// All promises on what was measured.
+/// All promises about the results.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 pub fn all(results: &Results) -> Vec<Promise> {
     let promise =

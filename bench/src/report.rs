@@ -15,7 +15,7 @@ use crate::scale::{self, Dimension};
 use crate::subjects::{NO_FILTER, REFERENCE};
 use crate::{Results, plot, start};
 
-/// A title, what was done, and tables; the tables are empty if nothing was measured.
+/// A title, a description of the measurement, and tables. The tables are empty if nothing was measured.
 struct Section {
     title: &'static str,
     words: String,
@@ -25,7 +25,7 @@ struct Section {
 /// Prints the tables.
 pub fn print(results: &Results) {
     let mut sections = sections(results);
-    // What was promised is printed last, where it is seen.
+    // The promises are printed last, so that they are visible.
     sections.rotate_left(1);
     for Section { title, tables, .. } in sections.iter().filter(|section| !section.tables.is_empty()) {
         println!("{}\n\n{tables}", console::style(title).bold());
@@ -217,7 +217,7 @@ fn memory(results: &Results) -> String {
     )
 }
 
-/// A table of these rows, empty without rows. The first column is text, the others are figures.
+/// A table of these rows; empty without rows. The first column is text, the others are figures.
 fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
     if rows.is_empty() {
         return String::new();
@@ -271,7 +271,7 @@ fn machine() -> Result<String> {
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kibibytes = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next());
     let gibibytes = kibibytes.and_then(|count| count.parse::<u64>().ok()).unwrap_or(0).div_ceil(1 << 20);
-    // Results that were written before do not count as changes.
+    // Earlier results do not count as changes.
     let changed =
         !output("git", &["status", "--porcelain", "--untracked-files=no", "--", ":!bench/*.*"]).is_empty();
     Ok(format!(
@@ -286,7 +286,7 @@ fn machine() -> Result<String> {
     ))
 }
 
-/// What a program prints.
+/// The output of a program.
 fn output(program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(harness::workspace_root()).stdin(Stdio::null());

@@ -9,7 +9,7 @@ use crate::client::{Behaviour, COOKIE};
 use crate::instructions::{self, Cost, Effort};
 use crate::subjects::{self, Kind, Plugin, Subject};
 
-/// What there is more and more of.
+/// The dimension that grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dimension {
     /// Backends of the service.
@@ -21,9 +21,9 @@ pub enum Dimension {
 /// One measurement.
 #[derive(Clone, Debug)]
 pub struct Point {
-    /// Of what there are many.
+    /// The dimension.
     pub dimension: Dimension,
-    /// How many.
+    /// The number of backends or services.
     pub amount: u32,
     /// The cost.
     pub cost: Cost,
@@ -45,7 +45,7 @@ pub async fn measure(backends: &Backends, quick: bool, effort: Effort) -> Result
     Ok(points.map(|((dimension, amount), cost)| Point { dimension, amount, cost }).collect())
 }
 
-/// The points of one dimension, and by how many per cent each costs more than the first of two or more.
+/// The points of one dimension, and by how many percent each costs more than the first point with two or more.
 pub fn growth(points: &[Point], dimension: Dimension) -> Vec<(&Point, f64)> {
     let points = points.iter().filter(|point| point.dimension == dimension);
     let first = points.clone().find(|point| point.amount >= 2).map_or(f64::NAN, |point| point.cost.median());
@@ -63,7 +63,7 @@ fn many_backends(backends: &Backends, amount: u32) -> Subject {
     Subject::new(format!("{amount} backends"), Kind::Ours, bootstrap, Behaviour::Returning)
 }
 
-/// `amount` services, each with a route. The route of the requests is Envoy's first and the filter's last.
+/// `amount` services, each with a route. The route of the requests is the first in Envoy and the last in the filter.
 fn many_services(backends: &Backends, amount: u32) -> Subject {
     let names: Vec<&str> = backends.names().collect();
     let service = |index: u32| {

@@ -1,4 +1,4 @@
-//! What an Envoy process needs: time until it serves, and memory.
+//! The resources of an Envoy process: time until it serves, and memory.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -12,27 +12,28 @@ use crate::progress::Bar;
 use crate::statistics::Quartiles;
 use crate::subjects::{self, Subject};
 
-/// The numbers of backends that are configured.
+/// The numbers of configured backends.
 const AMOUNTS: [u32; 3] = [3, 1_000, 10_000];
-/// Backends of the service when memory is measured.
+/// Backends of the service in the memory measurement.
 pub const BACKENDS: u32 = 1_000;
-/// Workers beside the first one when memory is measured.
+/// Additional workers in the memory measurement.
 const MORE: u32 = 16;
-/// Requests before memory is measured, each on a connection of its own, so that every worker gets some.
+/// Requests before the memory measurement, each on its own connection, so that every worker gets some.
 const REQUESTS: u32 = 400;
 
-/// A start, in seconds. Each figure is the lowest of several starts, the one that other processes disturbed least.
+/// A start, in seconds. Each figure is the lowest of several starts, because other processes disturbed that start
+/// least.
 #[derive(Clone, Debug)]
 pub struct Start {
     /// The subject's name.
     pub name: String,
-    /// From the start of the process to the first answer.
+    /// From the start of the process to the first response.
     pub first_answer: f64,
-    /// On a core, of all threads, until then.
+    /// CPU time of all threads until then.
     pub cpu: f64,
 }
 
-/// Measures starts of Envoy alone, with a no-op Wasm filter, and with the filter and so many backends, in turn.
+/// Measures starts of Envoy alone, with a no-op Wasm filter, and with the filter and this many backends, in turn.
 pub async fn measure(backends: &Backends, runs: usize) -> Result<Vec<Start>> {
     let mut subjects = vec![subjects::no_filter(backends), subjects::noop(backends)?];
     subjects.extend(AMOUNTS.map(|amount| subjects::with_names(backends, amount)));
@@ -80,14 +81,14 @@ pub async fn measure_memory(backends: &Backends, runs: usize) -> Result<Memory> 
     Ok(Memory { noop, ours })
 }
 
-/// Bytes that Envoy has in memory when all its workers have served.
+/// The resident memory of Envoy in bytes after all its workers have served.
 async fn resident(subject: &Subject, workers: u32) -> Result<f64> {
     let envoy = Envoy::options().concurrency(workers).log_level("error").start(&subject.config).await?;
     let client = Client::http1_fresh();
     for _ in 0..REQUESTS {
         client.fetch(&envoy.url(), &[]).await?;
     }
-    // V8 goes on compiling in the background for a moment.
+    // V8 continues to compile in the background for a moment.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let status = fs::read_to_string(format!("/proc/{}/status", envoy.pid()))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
@@ -95,7 +96,7 @@ async fn resident(subject: &Subject, workers: u32) -> Result<f64> {
     Ok(kibibytes.parse::<f64>()? * 1024.0)
 }
 
-/// Time on a core that all threads of a process have used, to the nanosecond.
+/// The CPU time of all threads of a process, in nanoseconds.
 pub fn cpu_time(pid: u32) -> Result<Duration> {
     let mut sum = Duration::ZERO;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {

@@ -1,18 +1,18 @@
 //! Statistics of a few figures.
 
-/// The median, and the range that holds the middle half of the figures. Not a number if there are no figures.
+/// The median, and the range of the middle half of the figures. NaN if there are no figures.
 #[derive(Clone, Copy, Debug)]
 pub struct Quartiles {
-    /// A quarter of the figures is below.
+    /// A quarter of the figures is below this value.
     pub low: f64,
-    /// Half of the figures is below.
+    /// Half of the figures is below this value.
     pub median: f64,
-    /// A quarter of the figures is above.
+    /// A quarter of the figures is above this value.
     pub high: f64,
 }
 
 impl Quartiles {
-    /// Of these figures.
+    /// The statistics of these figures.
     pub fn of(figures: impl Iterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = figures.collect();
         sorted.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! What is measured side by side: the same backends and requests behind different filters.
+//! The measured subjects: the same backends and requests with different filters.
 
 use std::fs;
 use std::time::Duration;
@@ -13,58 +13,58 @@ use crate::promises::LOOKS_PER_SECOND;
 
 /// The baseline.
 pub const NO_FILTER: &str = "no filter";
-/// The subject that all others are compared with.
+/// The subject to which all others are compared.
 pub const REFERENCE: &str = "Envoy's stateful_session, cookie";
 /// The Wasm filter that does nothing.
 pub const NOOP: &str = "no-op Wasm filter";
 /// The Lua filter.
 pub const LUA: &str = "Lua filter, pinned";
-/// This filter, looking at no response.
+/// This filter, examining no response.
 pub const PINNED: &str = "pinned, keys, detection off";
-/// This filter, looking at every response under light traffic.
+/// This filter, examining every response under light traffic.
 pub const PINNED_PASSIVE: &str = "pinned, keys, passive detection";
 
 /// Two weeks, in seconds.
 const TTL: u32 = 1_209_600;
-/// The time between two requests that lets the filter look at every response, with a margin.
+/// The time between two requests that lets the filter examine every response, with a margin.
 const LIGHT: Duration = Duration::from_millis(1_200 / LOOKS_PER_SECOND as u64);
-/// As long as this filter's cookie with keys.
+/// The same length as this filter's cookie with keys.
 const LONG_COOKIE: &str = "GCLB=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-/// Whose filter a subject has.
+/// The origin of a subject's filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// None, or one of Envoy's own.
+    /// No filter, or one of Envoy's own.
     Envoy,
-    /// Another way to put code into Envoy.
+    /// Another way to extend Envoy with code.
     Other,
-    /// This one.
+    /// This filter.
     Ours,
 }
 
-/// An Envoy with a filter or none, and its client.
+/// An Envoy with or without a filter, and its client.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// The name in tables and in the plot.
     pub name: String,
-    /// Whose filter it is.
+    /// The origin of its filter.
     pub kind: Kind,
     /// Envoy's configuration.
     pub config: Value,
-    /// What the client sends.
+    /// The behaviour of its client.
     pub behaviour: Behaviour,
-    /// The time from the beginning of a request to that of the next one. Without it, requests follow at once.
+    /// The time from the start of a request to the start of the next one. Without a value, requests follow at once.
     pub pace: Option<Duration>,
-    /// What was promised, as a multiple of [`REFERENCE`].
+    /// The promised maximum, as a multiple of [`REFERENCE`].
     pub bound: Option<f64>,
-    /// Whether it is part of a short run.
+    /// Whether the subject is part of a short run.
     pub quick: bool,
 }
 
 impl Subject {
-    /// A subject without a bound.
+    /// A subject without a promised maximum.
     pub fn new(name: impl Into<String>, kind: Kind, config: Bootstrap, behaviour: Behaviour) -> Self {
-        // Envoy gathers statistics every five seconds by default: in some runs while they are counted, in others not.
+        // By default Envoy flushes statistics every five seconds: during the count in some runs, but not in others.
         let config = config.edit(|bootstrap| bootstrap["stats_flush_interval"] = "299s".into()).build();
         Self { name: name.into(), kind, config, behaviour, pace: None, bound: None, quick: false }
     }
@@ -134,7 +134,7 @@ fn ring_hash(backends: &Backends) -> Subject {
     Subject::new("Envoy's ring hash, cookie", Kind::Envoy, bootstrap, Behaviour::Returning)
 }
 
-/// A Wasm filter that does nothing: the price of calling into a VM.
+/// A Wasm filter that does nothing: the cost of calls into a VM.
 pub fn noop(backends: &Backends) -> Result<Subject> {
     let bootstrap = with_module(clusters(backends), "noop", include_str!("noop.wat"))?
         .route(json!({ "name": "app", "match": { "prefix": "/" }, "route": { "cluster": "backend-0" } }));
@@ -170,7 +170,7 @@ fn lua(backends: &Backends) -> Subject {
 pub struct Plugin(Value);
 
 impl Plugin {
-    /// With keys, looking at no response.
+    /// With keys, examining no response.
     fn new<'a>(affinity: &Value, backends: impl IntoIterator<Item = &'a str>) -> Self {
         let backends: Vec<&str> = backends.into_iter().collect();
         Self(json!({
@@ -192,7 +192,7 @@ impl Plugin {
         self
     }
 
-    /// Removes a field, so that its default holds.
+    /// Removes a field, so that its default applies.
     fn without(mut self, field: &str) -> Self {
         if let Value::Object(fields) = &mut self.0 {
             fields.remove(field);
@@ -200,7 +200,7 @@ impl Plugin {
         self
     }
 
-    /// As JSON.
+    /// The configuration as JSON.
     pub fn json(&self) -> &Value {
         &self.0
     }
@@ -255,7 +255,8 @@ fn ours(backends: &Backends) -> Vec<Subject> {
     ]
 }
 
-/// Each response is asked which backend gave it. The clusters are plain ones, so that the difference is the filter's.
+/// The filter reads from each response which backend sent it. The clusters are plain ones, so that the difference is
+/// the filter's cost.
 fn failover(backends: &Backends) -> Subject {
     let plugin = Plugin::pinned(backends.names()).with("failover", true);
     let named = backends.names().zip(backends.addresses());
@@ -269,7 +270,7 @@ fn failover(backends: &Backends) -> Subject {
     Subject::new("pinned, keys, failover: true", Kind::Ours, bootstrap, Behaviour::Returning)
 }
 
-/// The route names the cluster, and the filter tells Envoy's own filter the endpoint.
+/// The route names the cluster, and the filter sends the endpoint to Envoy's own filter.
 fn endpoint(backends: &Backends) -> Subject {
     let plugin = Plugin::pinned([]).with("pin", "ENDPOINT").without("backends").without("outlierDetection");
     let bootstrap = to_pods(&json!({ "cluster": "pods" }))
@@ -295,7 +296,7 @@ fn header_state() -> Value {
     }))
 }
 
-/// The filter with so many backends. Only the first three have a cluster, so that Envoy's own part does not grow; the
+/// The filter with this many backends. Only the first three have a cluster, so that Envoy's own cost does not grow. The
 /// others have weight 0, so that no session begins there.
 pub fn with_names(backends: &Backends, amount: u32) -> Subject {
     let mut all: Vec<Value> = backends.names().map(Value::from).collect();

@@ -1,4 +1,4 @@
-//! The plugin configuration: any bytes, JSON text, and the same as `google.protobuf.Struct`.
+//! The plugin configuration: any bytes, JSON text, and the same JSON as `google.protobuf.Struct`.
 
 #![no_main]
 
@@ -8,7 +8,7 @@ use session_affinity_fuzz::as_struct;
 
 fuzz_target!(|bytes: &[u8]| {
     fuzzing::configuration(bytes);
-    // An empty Struct is no bytes at all. Of a field that is given twice, a Struct keeps one.
+    // An empty Struct has no bytes. If a field is given twice, a Struct keeps one of them.
     if let Some(as_struct) = as_struct(bytes).filter(|as_struct| !as_struct.is_empty()) {
         fuzzing::configuration(&as_struct);
         let once = serde_json::from_slice::<serde_json::Value>(bytes).map(|value| value.to_string());

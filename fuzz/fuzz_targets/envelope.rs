@@ -1,4 +1,4 @@
-//! Envelopes: a session and a value of the application's own.
+//! Envelopes: a session and a value of the application.
 
 #![no_main]
 

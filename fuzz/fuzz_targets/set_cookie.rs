@@ -1,5 +1,5 @@
-//! The `Set-Cookie` lines of an application: one for each line of the input, after the first byte, which says whether there
-//! are keys.
+//! The `Set-Cookie` lines of an application, one for each line of the input. The first byte says whether there are
+//! keys.
 
 #![no_main]
 

@@ -13,7 +13,7 @@ struct Sealed {
     flipped: u16,
 }
 
-// The first byte says which kind of token, and which half of the test.
+// The first byte selects the kind of token and the half of the test.
 fuzz_target!(|bytes: &[u8]| {
     let Some((kind, rest)) = bytes.split_first() else {
         return;

@@ -1,4 +1,4 @@
-//! What several targets share.
+//! Functions that several targets share.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use prost::Message as _;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
-/// A session of any numbers.
+/// A session with arbitrary numbers.
 #[derive(Arbitrary, Debug)]
 pub struct AnySession {
     numbers: [u64; 4],
@@ -21,12 +21,12 @@ impl From<AnySession> for session_affinity::fuzzing::AnySession {
     }
 }
 
-/// A token keeps address and port of an endpoint, and nothing else.
+/// A token keeps only the address and port of an endpoint.
 fn without_scope(endpoint: SocketAddr) -> SocketAddr {
     SocketAddr::new(endpoint.ip(), endpoint.port())
 }
 
-/// What Envoy hands over for a JSON object that is written as YAML. `None` for any other JSON value.
+/// The bytes that Envoy passes for a JSON object that is written as YAML. `None` for any other JSON value.
 #[must_use]
 pub fn as_struct(json: &[u8]) -> Option<Vec<u8>> {
     match serde_json::from_slice(json).ok()? {

@@ -1,5 +1,5 @@
-//! Writes the seeds of all targets into `corpus/`: every configuration of `tests/cases`, the golden tokens, and headers as
-//! browsers and applications write them. Targets whose input is made of types begin with bytes of all kinds.
+//! Writes the seeds of all targets into `corpus/`: every configuration of `tests/cases`, the golden tokens, and
+//! realistic headers of browsers and applications. For targets with typed input, the seeds are bytes of all kinds.
 
 use std::fs;
 use std::io;
@@ -11,7 +11,7 @@ use session_affinity_fuzz::as_struct;
 #[allow(dead_code, reason = "the cases are tests too")]
 mod cases;
 
-/// Of `Set-Cookie`, as servers write it.
+/// Values of `Set-Cookie`, as servers write them.
 const SET_COOKIES: [&str; 7] = [
     "SID=abc; Path=/; HttpOnly",
     " SID =  a=b  ;path=/;  MAX-AGE=60 ;x",
@@ -21,7 +21,7 @@ const SET_COOKIES: [&str; 7] = [
     "SID=x; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
     "SID=x; Expires=Wed, 09 Jun 2100 10:18:14 GMT; SameSite=None; Secure; Partitioned",
 ];
-/// Of `Cookie`, as browsers and others write it.
+/// Values of `Cookie`, as browsers and other clients write them.
 const COOKIES: [&str; 7] = [
     "SID=abc",
     "a=1; SID=abc; b=2",
@@ -31,7 +31,7 @@ const COOKIES: [&str; 7] = [
     "sid=1; SIDE=2; a=SID=3; SID",
     ";;; SID= ;; ; =",
 ];
-/// With keys and without, of each layout.
+/// Tokens with and without keys, in each layout.
 const TOKENS: [&str; 6] = [
     "AgEAAAGLz-Voe-ekR1yt8Z4tASNFZ4mrze-ZDJDNBT9mgg",
     "AgcAAAGLz-Voe-ekR1yt8Z4tASNFZ4mrze8AAAGLz-WQ2AQAAAAAAAAAAAAA__8KAQIDH5BdyhI5O1_MAA",
@@ -60,7 +60,7 @@ fn with_kind(kind: u8, text: &str) -> Vec<u8> {
     [&[kind], text.as_bytes()].concat()
 }
 
-/// Inputs of several lengths that mean something to a target whose input is made of types.
+/// Inputs of several lengths for a target with typed input.
 fn bytes() -> impl Iterator<Item = Vec<u8>> {
     (0..64_u8).map(|seed| {
         let byte =
@@ -69,7 +69,7 @@ fn bytes() -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// Writes the seeds of one target, and leaves what the fuzzer found.
+/// Writes the seeds of one target, and keeps the inputs that the fuzzer found.
 fn write(target: &str, seeds: impl IntoIterator<Item = Vec<u8>>) -> io::Result<()> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     fs::create_dir_all(&directory)?;

@@ -1,5 +1,5 @@
-//! What is asked of the host for each outcome, call by call. Each of them crosses into Envoy and back, which is
-//! most of what the filter costs: one more is a decision to be made here.
+//! The host calls for each outcome. Each call crosses into Envoy and back, which is most of the filter's cost. Change
+//! these lists only on purpose.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::host::{Vm, exported};
 use crate::support::{counters, exchange, generated_cookie, plugin, request, response};
 
-/// The calls of a request, and those of its response.
+/// The calls of a request and of its response.
 fn calls(vm: &mut Vm, root: u32, cookie: Option<&str>) -> (Vec<String>, Vec<String>) {
     vm.calls();
     let stream = request(vm, root, cookie);
@@ -24,13 +24,13 @@ const SET_CLUSTER: &str = "replace_header_map_value x-affinity-cluster";
 const GET_COOKIES: &str = "get_header_map_value cookie";
 const GET_ROUTE: &str = "get_property xds.route_name";
 
-/// A service whose responses nobody looks at.
+/// A service whose responses the filter does not process.
 fn unwatched(mut service: Value) -> Value {
     service["outlierDetection"] = json!({ "consecutiveLocalOriginFailure": 0 });
     service
 }
 
-/// A service with another one beside it.
+/// A configuration with a second service.
 fn with_another(mut service: Value) -> Value {
     service["name"] = "shop".into();
     json!({ "services": [service, { "name": "blog", "routes": ["blog"], "backends": ["red"] }] })
@@ -174,7 +174,7 @@ fn a_request_by_client_address_asks_for_it_and_sets_its_cluster() {
 #[test]
 fn a_new_session_costs_what_its_cookie_takes_to_make() {
     let (mut vm, root) = plugin(&unwatched(generated_cookie()));
-    // Randomness for many sessions is drawn at once.
+    // The filter draws random numbers for many sessions at once.
     exchange(&mut vm, root, None);
     let told = [
         DETAILS,
@@ -183,7 +183,7 @@ fn a_new_session_costs_what_its_cookie_takes_to_make() {
         "add_header_map_value set-cookie",
         "replace_header_map_value cache-control",
     ];
-    // The scheme, the method and further Cookie lines come with all headers, in one call.
+    // The scheme, the method and further Cookie lines are part of all headers, in one call.
     for cookie in [None, Some("GCLB=x"), Some("a=1")] {
         let (of_request, of_response) = calls(&mut vm, root, cookie);
         assert_eq!(of_request, [GET_COOKIES, "get_header_map_pairs", SET_CLUSTER]);
@@ -211,7 +211,7 @@ fn a_session_that_moves_costs_no_more_than_a_new_one() {
     let (mut vm, root) = plugin(&configuration);
     exchange(&mut vm, root, None);
     let (of_request, of_response) = calls(&mut vm, root, cookie.as_deref());
-    // Another Cookie line may hold a session whose backend is there.
+    // Another Cookie line may hold a session whose backend is available.
     assert_eq!(of_request, [GET_COOKIES, "get_header_map_pairs", SET_CLUSTER]);
     assert_eq!(
         of_response,

@@ -1,4 +1,4 @@
-//! A host for one VM, which does as it is told.
+//! A scriptable host for one VM.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,63 +12,63 @@ use wasmi::{Engine, Extern, Func, Instance, Linker, Module, Store, Val, WasmPara
 
 use crate::imports;
 
-/// What the VMs of one `vm_id` share: values and which writing of theirs it is.
+/// The shared data of the VMs of one `vm_id`: each value and its number of writes.
 pub type SharedData = Rc<RefCell<BTreeMap<Vec<u8>, (Vec<u8>, u32)>>>;
 
-/// All that the module can see and change.
+/// The state that the module can see and change.
 #[derive(Debug, Default)]
 pub struct World {
     /// The plugin's configuration.
     pub configuration: Vec<u8>,
-    /// Each as `NAME=value`.
+    /// The environment variables, each as `NAME=value`.
     pub environment: Vec<String>,
-    /// Since 1970.
+    /// The time since 1970.
     pub now: Duration,
-    /// Of Envoy's `wasm` logger; 2 is info.
+    /// The level of Envoy's `wasm` logger; 2 is info.
     pub log_level: u32,
-    /// Their paths joined by dots.
+    /// The properties, with their paths joined by dots.
     pub properties: BTreeMap<String, Vec<u8>>,
     /// The headers of the request.
     pub request: Vec<(Vec<u8>, Vec<u8>)>,
     /// The headers of the response.
     pub response: Vec<(Vec<u8>, Vec<u8>)>,
-    /// What `proxy_set_shared_data` stored.
+    /// The values that `proxy_set_shared_data` stored.
     pub shared: SharedData,
-    /// The headers of the answer to a call of the module's own.
+    /// The headers of the response to an HTTP call of the module.
     pub call_response: Vec<(Vec<u8>, Vec<u8>)>,
 
-    /// The contexts that there are: plugins and streams.
+    /// The existing contexts: plugins and streams.
     pub contexts: BTreeSet<u32>,
-    /// What was called, in order, without `proxy_`.
+    /// The names of the calls, in order, without `proxy_`.
     pub calls: Vec<String>,
-    /// Level and line.
+    /// The log: level and line.
     pub log: Vec<(u32, String)>,
-    /// The status of a response that the module sent itself.
+    /// The status of a local reply of the module.
     pub local_response: Option<u32>,
-    /// Counters and their values.
+    /// The counters and their values.
     pub metrics: Vec<(String, u64)>,
-    /// Calls of the module's own that nobody has answered: their tokens and clusters.
+    /// HTTP calls of the module without a response: their tokens and clusters.
     pub http_calls: Vec<(u32, String)>,
-    /// The token of the last one.
+    /// The token of the last HTTP call.
     pub last_token: u32,
     random: u64,
 }
 
 impl World {
-    /// With this configuration, in 2023.
+    /// A world with this configuration, in the year 2023.
     pub fn new(configuration: impl Into<Vec<u8>>) -> Self {
         let configuration = configuration.into();
         Self { configuration, now: Duration::from_secs(1_700_000_000), log_level: 2, ..Self::default() }
     }
 
-    /// One of several VMs over the same shared data, each with a randomness of its own.
+    /// One of several VMs with the same shared data, each with its own random numbers.
     pub fn of_worker(configuration: impl Into<Vec<u8>>, shared: &SharedData, index: u32) -> Self {
         Self { shared: Rc::clone(shared), random: u64::from(index) << 32, ..Self::new(configuration) }
     }
 
-    /// The same in every run.
+    /// Random numbers that are the same in every run.
     pub fn random_byte(&mut self) -> u8 {
-        // Knuth's multiplicative generator, which is random enough for a test.
+        // Knuth's multiplicative generator, which is good enough for a test.
         self.random =
             self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.random.to_be_bytes()[0]
@@ -81,12 +81,12 @@ static MODULE: LazyLock<Module> = LazyLock::new(|| {
     Module::new(&Engine::default(), fs::read(path).unwrap()).unwrap()
 });
 
-/// The names of all that the module exports.
+/// The names of all exports of the module.
 pub fn exported() -> Vec<String> {
     MODULE.exports().map(|export| export.name().to_owned()).collect()
 }
 
-/// A VM with the module in it. Whatever the module does, a trap fails the test.
+/// A VM with the module. Any trap in the module fails the test.
 pub struct Vm {
     store: Store<World>,
     instance: Instance,
@@ -94,7 +94,7 @@ pub struct Vm {
 }
 
 impl Vm {
-    /// Loads the module, without any plugin.
+    /// Loads the module without a plugin.
     pub fn load(world: World) -> Self {
         let mut store = Store::new(MODULE.engine(), world);
         let mut linker = Linker::new(MODULE.engine());
@@ -102,7 +102,7 @@ impl Vm {
             let name = import.name().to_owned();
             let ty = import.ty().func().expect("only functions are imported").clone();
             let function = Func::new(&mut store, ty, move |mut caller, arguments, results| {
-                // The interpreter cannot be unwound.
+                // The interpreter is not unwind safe.
                 let answer = AssertUnwindSafe(|| imports::answer(&name, &mut caller, arguments));
                 let status = catch_unwind(answer).map_err(|_| wasmi::Error::new("the fake host panicked"))?;
                 results[0] = Val::I32(status.cast_signed());
@@ -116,14 +116,16 @@ impl Vm {
         vm
     }
 
-    /// As Envoy starts a plugin: the VM, its root context, its configuration. Whether it takes the latter.
+    /// Starts a plugin as Envoy does: the VM, its root context, its configuration. Also returns whether the plugin
+    /// accepts the configuration.
     pub fn start(world: World) -> (Self, u32, bool) {
         let mut vm = Self::load(world);
         let (root, taken) = vm.plugin();
         (vm, root, taken)
     }
 
-    /// One more plugin in this VM, with the world's configuration: its root context, and whether it takes it.
+    /// Starts another plugin in this VM, with the world's configuration. Returns its root context, and whether the
+    /// plugin accepts the configuration.
     pub fn plugin(&mut self) -> (u32, bool) {
         let root = self.create(0);
         let size = u32::try_from(self.world().configuration.len()).unwrap();
@@ -133,12 +135,12 @@ impl Vm {
         (root, taken == 1)
     }
 
-    /// What the module can see and change.
+    /// The state that the module can see and change.
     pub fn world(&mut self) -> &mut World {
         self.store.data_mut()
     }
 
-    /// A new stream of the plugin with this root context, or such a root context.
+    /// A new stream of the plugin with this root context, or a new root context.
     pub fn create(&mut self, root: u32) -> u32 {
         let context = self.next_context;
         self.next_context += 1;
@@ -147,18 +149,18 @@ impl Vm {
         context
     }
 
-    /// The request's headers arrive: 0 to go on, 1 to wait.
+    /// The request headers arrive. Returns 0 to continue, 1 to pause.
     pub fn request(&mut self, stream: u32) -> u32 {
         self.call("proxy_on_request_headers", (stream, 1_u32, 1_u32)).unwrap_or(0)
     }
 
-    /// The response's headers arrive.
+    /// The response headers arrive.
     pub fn response(&mut self, stream: u32) -> u32 {
         let count = u32::try_from(self.world().response.len()).unwrap();
         self.call("proxy_on_response_headers", (stream, count, 1_u32)).unwrap_or(0)
     }
 
-    /// The stream, or plugin, ends.
+    /// The stream or plugin ends.
     pub fn delete(&mut self, context: u32) {
         self.call::<_, u32>("proxy_on_done", context);
         self.call::<_, ()>("proxy_on_log", context);
@@ -166,12 +168,12 @@ impl Vm {
         self.world().contexts.remove(&context);
     }
 
-    /// Some time has passed.
+    /// Lets some time pass.
     pub fn tick(&mut self, root: u32) {
         self.call::<_, ()>("proxy_on_tick", root);
     }
 
-    /// Calls of the module's own since this was asked last, each now answered with this status: their clusters.
+    /// The clusters of the module's HTTP calls since the last time. Each call now gets a response with this status.
     pub fn answer_calls(&mut self, root: u32, status: impl Fn(&str) -> u16) -> Vec<String> {
         let calls = std::mem::take(&mut self.world().http_calls);
         let answered = calls.into_iter().map(|(token, cluster)| {
@@ -183,17 +185,17 @@ impl Vm {
         answered.collect()
     }
 
-    /// What was called since this was asked last.
+    /// The host calls since the last time.
     pub fn calls(&mut self) -> Vec<String> {
         std::mem::take(&mut self.world().calls)
     }
 
-    /// Bytes of memory.
+    /// The size of the memory in bytes.
     pub fn memory(&self) -> usize {
         self.instance.get_memory(&self.store, "memory").unwrap().data_size(&self.store)
     }
 
-    /// Calls what the module exports; Envoy leaves out callbacks that it does not.
+    /// Calls an export of the module. Like Envoy, skips callbacks that the module does not export.
     fn call<P: WasmParams, R: WasmResults>(&mut self, name: &str, arguments: P) -> Option<R> {
         let function = self.instance.get_func(&self.store, name)?;
         let function = function.typed::<P, R>(&self.store).unwrap_or_else(|error| panic!("{name}: {error}"));

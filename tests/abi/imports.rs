@@ -1,4 +1,4 @@
-//! The functions that the module imports: proxy-wasm ABI 0.2.1 and a part of WASI, as Envoy has them.
+//! The functions that the module imports: proxy-wasm ABI 0.2.1 and a part of WASI, with the behaviour of Envoy.
 
 use wasmi::{Caller, Extern, Val};
 
@@ -15,7 +15,7 @@ pub struct Call<'a, 'c> {
     arguments: Vec<u64>,
 }
 
-/// Answers the call of this name; the result is a status.
+/// Handles the call of this name; the result is a status.
 pub fn answer(name: &str, caller: &mut Caller<'_, World>, arguments: &[Val]) -> u32 {
     let arguments = arguments.iter().map(|value| match value {
         Val::I32(bits) => u64::from(bits.cast_unsigned()),
@@ -33,7 +33,7 @@ impl Call<'_, '_> {
         self.caller.data_mut()
     }
 
-    /// The name, and what is asked for.
+    /// The name of the call, and its subject.
     fn describe(&mut self, name: &str) -> String {
         let short = name.strip_prefix("proxy_").unwrap_or(name);
         match name {
@@ -205,7 +205,7 @@ impl Call<'_, '_> {
         u32::try_from(self.arguments[argument]).unwrap()
     }
 
-    /// The bytes that two arguments, pointer and length, point to.
+    /// The bytes at the pointer and length in two arguments.
     fn bytes(&self, argument: usize) -> Vec<u8> {
         let (pointer, length) = (self.number(argument) as usize, self.number(argument + 1) as usize);
         self.memory().data(&*self.caller)[pointer..pointer + length].to_vec()
@@ -220,7 +220,7 @@ impl Call<'_, '_> {
         memory.write(&mut *self.caller, pointer as usize, bytes).expect("a place within the memory");
     }
 
-    /// Writes to where an argument points.
+    /// Writes to the address in an argument.
     fn put(&mut self, argument: usize, bytes: &[u8]) -> u32 {
         self.put_at(self.number(argument), bytes);
         OK
@@ -230,9 +230,9 @@ impl Call<'_, '_> {
         self.put(argument, &number.to_le_bytes())
     }
 
-    /// Hands over bytes in memory of the module's own.
+    /// Returns bytes in memory that the module allocates.
     fn hand_over(&mut self, bytes: &[u8], argument: usize) -> u32 {
-        // Envoy hands over no block at all where there are no bytes.
+        // Envoy allocates no block for an empty value.
         let pointer = if bytes.is_empty() { 0 } else { self.place(bytes) };
         let size = u32::try_from(bytes.len()).unwrap();
         self.put_u32(argument, pointer);
@@ -249,7 +249,7 @@ impl Call<'_, '_> {
         pointer
     }
 
-    /// The header map that the first argument names.
+    /// The header map that the first argument selects.
     fn headers(&mut self) -> &mut Vec<(Vec<u8>, Vec<u8>)> {
         match self.number(0) {
             0 => &mut self.world().request,

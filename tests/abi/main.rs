@@ -1,4 +1,4 @@
-//! The built module on a fake host, for what no real Envoy can be made to do.
+//! The built module on a fake host, for situations that a test cannot produce with a real Envoy.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests may panic")]
 #![allow(

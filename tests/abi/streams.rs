@@ -1,4 +1,4 @@
-//! Streams: many of them, cut off, out of order.
+//! Many streams, incomplete streams, and streams out of order.
 
 use serde_json::json;
 
@@ -12,13 +12,13 @@ fn a_hundred_thousand_streams_leave_memory_where_it_was() {
     let mut before = 0;
     for round in 0..100_000 {
         match round % 20 {
-            // A new session, and one that nobody waits for.
+            // A new session, and a session whose client has gone.
             0 => drop(exchange(&mut vm, root, None)),
             1 => {
                 let stream = request(&mut vm, root, None);
                 vm.delete(stream);
             }
-            // A connection that closes before the request.
+            // A connection that closes before the request arrives.
             2 => {
                 let stream = vm.create(root);
                 vm.delete(stream);
@@ -61,7 +61,7 @@ fn streams_open_at_the_same_time_each_get_their_own_answer() {
             (stream, header(&vm.world().request, "x-affinity-cluster").unwrap())
         })
         .collect();
-    // Answered from the outside in.
+    // The responses arrive in reverse order.
     while !open.is_empty() {
         let (stream, cluster) = open.remove(open.len() / 2);
         response(&mut vm, stream);
@@ -109,7 +109,7 @@ fn two_plugins_in_one_vm_keep_to_themselves() {
     vm.tick(green);
     let none = |service: &str| (format!("{service} none"), 3);
     assert_eq!(crate::support::counters(&mut vm), [none("b"), none("g")]);
-    // One ends, the other goes on.
+    // One plugin ends, the other continues.
     vm.delete(blue);
     assert_eq!(exchange(&mut vm, green, None).0, "green");
     vm.tick(green);
@@ -167,7 +167,7 @@ fn what_a_plugin_counted_and_what_its_streams_await_is_counted_when_it_is_gone()
     let stream = request(&mut vm, blue, None);
     vm.delete(stream);
     vm.delete(blue);
-    // Within a second.
+    // Within the same second.
     for _ in 0..5 {
         vm.tick(green);
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::host::{Vm, World};
 
-/// A plugin that took its configuration; the calls so far are forgotten.
+/// A plugin that accepted its configuration. The list of its calls is cleared.
 pub fn plugin(configuration: &Value) -> (Vm, u32) {
     let (mut vm, root, taken) = Vm::start(World::new(configuration.to_string()));
     assert!(taken, "{:?}", vm.world().log);
@@ -20,7 +20,7 @@ pub fn generated_cookie() -> Value {
     })
 }
 
-/// A request with this `Cookie` header comes in; it goes on.
+/// A request with this `Cookie` header arrives, and the filter lets it continue.
 pub fn request(vm: &mut Vm, root: u32, cookie: Option<&str>) -> u32 {
     let world = vm.world();
     let own = [(":method", "GET"), (":path", "/"), (":scheme", "https")];
@@ -32,7 +32,7 @@ pub fn request(vm: &mut Vm, root: u32, cookie: Option<&str>) -> u32 {
     stream
 }
 
-/// The application of the chosen cluster answers.
+/// The application of the selected cluster responds.
 pub fn response(vm: &mut Vm, stream: u32) {
     let cluster = header(&vm.world().request, "x-affinity-cluster").unwrap_or_default();
     let world = vm.world();
@@ -48,7 +48,7 @@ pub fn response(vm: &mut Vm, stream: u32) {
     assert_eq!(vm.response(stream), 0, "it goes on");
 }
 
-/// A whole request: the cluster it went to and the cookie that the client has afterwards.
+/// A whole request: its cluster, and the client's cookie after the response.
 pub fn exchange(vm: &mut Vm, root: u32, cookie: Option<&str>) -> (String, Option<String>) {
     let stream = request(vm, root, cookie);
     response(vm, stream);

@@ -1,4 +1,4 @@
-//! Several workers of one Envoy, each with a VM of its own, which share what they know.
+//! Several workers of one Envoy, each with its own VM. The workers share their knowledge.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::host::{SharedData, Vm, World};
 use crate::support::{exchange, generated_cookie};
 
-/// Between two ticks.
+/// The time between two ticks.
 const TICK: Duration = Duration::from_millis(200);
 
 /// One VM and the plugin in it.
@@ -23,7 +23,7 @@ impl Worker {
         Self { vm, root }
     }
 
-    /// A tick, and the clusters that are probed then; each answers so.
+    /// Runs a tick. Returns the clusters that the filter probes. Each probe gets this response.
     fn tick(&mut self, status: u16) -> Vec<String> {
         self.vm.tick(self.root);
         self.vm.answer_calls(self.root, |_| status)
@@ -43,7 +43,7 @@ fn two_workers(configuration: &Value) -> [Worker; 2] {
     [1, 2].map(|index| Worker::start(configuration, &shared, index))
 }
 
-/// Time passes for all of them.
+/// Lets time pass for all workers.
 fn pass(workers: &mut [Worker], time: Duration) {
     for worker in workers {
         worker.vm.world().now += time;
@@ -88,7 +88,7 @@ fn another_worker_probes_when_the_one_that_did_has_been_silent_for_a_second_and_
     assert!(silent_for >= Duration::from_millis(1_500), "after {silent_for:?}");
     assert!(silent_for <= Duration::from_millis(1_800), "after {silent_for:?}");
 
-    // The one before was only slow, and leaves it to the other.
+    // The worker that probed before was only slow, and leaves the probes to the other worker.
     for _ in 0..20 {
         pass(&mut workers, TICK);
         assert_eq!(workers[0].tick(200), [""; 0]);
@@ -135,7 +135,7 @@ fn what_probes_find_moves_sessions_on_the_worker_that_does_not_probe() {
     assert_ne!(new, cookie);
 }
 
-/// After an update the workers of the old configuration serve on until they are drained.
+/// After an update, the workers with the old configuration keep serving until they are drained.
 #[test]
 fn a_new_configuration_probes_its_backends_while_the_old_one_still_probes() {
     let shared = SharedData::default();

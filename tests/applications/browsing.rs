@@ -7,9 +7,9 @@ use http::Method;
 /// Limits how many redirects a browser follows.
 const REDIRECTS: usize = 5;
 
-/// A browser with a cookie jar of its own, and the person in front of it.
+/// A browser with its own cookie jar, and the person who uses it.
 pub struct Visitor {
-    /// The person's name, which differs from everybody else's.
+    /// The person's name, which is unique.
     pub name: String,
     browser: Client,
     url: String,
@@ -32,7 +32,7 @@ impl Visitor {
         self.load(Method::POST, path, Some(form)).await
     }
 
-    /// Every `Set-Cookie` line that the browser got.
+    /// Every `Set-Cookie` line that the browser received.
     pub fn set_cookies(&self) -> Vec<String> {
         self.set_cookies.borrow().clone()
     }
@@ -69,7 +69,7 @@ pub fn expect(page: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// What stands between two texts on the page.
+/// The text between two texts on the page.
 pub fn between<'a>(page: &'a str, before: &str, after: &str) -> Result<&'a str> {
     let rest = page.split_once(before).map(|(_, rest)| rest);
     let found = rest.and_then(|rest| rest.split_once(after)).map(|(found, _)| found);

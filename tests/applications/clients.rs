@@ -1,27 +1,27 @@
-//! A program that uses an application with the application's own client, many times at the same time.
+//! A program that runs many instances of the application's own client at the same time.
 //!
-//! The program prints one line for each client: `done`, `again` with what the user saw and had to begin again, or
-//! `failed` with the reason. When each client has done the first half of its work, the program prints `halfway` and
-//! waits for a line, or for the end, of its input.
+//! The program prints one line for each client: `done`; `again` with the text that the user saw before beginning again;
+//! or `failed` with the reason. When each client has done the first half of its work, the program prints `halfway` and
+//! waits for a line or the end of its input.
 
 use std::process::{Command, Stdio};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 
-/// The running program. It is killed when this is dropped.
+/// The running program. It is killed when this value is dropped.
 pub struct Clients {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-/// How many clients ended in each way.
+/// The number of clients with each result.
 #[derive(Debug, Default)]
 pub struct Outcomes {
     pub done: usize,
-    /// What the users saw who had to begin again.
+    /// The texts that users saw before they began again.
     pub again: Vec<String>,
-    /// Why clients failed.
+    /// The reasons why clients failed.
     pub failed: Vec<String>,
 }
 
@@ -41,10 +41,10 @@ impl Clients {
         assert_eq!(line.as_deref(), Some("halfway"));
     }
 
-    /// Has the clients do the rest of their work.
+    /// Makes the clients do the rest of their work.
     pub async fn finish(mut self) -> Outcomes {
         let mut input = self.process.stdin.take().unwrap();
-        // Fails only if every client has failed before.
+        // Fails only if every client has already failed.
         let _ = input.write_all(b"\n").await;
         drop(input);
         let mut outcomes = Outcomes::default();

@@ -1,4 +1,4 @@
-//! Django's own admin site, with sessions in the cache of each process and users in a database that all share.
+//! Django's own admin site, with sessions in the cache of each process and users in a shared database.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use crate::instance::Instances;
 use crate::python::Python;
 use crate::server_sessions::{ANONYMOUS_PAGES, Application, Deletes};
 
-/// The page of the log in.
+/// The login page.
 const LOG_IN: &str = "/admin/login/?next=/admin/";
 
-/// Starts the instances. Returns them with the directory of the database that they share.
+/// Starts the instances. Returns them and the directory of their shared database.
 async fn start() -> (Application, TempDir) {
     let python = Python::of("django");
     let shared = tempfile::tempdir().unwrap();
@@ -40,7 +40,7 @@ async fn start() -> (Application, TempDir) {
     (Application { recipe: "Django", cookie: "sessionid", deletes: Deletes::AtLogOut, instances }, shared)
 }
 
-/// The hidden field against forged requests, which each form of Django's has.
+/// The hidden field against forged requests, which every Django form has.
 fn token(page: &str) -> Result<&str> {
     between(page, "name=\"csrfmiddlewaretoken\" value=\"", "\"")
 }
@@ -52,7 +52,7 @@ async fn log_in(visitor: &Visitor) -> Result<()> {
 }
 
 async fn visit(visitor: &Visitor) -> Result<()> {
-    // One more is part of the log in.
+    // One more page is part of the login.
     for _ in 1..ANONYMOUS_PAGES {
         expect(&visitor.open(LOG_IN).await?, "id_password")?;
     }

@@ -19,11 +19,11 @@ pub enum Pin {
     Cluster,
     /// All instances are endpoints of one cluster.
     Endpoint,
-    /// Two versions of the application: one with two instances, one with one.
+    /// Two versions of the application: one with two instances, the other with one.
     ClusterAndEndpoint,
 }
 
-/// The plugin configuration that docs/works-with.md has under this heading.
+/// The plugin configuration in docs/works-with.md under this heading.
 pub fn recipe(heading: &str) -> Value {
     let page = fs::read_to_string(workspace_root().join("docs/works-with.md")).unwrap();
     let snippet = page.split_once(&format!("\n### {heading}\n")).and_then(|(_, section)| {
@@ -35,13 +35,13 @@ pub fn recipe(heading: &str) -> Value {
     serde_saphyr::from_str(&snippet).unwrap_or_else(|error| panic!("{heading}: {error}"))
 }
 
-/// An Envoy with two workers in front of these instances. `recipe` is the plugin configuration, with `pin` in place of
-/// its own pin.
+/// An Envoy with two workers in front of these instances. `recipe` is the plugin configuration, and `pin` replaces its
+/// pin.
 pub async fn with_filter(pin: Pin, recipe: &Value, instances: &[SocketAddr]) -> Envoy {
     start(filtered(pin, recipe, instances)).await
 }
 
-/// As [`with_filter`], over https as `https://app.test`, with the page [`EMBEDDING`] of any other site.
+/// Like [`with_filter`], over HTTPS as `https://app.test`, with the page [`EMBEDDING`] on every other site.
 pub async fn embedded(recipe: &Value, instances: &[SocketAddr], certificate: &Certificate) -> Envoy {
     let socket = certificate.transport_socket();
     let page = "<iframe></iframe><script>
@@ -101,7 +101,7 @@ fn filtered(pin: Pin, recipe: &Value, instances: &[SocketAddr]) -> Bootstrap {
     bootstrap.filter_struct(&plugin).host_env_keys(&["SESSION_AFFINITY_KEY"])
 }
 
-/// An Envoy with two workers that knows nothing of sessions.
+/// An Envoy with two workers and without the filter.
 pub async fn without_filter(instances: &[SocketAddr]) -> Envoy {
     let bootstrap = Bootstrap::new().cluster_json(cluster("app", instances)).route(route_to("app"));
     Envoy::start(&bootstrap.build()).await.unwrap()
@@ -119,8 +119,8 @@ pub async fn assert_filter_is_well(envoy: &Envoy) {
     assert_eq!(error, None);
 }
 
-/// A cluster whose connections Envoy closes when they have been idle for a second. Node.js closes them after five, maybe
-/// while Envoy sends the next request. By default Envoy repeats only three requests at the same time.
+/// A cluster whose connections Envoy closes after one idle second. Node.js closes them after five seconds, perhaps
+/// while Envoy sends the next request. By default Envoy allows only three retries at the same time.
 fn cluster(name: &str, endpoints: &[SocketAddr]) -> Value {
     let mut cluster = config::cluster(name, endpoints);
     cluster["circuit_breakers"] = json!({ "thresholds": [{ "max_retries": 1000 }] });
@@ -136,8 +136,8 @@ fn route_to(cluster: &str) -> Value {
     route(&json!({ "cluster": cluster }))
 }
 
-/// A route for all paths, which asks another instance if one refuses connections. A page that has to be compiled on a
-/// busy machine may take long.
+/// A route for all paths, which retries on another instance if one refuses connections. A page that must be compiled on
+/// a busy machine may take long.
 fn route(action: &Value) -> Value {
     let mut action = action.clone();
     action["timeout"] = json!("60s");

@@ -1,4 +1,4 @@
-//! Express with `express-session`, whose cookie `connect.sid` is signed.
+//! Express with `express-session`. Its cookie `connect.sid` is signed.
 
 use std::path::Path;
 use std::process::Command;

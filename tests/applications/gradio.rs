@@ -1,4 +1,4 @@
-//! Gradio, whose client asks in one request and reads the stream of answers in another, with `gradio_client`.
+//! Gradio with `gradio_client`. The client sends a question in one request and reads the stream of answers in another.
 
 use std::path::Path;
 
@@ -10,15 +10,15 @@ use crate::envoy::{self, Pin};
 use crate::instance::{Instances, free_port};
 use crate::python::Python;
 
-/// So many clients run at the same time.
+/// The number of clients that run at the same time.
 const CLIENTS: usize = 12;
 
-/// How many files a client sends, and how many seconds it waits for each answer. Answers take less than one second. Clients
-/// wait in vain for an answer that no stream brings: all of them without the filter, and some of them when their instance
-/// has ended.
+/// How many files a client sends, and how many seconds it waits for each answer. Answers take less than one second.
+/// Some clients wait for an answer that no stream brings: all of them without the filter, and some of them if their
+/// instance has ended.
 ///
-/// With the filter, clients send a second file only if an instance ends: Gradio itself may lose a question that comes while
-/// the stream of the answers before it ends.
+/// With the filter, clients send a second file only if an instance ends. Gradio itself may lose a question that arrives
+/// while the previous stream of answers ends.
 const WITH_FILTER: [&str; 2] = ["1", "60"];
 const WITHOUT_FILTER: [&str; 2] = ["2", "8"];
 const AT_THE_END: [&str; 2] = ["2", "15"];
@@ -41,7 +41,7 @@ impl Gradio {
         Self { python, instances }
     }
 
-    /// An Envoy with a recipe of docs/works-with.md.
+    /// An Envoy with a configuration from docs/works-with.md.
     async fn envoy(&self, recipe: &str) -> Envoy {
         envoy::with_filter(Pin::Endpoint, &envoy::recipe(recipe), &self.instances.addresses()).await
     }
@@ -78,9 +78,9 @@ async fn every_gradio_client_gets_its_answers_or_begins_again_when_its_instance_
     eprintln!("Gradio: {} of {CLIENTS} clients begin again: {:?}", outcomes.again.len(), outcomes.again);
 }
 
-/// Shows the application in a frame of another site. Each page gets its answer with a cookie that browsers keep there, and
-/// not with the cookie of the recipe for the application by itself. When the instance ends, the page says so, and a page that
-/// is loaded anew works.
+/// Shows the application in a frame of another site. Each page gets its answer with a cookie that browsers store in
+/// such a frame, but not with the cookie of the configuration for the application by itself. When the instance ends,
+/// the page reports it. A reloaded page works.
 async fn in_a_frame(gradio: &mut Gradio) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("three.txt");
@@ -102,13 +102,13 @@ async fn in_a_frame(gradio: &mut Gradio) {
     }
     envoy::assert_filter_is_well(&partitioned).await;
     gradio.instances.end_the_one_in_use(&partitioned).await;
-    // Fails if the page has noticed already.
+    // Fails if the page has already noticed it.
     let _ = browser.click("button.primary").await;
     browser.shown("body", is_lost).await.unwrap();
     assert!(is_answered(&browser, &partitioned, &file).await, "a new page gets no answer");
 }
 
-/// Opens the page in a frame of another site and sends a file. Says whether the page shows the answer.
+/// Opens the page in a frame of another site and sends a file. Returns whether the page shows the answer.
 async fn is_answered(browser: &Browser, envoy: &Envoy, file: &Path) -> bool {
     let driver = browser.driver();
     let url = envoy.url().replace("http://127.0.0.1", "https://other.test");
@@ -117,14 +117,15 @@ async fn is_answered(browser: &Browser, envoy: &Envoy, file: &Path) -> bool {
     browser.shown("body", |page| page.contains("Drop File Here")).await.unwrap();
     let input = driver.find(By::Css("input[type=file]")).await.unwrap();
     input.send_keys(file.display().to_string()).await.unwrap();
-    // Its size.
+    // The size of the file.
     browser.shown("body", |page| page.contains("14.0 B")).await.unwrap();
     browser.click("button.primary").await.unwrap();
     let is_end = |page: &str| page.contains("has 3 lines") || is_lost(page);
     browser.shown("body", is_end).await.unwrap().contains("has 3 lines")
 }
 
-/// Whether the page has asked an instance that does not know it: the page shows an error, or forgets the file.
+/// Whether the page sent a request to an instance that does not know the page: the page shows an error or forgets the
+/// file.
 fn is_lost(page: &str) -> bool {
     page.contains("Error") || page.contains("Drop File Here")
 }

@@ -1,4 +1,4 @@
-//! The instances of an application: processes that listen on a port each.
+//! The instances of an application: processes, each with its own port.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
@@ -10,15 +10,15 @@ use futures_util::future::join_all;
 use harness::envoy::Envoy;
 use tempfile::TempDir;
 
-/// How long an instance may take to start on a busy machine. A limit, not a time that is waited for.
+/// The maximum time that an instance takes to start on a busy machine. The test does not wait longer than needed.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Three instances of an application. They run until this is dropped.
+/// Three instances of an application. They run until this value is dropped.
 pub struct Instances(Vec<Instance>);
 
 impl Instances {
-    /// Starts the instances. `command` gets a directory for each instance, which lives as long as the instance. The output
-    /// of an instance has its port behind `before`.
+    /// Starts the instances. `command` gets a directory for each instance, which lives as long as the instance. The
+    /// output of an instance contains its port after `before`.
     pub async fn start(command: impl Fn(&Path) -> Command, before: &str) -> Self {
         let instances = (0..3).map(|_| {
             let directory = tempfile::tempdir().unwrap();
@@ -27,7 +27,7 @@ impl Instances {
         Self(join_all(instances).await)
     }
 
-    /// Where the instances listen.
+    /// The addresses of the instances.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.0.iter().map(|instance| instance.address).collect()
     }
@@ -37,8 +37,8 @@ impl Instances {
         drop(self.0.remove(0));
     }
 
-    /// Ends the instance that got most of the requests that this Envoy has passed on. (Browsers send no cookie with some
-    /// requests for fonts.) The instances have to be endpoints of the cluster `app`.
+    /// Ends the instance that received most of this Envoy's requests. (Browsers send no cookie with some requests for
+    /// fonts.) The instances must be endpoints of the cluster `app`.
     pub async fn end_the_one_in_use(&mut self, envoy: &Envoy) {
         let clusters = envoy.admin_get("/clusters").await.unwrap();
         let requests = |instance: &Instance| {
@@ -51,7 +51,7 @@ impl Instances {
     }
 }
 
-/// A process of an application. The process is killed when this is dropped.
+/// A process of an application. The process is killed when this value is dropped.
 struct Instance {
     process: Child,
     directory: TempDir,
@@ -59,8 +59,8 @@ struct Instance {
 }
 
 impl Instance {
-    /// Starts a command and waits until its output has the port at which the instance listens: the number after `before`.
-    /// `directory` lives as long as the process.
+    /// Starts a command and waits until its output contains the instance's port: the number after `before`. `directory`
+    /// lives as long as the process.
     async fn start(mut command: Command, directory: TempDir, before: &str) -> Self {
         let output = File::create(log(directory.path())).unwrap();
         command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
@@ -87,7 +87,7 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // Both fail only if the process has ended by itself.
+        // Both calls fail only if the process has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
         if std::thread::panicking() {
@@ -98,7 +98,8 @@ impl Drop for Instance {
     }
 }
 
-/// A port that the system has just given and got back, for applications that cannot say which port the system gave them.
+/// A free port: the system assigned it and released it. For applications that cannot report a port assigned by the
+/// system.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -107,7 +108,7 @@ fn log(directory: &Path) -> PathBuf {
     directory.join("output.log")
 }
 
-/// The port number in the text, if it is whole: something follows it.
+/// The port number in the text, if it is complete: another character follows it.
 fn number_after(text: &str, before: &str) -> Option<u16> {
     let (_, rest) = text.split_once(before)?;
     let (number, _) = rest.split_once(|letter: char| !letter.is_ascii_digit())?;

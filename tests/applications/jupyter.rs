@@ -1,4 +1,4 @@
-//! JupyterLab, which starts a kernel and uploads files in requests, and talks to the kernel over a WebSocket, in Chromium.
+//! JupyterLab in Chromium. It starts a kernel and uploads files in requests, and talks to the kernel over a WebSocket.
 
 use std::fs;
 use std::path::Path;
@@ -10,10 +10,10 @@ use crate::envoy::{self, Pin};
 use crate::instance::{Instances, free_port};
 use crate::python::Python;
 
-/// What a user has to know to log in. It is the same at all instances, and so is the secret that signs their cookies.
+/// The token with which a user logs in. It is the same at all instances, and so is the secret that signs their cookies.
 const TOKEN: &str = "secret";
 
-/// So many people use it, one after the other.
+/// The number of people who use it, one after the other.
 const PAGES: usize = 3;
 
 async fn start() -> Instances {
@@ -37,7 +37,7 @@ async fn start() -> Instances {
     Instances::start(command, "http://127.0.0.1:").await
 }
 
-/// Opens JupyterLab, and a console with a kernel of its own. Fails with what the page says if the kernel does not start.
+/// Opens JupyterLab and a console with a new kernel. Fails with the text of the page if the kernel does not start.
 async fn open(browser: &Browser, envoy: &Envoy) -> Result<(), String> {
     let url = format!("{}/lab?reset&token={TOKEN}", envoy.url());
     browser.driver().goto(url).await.unwrap();
@@ -49,10 +49,11 @@ async fn open(browser: &Browser, envoy: &Envoy) -> Result<(), String> {
     if page.contains("\nError") { Err(page) } else { Ok(()) }
 }
 
-/// Uploads a file with the button of the file browser, and waits until it is listed.
+/// Uploads a file with the button of the file browser, and waits until the file is listed.
 async fn upload(browser: &Browser, file: &Path) {
     let driver = browser.driver();
-    // WebDriver can choose a file only if the page has the element for it, which JupyterLab keeps to itself.
+    // WebDriver can choose a file only if the page contains the input element. JupyterLab keeps that element out of the
+    // page.
     let show = "HTMLInputElement.prototype.click = function () {
         this.style.position = 'fixed'
         document.body.append(this)
@@ -63,13 +64,13 @@ async fn upload(browser: &Browser, file: &Path) {
     let input = driver.find(By::Css("input[type=file]")).await.unwrap();
     input.send_keys(file.display().to_string()).await.unwrap();
     let name = file.file_name().unwrap().to_string_lossy().into_owned();
-    // JupyterLab lists the file and opens it. Back to the console.
+    // JupyterLab lists the file and opens it. This returns to the console.
     browser.shown(".jp-DirListing-content", |list| list.contains(&name)).await.unwrap();
     browser.shown("#jp-main-dock-panel .lm-TabBar-tab:nth-child(2)", |tab| tab == name).await.unwrap();
     browser.click("#jp-main-dock-panel .lm-TabBar-tab:first-child").await.unwrap();
 }
 
-/// Has the kernel run this, and waits until it says so.
+/// Runs this code in the kernel, and waits for its output.
 async fn run(browser: &Browser, code: &str, output: &str) {
     // Shift and Enter.
     let keys = format!("{code}\u{E008}\u{E007}\u{E008}");
@@ -96,7 +97,7 @@ async fn every_jupyter_kernel_reads_the_file_that_its_page_uploads_and_without_t
     }
     envoy::assert_filter_is_well(&envoy).await;
 
-    // Each request meets the instance of its kernel once in three times.
+    // By chance, each request reaches the instance of its kernel once in three times.
     let bare = envoy::without_filter(&instances.addresses()).await;
     let mut started = 0;
     while open(&browser, &bare).await.is_ok() {
@@ -104,7 +105,7 @@ async fn every_jupyter_kernel_reads_the_file_that_its_page_uploads_and_without_t
         assert!(started < 10, "without the filter {started} kernels start");
     }
 
-    // The kernel is gone, and a new page gets a new one.
+    // The kernel is lost, and a new page gets a new kernel.
     let envoy = envoy::with_filter(Pin::Endpoint, &recipe, &instances.addresses()).await;
     assert_eq!(open(&browser, &envoy).await, Ok(()));
     run(&browser, "answer = 111 * 111; answer", "12321").await;

@@ -1,6 +1,7 @@
 //! Unmodified applications that keep their sessions in memory, three instances each, behind a real Envoy.
 //!
-//! With the filter no user loses a session before the session's instance ends. Without the filter nearly every user does.
+//! With the filter, no user loses a session before the session's instance ends. Without the filter, nearly every user
+//! does.
 
 #![allow(
     clippy::arithmetic_side_effects,

@@ -22,7 +22,7 @@ impl Python {
         Self { site, directory }
     }
 
-    /// The directory that the packages are in.
+    /// The directory of the packages.
     pub fn site(&self) -> &Path {
         &self.site
     }

@@ -1,4 +1,4 @@
-//! What holds for every application with sessions in memory and a session cookie of its own.
+//! Tests for every application that keeps sessions in memory and has its own session cookie.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -12,21 +12,21 @@ use crate::envoy::{self, Pin};
 use crate::instance::Instances;
 use crate::tap::Tap;
 
-/// So many people visit at the same time.
+/// The number of people who visit at the same time.
 const VISITORS: usize = 50;
 
-/// So many pages each visitor opens before the log in.
+/// The number of pages that each visitor opens before the login.
 pub const ANONYMOUS_PAGES: usize = 3;
 
 /// Three instances of an application.
 pub struct Application {
-    /// The heading in docs/works-with.md under which its configuration stands.
+    /// The heading of its configuration in docs/works-with.md.
     pub recipe: &'static str,
     /// The application's session cookie.
     pub cookie: &'static str,
     /// Whether the application deletes that cookie.
     pub deletes: Deletes,
-    /// The instances. They have to run as long as the tests.
+    /// The instances. They must run as long as the tests.
     pub instances: Instances,
 }
 
@@ -38,8 +38,8 @@ pub enum Deletes {
 }
 
 impl Application {
-    /// Has 50 visitors do what `visit` says, with each pin and without the filter. `visit` begins with
-    /// [`ANONYMOUS_PAGES`] pages that need no session; then it logs in, uses the session and logs out. It fails if the
+    /// Runs `visit` for 50 visitors, with each pin and without the filter. `visit` begins with [`ANONYMOUS_PAGES`]
+    /// pages that need no session. Then the visitor logs in, uses the session and logs out. `visit` fails if the
     /// application has forgotten the visitor.
     pub async fn test(&self, visit: impl AsyncFn(&Visitor) -> Result<()>) {
         let taps = join_all(self.instances.addresses().into_iter().map(Tap::start)).await;
@@ -66,12 +66,13 @@ impl Application {
         let visits = join_all(visitors.iter().map(async |visitor| visit(visitor).await)).await;
         let forgotten = visits.iter().filter(|visit| visit.is_err()).count();
         eprintln!("{}: without the filter {forgotten} of {VISITORS} visitors are forgotten", self.cookie);
-        // Each visit needs its own instance at least five times, and meets that instance once in three times.
+        // Each visit needs its own instance at least five times. By chance, it reaches that instance once in three
+        // times.
         assert!(forgotten >= 45, "without the filter only {forgotten} of {VISITORS} visitors are forgotten");
     }
 
-    /// Has 50 visitors log in, and ends one instance. Its visitors get `logged_out` instead of `logged_in` from the page
-    /// at `path`, and no error; everybody else notices nothing. Those who log in again stay logged in.
+    /// 50 visitors log in, and one instance ends. Its visitors get `logged_out` instead of `logged_in` from the page at
+    /// `path`, and no error. All other visitors notice nothing. Visitors who log in again stay logged in.
     pub async fn test_the_end_of_an_instance(
         mut self,
         log_in: impl AsyncFn(&Visitor) -> Result<()>,
@@ -112,7 +113,7 @@ impl Application {
         }
     }
 
-    /// Each instance got every session that it had begun, as it had written it, and no other instance's.
+    /// Each instance received every session that it had begun, byte for byte, and no session of another instance.
     fn assert_values_came_back_byte_for_byte(&self, taps: &[Tap], pin: Pin) {
         for tap in taps {
             let lines = tap.responses("set-cookie");
@@ -129,8 +130,8 @@ impl Application {
         }
     }
 
-    /// Visitors got every line that the instances had written, with nothing but the value changed. Lines that delete
-    /// the cookie are the same to the last byte.
+    /// Visitors received every line that the instances had written. Only the value has changed. Lines that delete the
+    /// cookie are identical to the last byte.
     fn assert_only_values_changed_on_the_way_out(&self, taps: &[Tap], visitors: &[Visitor], pin: Pin) {
         let written: Vec<String> = taps.iter().flat_map(|tap| tap.responses("set-cookie")).collect();
         let received: Vec<String> = visitors.iter().flat_map(Visitor::set_cookies).collect();
@@ -146,7 +147,7 @@ impl Application {
             let (requests, cookies) = (tap.requests("host").len(), tap.requests("cookie"));
             let with_session = cookies.iter().filter(|line| self.value_among(line).is_some()).count();
             let anonymous = requests - with_session;
-            // A third of them on average.
+            // On average, a third of the visitors.
             let least = VISITORS * ANONYMOUS_PAGES / 6;
             assert!(
                 anonymous >= least,
@@ -160,14 +161,14 @@ impl Application {
         cookies.split("; ").find_map(|cookie| cookie.strip_prefix(self.cookie)?.strip_prefix('='))
     }
 
-    /// The session's value in a `Set-Cookie` line, and what follows that value.
+    /// The session's value in a `Set-Cookie` line, and the text after that value.
     fn value_and_rest<'a>(&self, line: &'a str) -> Option<(&'a str, &'a str)> {
         let rest = line.strip_prefix(self.cookie)?.strip_prefix('=')?;
         Some(rest.split_at(rest.find(';').unwrap_or(rest.len())))
     }
 
-    /// Of these `Set-Cookie` lines: those that delete the session cookie, whole, and the others with everything but the
-    /// session's value. Both are sorted.
+    /// Splits these `Set-Cookie` lines into two lists: the lines that delete the session cookie, complete, and the
+    /// other lines without the session's value. Both lists are sorted.
     fn deletions_and_rests(&self, lines: &[String]) -> (Vec<String>, Vec<String>) {
         let deletes = |line: &&String| line.starts_with(self.cookie) && line.contains("01 Jan 1970");
         let (deletions, others): (Vec<&String>, Vec<&String>) = lines.iter().partition(deletes);

@@ -1,4 +1,4 @@
-//! Server-sent events by better-sse: a page of Chromium reads its stream, and sends messages in requests of their own.
+//! Server-sent events with better-sse: a page in Chromium reads its stream, and sends messages in separate requests.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use harness_browser::{Browser, By};
 use crate::envoy::{self, Pin};
 use crate::instance::Instances;
 
-/// So many people open the page, one after the other.
+/// The number of people who open the page, one after the other.
 const VISITORS: usize = 10;
 
 async fn start() -> Instances {
@@ -23,14 +23,14 @@ async fn start() -> Instances {
     Instances::start(command, "listening on ").await
 }
 
-/// Opens the page as somebody who has never been there, and waits for its stream.
+/// Opens the page as a new visitor, and waits for its stream.
 async fn open(browser: &Browser, url: &str) {
     browser.driver().delete_all_cookies().await.unwrap();
     browser.driver().goto(url).await.unwrap();
     browser.shown("#streams", |streams| streams == "1").await.unwrap();
 }
 
-/// Sends messages. Fails if one is not answered in the stream of the page.
+/// Sends messages. Fails if the page's stream brings no answer to one of them.
 async fn talk(browser: &Browser, messages: [&str; 3]) -> Result<(), String> {
     for message in messages {
         let input = browser.driver().find(By::Css("input")).await.unwrap();
@@ -66,10 +66,10 @@ async fn every_message_meets_the_stream_of_its_page_and_without_the_filter_hardl
         }
     }
     eprintln!("Server-sent events: without the filter {failed} of {VISITORS} pages fail");
-    // Each page needs its own instance three times, and meets that instance once in three times.
+    // Each page needs its own instance three times. By chance, it reaches that instance once in three times.
     assert!(failed >= VISITORS - 4, "without the filter only {failed} of {VISITORS} pages fail");
 
-    // The page connects again by itself, and goes on at another instance.
+    // The page reconnects by itself, and continues at another instance.
     let envoy = envoy::with_filter(Pin::Endpoint, &recipe, &instances.addresses()).await;
     open(&browser, &envoy.url()).await;
     assert_eq!(talk(&browser, ["one", "two", "three"]).await, Ok(()));

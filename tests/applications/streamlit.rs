@@ -1,4 +1,4 @@
-//! Streamlit, whose page lives over a WebSocket while files are uploaded beside it, in Chromium.
+//! Streamlit in Chromium. Its page uses a WebSocket, and uploads files in separate requests.
 
 use std::fs;
 use std::path::Path;
@@ -11,10 +11,10 @@ use crate::envoy::{self, Pin};
 use crate::instance::{Instances, free_port};
 use crate::python::Python;
 
-/// How long the page may take for anything on a busy machine. A limit, not a time that is waited for.
+/// The maximum time that the page takes for any step on a busy machine. The test does not wait longer than needed.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// So many people upload a file, one after the other.
+/// The number of people who upload a file, one after the other.
 const UPLOADS: usize = 6;
 
 async fn start() -> Instances {
@@ -23,7 +23,7 @@ async fn start() -> Instances {
         let mut command = python.command();
         command.args(["-m", "streamlit", "run", "app.py", "--server.headless=true"]);
         command.args(["--browser.gatherUsageStats=false", "--server.fileWatcherType=none"]);
-        // By default Streamlit believes that its developers run it: it is not in a directory "site-packages".
+        // By default Streamlit assumes that its developers run it, because its directory is not called "site-packages".
         command.arg("--global.developmentMode=false");
         command.args(["--server.address=127.0.0.1", &format!("--server.port={}", free_port())]);
         command
@@ -31,7 +31,7 @@ async fn start() -> Instances {
     Instances::start(command, "URL: http://127.0.0.1:").await
 }
 
-/// Opens the page as somebody who has never been there.
+/// Opens the page as a new visitor.
 async fn open(browser: &Browser, envoy: &Envoy) {
     browser.driver().delete_all_cookies().await.unwrap();
     browser.driver().goto(envoy.url()).await.unwrap();
@@ -54,7 +54,7 @@ async fn upload(browser: &Browser, file: &Path) -> Result<u32, String> {
             return Err(line.to_owned());
         }
         if !sent && let Ok(input) = browser.driver().find(By::Css("input[type=file]")).await {
-            // Fails if the page has just been drawn anew.
+            // Fails if the page has just been redrawn.
             sent = input.send_keys(file.display().to_string()).await.is_ok();
         }
         assert!(
@@ -84,7 +84,7 @@ async fn every_streamlit_upload_meets_the_instance_of_its_page_and_without_the_f
     envoy::assert_filter_is_well(&envoy).await;
 
     let bare = envoy::without_filter(&instances.addresses()).await;
-    // Each upload meets the instance of its page once in three times.
+    // By chance, each upload reaches the instance of its page once in three times.
     let mut uploads = 0;
     let error = loop {
         open(&browser, &bare).await;
@@ -96,7 +96,7 @@ async fn every_streamlit_upload_meets_the_instance_of_its_page_and_without_the_f
     };
     assert!(error.contains("status code 400"), "{error}");
 
-    // The page connects to another instance by itself, and has another session there.
+    // The page connects to another instance by itself, and gets a new session there.
     let envoy = envoy::with_filter(Pin::Endpoint, &envoy::recipe("Streamlit"), &instances.addresses()).await;
     open(&browser, &envoy).await;
     let mut runs = 0;

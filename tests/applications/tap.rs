@@ -1,4 +1,4 @@
-//! What Envoy and an instance say to each other, byte for byte.
+//! The exact bytes between Envoy and an instance.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// A TCP proxy in front of an instance that passes on all bytes and keeps them.
+/// A TCP proxy in front of an instance that forwards and records all bytes.
 pub struct Tap {
     address: SocketAddr,
     accepting: JoinHandle<()>,
@@ -38,29 +38,29 @@ impl Tap {
         Self { address, accepting, requests, responses }
     }
 
-    /// Where Envoy reaches the instance.
+    /// The address at which Envoy reaches the instance.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The values of this header in all requests that the instance got.
+    /// The values of this header in all requests to the instance.
     pub fn requests(&self, header: &str) -> Vec<String> {
         self.requests.headers(header)
     }
 
-    /// The values of this header in all responses that the instance gave.
+    /// The values of this header in all responses of the instance.
     pub fn responses(&self, header: &str) -> Vec<String> {
         self.responses.headers(header)
     }
 
-    /// Refuses connections from now on, as the address of a process that has died does.
+    /// Refuses connections from now on, like the address of a dead process.
     pub async fn close(&mut self) {
         self.accepting.abort();
         // Always an error: the task is cancelled.
         let _ = (&mut self.accepting).await;
     }
 
-    /// Forgets the requests and responses so far.
+    /// Clears the recorded requests and responses.
     pub fn clear(&self) {
         for streams in [&self.requests, &self.responses] {
             streams.0.lock().unwrap().iter_mut().for_each(Vec::clear);
@@ -82,12 +82,12 @@ impl Streams {
                 return;
             }
         }
-        // Fails only if the other side has gone.
+        // Fails only if the other side has closed the connection.
         let _ = to.shutdown().await;
     }
 
-    /// The values of all lines that begin with this header's name. Header lines are the only such lines that the
-    /// applications of these tests send.
+    /// The values of all lines that begin with this header's name. The applications of these tests send such lines only
+    /// as header lines.
     fn headers(&self, name: &str) -> Vec<String> {
         let streams = self.0.lock().unwrap();
         let text = streams
@@ -97,7 +97,7 @@ impl Streams {
             text.flat_map(|text| text.split("\r\n").map(str::to_owned).collect::<Vec<_>>()).collect();
         let values = lines.iter().filter_map(|line| {
             let (given, value) = line.split_once(':')?;
-            // Spaces around a value are no part of it. (Django writes two.)
+            // Spaces around a value are not part of it. (Django writes two.)
             given.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
         });
         values.collect()

@@ -1,4 +1,4 @@
-//! Tomcat with its own examples, as Debian packages both. The cookie is `JSESSIONID`.
+//! Tomcat with its own examples, both from Debian packages. The cookie is `JSESSIONID`.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::browsing::{Visitor, between, expect};
 use crate::instance::Instances;
 use crate::server_sessions::{ANONYMOUS_PAGES, Application, Deletes};
 
-/// A page that needs a log in.
+/// A page that requires a login.
 const PROTECTED: &str = "/examples/jsp/security/protected/index.jsp";
 
 const HOME: &str = "/usr/share/tomcat10";
@@ -23,7 +23,7 @@ async fn start() -> Application {
     let examples = Path::new("/etc/tomcat10/Catalina/localhost/examples.xml");
     packages::need_file(examples, &["tomcat10-examples"]).unwrap();
     let command = |base: &Path| {
-        // As `tomcat10-instance-create` does it.
+        // The steps of `tomcat10-instance-create`.
         let conf = base.join("conf");
         for directory in ["conf/Catalina/localhost", "logs", "webapps", "work", "temp"] {
             fs::create_dir_all(base.join(directory)).unwrap();
@@ -37,7 +37,7 @@ async fn start() -> Application {
         let (default, any) = ("port=\"8080\"", "port=\"0\" address=\"127.0.0.1\"");
         assert!(server.contains(default), "{server}");
         fs::write(conf.join("server.xml"), server.replace(default, any)).unwrap();
-        // The user that the comments of Debian's file have.
+        // The user in the comments of Debian's file.
         let users = "<tomcat-users><user username='tomcat' password='s3cret' roles='tomcat'/></tomcat-users>";
         fs::write(conf.join("tomcat-users.xml"), users).unwrap();
 
@@ -50,7 +50,7 @@ async fn start() -> Application {
     Application { recipe: "Tomcat", cookie: "JSESSIONID", deletes: Deletes::Never, instances }
 }
 
-/// Returns the page after the log in.
+/// Returns the page after the login.
 async fn log_in(visitor: &Visitor) -> Result<String> {
     expect(&visitor.open(PROTECTED).await?, "j_password")?;
     let form = "j_username=tomcat&j_password=s3cret";

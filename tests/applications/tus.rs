@@ -1,5 +1,5 @@
-//! Resumable uploads with tus-js-client to three @tus/server, each with a directory of its own: from Node.js without
-//! cookies, and from a page in Chromium.
+//! Resumable uploads with tus-js-client to three instances of @tus/server, each with its own directory: from Node.js
+//! without cookies, and from a page in Chromium.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,10 +12,10 @@ use crate::clients::Clients;
 use crate::envoy::{self, Pin};
 use crate::instance::Instances;
 
-/// So many files are uploaded at the same time.
+/// The number of files that are uploaded at the same time.
 const UPLOADS: usize = 30;
 
-/// A file of so many parts is uploaded from a page, which takes more than a second.
+/// The number of parts of a file that is uploaded from a page. The upload takes more than a second.
 const PARTS: usize = 256;
 
 fn program() -> PathBuf {
@@ -33,7 +33,7 @@ async fn start() -> Instances {
     Instances::start(command, "listening on ").await
 }
 
-/// Uploads files as `tests/applications/tus/client.mjs` says.
+/// Uploads files as described in `tests/applications/tus/client.mjs`.
 fn upload(envoy: &Envoy, header: &str) -> Clients {
     let mut client = Command::new("node");
     client.arg("client.mjs").current_dir(program());
@@ -75,14 +75,14 @@ async fn every_tus_upload_goes_on_where_it_began_and_without_the_filter_none_doe
     eprintln!("tus: {} of {UPLOADS} uploads begin again", outcomes.again.len());
 }
 
-/// Opens the page, and begins to upload the file.
+/// Opens the page and starts to upload the file.
 async fn begin(browser: &Browser, envoy: &Envoy, file: &Path) {
     browser.driver().goto(envoy.url()).await.unwrap();
     let input = browser.driver().find(By::Css("input")).await.unwrap();
     input.send_keys(file.display().to_string()).await.unwrap();
 }
 
-/// The number of times that the upload has begun, when the page says how the upload went.
+/// The number of times that the upload has begun, once the page reports the result of the upload.
 async fn finish(browser: &Browser) -> Result<String, String> {
     let is_end = |progress: &str| progress == "done" || progress.starts_with("failed");
     let progress = browser.shown("#progress", is_end).await.unwrap();

@@ -1,4 +1,4 @@
-//! The cookie's attributes, as the browser understood them.
+//! The cookie's attributes as the browser interprets them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::site::Site;
 
-/// What a script of the page sees of cookies.
+/// The cookies that a script of the page can read.
 async fn seen_by_script(site: &Site) -> String {
     let seen = site.browser.driver().execute("return document.cookie", vec![]).await.unwrap();
     seen.json().as_str().unwrap().to_owned()

@@ -1,4 +1,4 @@
-//! Our site in a frame of another site.
+//! The demo site in a frame of another site.
 
 use serde_json::{Value, json};
 
@@ -11,8 +11,8 @@ fn affinity(cookie: &Value) -> Value {
     json!({ "affinityType": "GENERATED_COOKIE", "affinityCookieTtlSec": 0, "cookie": cookie })
 }
 
-/// Shows our page in a frame of the other site's, and goes into the frame. (Cookies of the other site itself are
-/// not looked at.)
+/// Shows the demo page in a frame of the other site, and switches to the frame. (The test ignores cookies of the other
+/// site itself.)
 async fn frame_ours(site: &Site) {
     let driver = site.browser.driver();
     driver.goto(site.url(OTHER, "/")).await.unwrap();
@@ -23,7 +23,7 @@ async fn frame_ours(site: &Site) {
     driver.enter_frame(0).await.unwrap();
 }
 
-/// Our cookies, by the site at the top of the page they belong to; none for those that belong to all.
+/// The cookies of the demo site, each with its top-level site, or none for an unpartitioned cookie.
 async fn jars(site: &Site) -> Vec<(Option<String>, Value)> {
     let cookies = site.browser.cookies().await.unwrap();
     let ours = cookies.into_iter().filter(|cookie| cookie["name"] == "GCLB" && cookie["domain"] == "a.test");
@@ -50,7 +50,7 @@ async fn a_partitioned_cookie_sticks_in_a_cross_site_frame_and_belongs_to_the_si
     assert_eq!(site.pod().await, framed, "the frame, loaded again");
     assert_eq!(jars(&site).await, stored);
 
-    // By itself our site has another session, in a jar of its own.
+    // As a top-level site, the demo site has another session in a separate cookie jar.
     site.browser.driver().enter_default_frame().await.unwrap();
     site.open(OURS).await;
     let stored = jars(&site).await;
@@ -61,7 +61,7 @@ async fn a_partitioned_cookie_sticks_in_a_cross_site_frame_and_belongs_to_the_si
     assert_ne!(other_value, value);
 }
 
-/// What browsers do with `SameSite=Lax`, and why there is `partitioned`.
+/// How browsers treat `SameSite=Lax`, and the reason for `partitioned`.
 #[tokio::test]
 async fn the_shipped_lax_cookie_is_not_kept_in_a_cross_site_frame() {
     let site = Site::start(&Value::Null).await;

@@ -1,4 +1,4 @@
-//! What a browser does with the filter's cookies: headless Chromium, over https, at a real Envoy.
+//! How a browser handles the filter's cookies: headless Chromium, over HTTPS, with a real Envoy.
 
 #![allow(
     clippy::arithmetic_side_effects,

@@ -1,4 +1,4 @@
-//! The demo page, as a person uses it.
+//! The demo page, used like a person uses it.
 
 use harness_browser::By;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ async fn the_page_stays_on_its_pod_across_reloads_tabs_and_a_websocket() {
     message.send_keys("hello").await.unwrap();
     site.browser.click("#send").await.unwrap();
     site.shown("#log", |log| log.contains(&format!("{pod}: hello"))).await;
-    // The page, its WebSocket and its requests: at least three for each time it was opened.
+    // The page, its WebSocket and its requests: at least three for each time that the page was opened.
     eventually("all are counted", async || site.outcome("pinned").await, |count| *count >= 3 * 13).await;
     assert_eq!(site.outcome("invalid").await + site.outcome("repinned").await, 0);
 }
@@ -42,7 +42,7 @@ async fn dropping_the_cookie_begins_a_new_session_which_moves_on_sooner_or_later
     let first = site.open(A).await;
     let mut cookie = site.cookie().await.unwrap()["value"].clone();
     let mut pod = first.clone();
-    // That a new session begins on the same pod 30 times in a row: about 5 in 10¹⁵.
+    // A new session begins on the same pod 30 times in a row with a probability of about 5 in 10¹⁵.
     for _ in 0..30 {
         site.browser.click("#drop").await.unwrap();
         let renewed = eventually(
@@ -68,7 +68,7 @@ async fn dropping_the_cookie_begins_a_new_session_which_moves_on_sooner_or_later
 #[tokio::test]
 async fn a_session_ends_when_the_browser_deletes_its_cookie_by_max_age() {
     let site = Site::start(&json!({ "affinityType": "GENERATED_COOKIE", "affinityCookieTtlSec": 2 })).await;
-    // Nothing asks by itself while the cookie runs out.
+    // The page sends no requests on its own while the cookie expires.
     site.browser.driver().goto(site.url(A, "/whoami")).await.unwrap();
     let first = site.cookie().await.unwrap();
     eventually("the browser forgets", async || site.cookie().await, Option::is_none).await;

@@ -1,4 +1,4 @@
-//! envoy/envoy.yaml over https, in front of pods with the demo page, and a browser that trusts its certificate.
+//! envoy/envoy.yaml over HTTPS, in front of pods with the demo page, and a browser that trusts its certificate.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use harness::shipped::Shipped;
 use harness_browser::{Browser, Certificate};
 use serde_json::Value;
 
-/// How long anything that must happen may take. A limit, not a time that is waited for.
+/// The maximum time of any expected event. The test does not wait longer than needed.
 const SOON: Duration = Duration::from_secs(30);
 
 /// The demo at `https://a.test` and `https://b.test`, two sites.
@@ -21,12 +21,12 @@ pub struct Site {
 }
 
 impl Site {
-    /// envoy.yaml with TLS, and this in place of its `sessionAffinity`, where it is not null.
+    /// envoy.yaml with TLS. A value that is not null replaces its `sessionAffinity`.
     pub async fn start(session_affinity: &Value) -> Self {
         Self::start_over(session_affinity, true).await
     }
 
-    /// As [`Self::start`], but without TLS: at `http://a.test`.
+    /// Like [`Self::start`], but without TLS, at `http://a.test`.
     pub async fn start_without_tls() -> Self {
         Self::start_over(&Value::Null, false).await
     }
@@ -59,7 +59,7 @@ impl Site {
         format!("{origin}:{}{path}", self.port)
     }
 
-    /// Opens the demo page, and waits until it has shown which pod answers.
+    /// Opens the demo page, and waits until the page shows the responding pod.
     pub async fn open(&self, origin: &str) -> String {
         self.browser.driver().goto(self.url(origin, "/")).await.unwrap();
         self.pod().await
@@ -70,24 +70,24 @@ impl Site {
         self.shown("#pod", |text| text.starts_with("neg-demo-")).await
     }
 
-    /// The pod that the page's WebSocket met.
+    /// The pod that the page's WebSocket reached.
     pub async fn socket_pod(&self) -> String {
         self.shown("#socket-pod", |text| text.starts_with("neg-demo-")).await
     }
 
-    /// What an element of the page says, once it says such a thing.
+    /// The text of an element of the page, once it satisfies the condition.
     pub async fn shown(&self, selector: &str, wanted: impl Fn(&str) -> bool) -> String {
         self.browser.shown(selector, wanted).await.unwrap()
     }
 
-    /// The pod that answers this script's own request.
+    /// The pod that responds to this script's request.
     pub async fn fetched(&self) -> String {
         let script = "return fetch('/whoami', { cache: 'no-store' }).then((response) => response.text())";
         let answer = self.browser.driver().execute(script, vec![]).await.unwrap();
         answer.json().as_str().unwrap().to_owned()
     }
 
-    /// The cookie `GCLB` that the browser holds, if it holds one.
+    /// The cookie `GCLB` in the browser, if there is one.
     pub async fn cookie(&self) -> Option<Value> {
         let mut cookies = self.browser.cookies().await.unwrap();
         cookies.retain(|cookie| cookie["name"] == "GCLB");
@@ -95,14 +95,14 @@ impl Site {
         cookies.pop()
     }
 
-    /// How often the filter counted this outcome. It lags by up to a second: wait for the count of what came last.
+    /// The filter's count of this outcome. The count lags by up to a second: wait for the count of the last event.
     pub async fn outcome(&self, outcome: &str) -> u64 {
         let name = format!("wasmcustom.session_affinity.service.default.outcome.{outcome}");
         self.envoy.stat(&name).await.unwrap()
     }
 }
 
-/// Waits until what is read is as wanted, and returns it.
+/// Waits until the value satisfies the condition, and returns it.
 pub async fn eventually<T: Debug>(
     what: &str,
     mut read: impl AsyncFnMut() -> T,

@@ -1,4 +1,4 @@
-//! What only several fields together get wrong, and text that is no configuration at all.
+//! Errors that only a combination of several fields causes, and text that is not a configuration.
 
 use super::Refused;
 
@@ -440,12 +440,12 @@ const ACROSS_SERVICES: &[Row] = &[
     ),
 ];
 
-/// Right by themselves or only together.
+/// Fields that are valid alone, or only together.
 const ACCEPTED: &[&str] = &[
     r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE","affinityCookieTtlSec":50},"backends":["neg-demo-0","neg-demo-1"]}"#,
     "\n\t {\"backends\": [\"a\"]} \r\n",
     r#"{"backends":[{"cluster":"a","weight":0},{"cluster":"b","weight":1}]}"#,
-    // As GKE takes it, with a warning.
+    // GKE accepts this. The filter accepts it with a warning.
     r#"{"sessionAffinity":{"affinityType":"NONE","affinityCookieTtlSec":50},"backends":["a"]}"#,
     r#"{"sessionAffinity":{"affinityType":"CLIENT_IP","affinityCookieTtlSec":50},"backends":["a"]}"#,
     r#"{"sessionAffinity":{"affinityType":"NONE","idleTimeoutSec":0},"backends":["a"]}"#,

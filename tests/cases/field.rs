@@ -1,21 +1,21 @@
-//! One field by itself, and the configurations to try it with.
+//! A single field, and the configurations that test it.
 
 use super::Refused;
 
-/// One value of each JSON type, by which a type is called here.
+/// One value of each JSON type. The tests use the value as the name of the type.
 const TYPES: [&str; 6] = ["null", "true", "7", r#""7""#, "[]", "{}"];
 
 /// A field, or an element of a list.
 pub struct Field {
-    /// The configuration around it; `@` is where it stands.
+    /// The configuration around the field. `@` marks the position of the field.
     within: &'static str,
     path: &'static str,
-    /// What errors say would be right.
+    /// The text in which errors describe valid values.
     allowed: String,
     /// Its type, as a value in [`TYPES`].
     types: &'static [&'static str],
     accepted: Vec<String>,
-    /// Values of the right type that are refused, and what is wrong with them.
+    /// Values of the right type that are refused, and the error of each.
     refused: Vec<(String, &'static str)>,
 }
 
@@ -70,13 +70,13 @@ pub fn list(within: &'static str, path: &'static str) -> Field {
 }
 
 impl Field {
-    /// These values, as JSON, are right, and no others named before.
+    /// Replaces the valid values by these, each written as JSON.
     pub fn takes(mut self, values: &[&str]) -> Self {
         self.accepted = values.iter().map(|value| (*value).to_owned()).collect();
         self
     }
 
-    /// These texts are not.
+    /// Adds texts that are not valid.
     pub fn refuses(mut self, texts: &[&str]) -> Self {
         self.refused.extend(texts.iter().map(|text| (quote(text), "illegal value")));
         self
@@ -86,7 +86,7 @@ impl Field {
         self.path.ends_with(']')
     }
 
-    /// As it stands in the configuration; elements of lists have no name.
+    /// The field as it appears in the configuration. Elements of lists have no name.
     fn written(&self, value: &str) -> String {
         let name = self.path.rsplit('.').next().unwrap();
         if self.is_element() { value.to_owned() } else { format!("{}:{value}", quote(name)) }
@@ -96,7 +96,7 @@ impl Field {
         self.within.replace('@', fields)
     }
 
-    /// The cases in which it is the fault of this field.
+    /// The cases with an error in this field.
     pub fn refused(&self) -> Vec<Refused> {
         let case = |value: &str, wrong: &str| {
             let problem = format!("{wrong}; allowed: {}; given: {}", self.allowed, shown(self.path, value));
@@ -113,7 +113,7 @@ impl Field {
         cases
     }
 
-    /// Configurations with each value that is right.
+    /// Configurations with each valid value.
     pub fn accepted(&self) -> Vec<String> {
         self.accepted.iter().map(|value| self.config(&self.written(value))).collect()
     }
@@ -123,7 +123,7 @@ pub fn quote(text: &str) -> String {
     serde_json::to_string(text).unwrap()
 }
 
-/// A value as errors show it.
+/// A value in the format of errors.
 fn shown(path: &str, value: &str) -> String {
     const LONGEST: usize = 80;
     let text: Option<String> = serde_json::from_str(value).ok();

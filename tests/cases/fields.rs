@@ -1,5 +1,5 @@
-//! Each field of the configuration by itself: null, wrong types, its boundaries from both sides, twice, and an
-//! unknown field beside it.
+//! Each field of the configuration alone: null, wrong types, its boundaries from both sides, twice, and next to an
+//! unknown field.
 
 use super::field::{Field, boolean, field, integer, list, object, quote, text, word};
 use super::{Refused, SECRET};
@@ -176,7 +176,7 @@ fn affinity() -> Vec<Field> {
     ]
 }
 
-/// A host name as long as host names may be.
+/// A host name of the maximum length.
 fn long_domain() -> String {
     [63, 63, 63, 61].map(|len| "d".repeat(len)).join(".")
 }
@@ -271,7 +271,7 @@ fn detection() -> Vec<Field> {
     ]
 }
 
-/// An unknown field in each object, and what the error says is known there.
+/// An unknown field in each object, and the known fields that the error lists.
 fn unknown_fields() -> Vec<Refused> {
     const IN_SERVICE: &str = "name, routes, sessionAffinity, backends, pin, onUnavailable, rejectStatus, \
         failover, outlierDetection, healthCheck";

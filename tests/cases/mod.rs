@@ -1,5 +1,5 @@
-//! Configurations, and whether they are accepted or refused with which error. This is data for two runs, one on
-//! the parser (`src/config/tests/parser.rs`) and one on a real Envoy (`tests/e2e/config_errors.rs`).
+//! Configurations, and whether they are accepted, or refused with which error. Two tests use this data: one with the
+//! parser (`src/config/tests/parser.rs`), the other with a real Envoy (`tests/e2e/config_errors.rs`).
 
 mod combinations;
 mod field;
@@ -9,14 +9,14 @@ mod secrets;
 
 pub use secrets::{ENVIRONMENT, NEVER_SHOWN, SECRET};
 
-/// A configuration that is refused, and the error.
+/// A refused configuration and its error.
 #[derive(Clone, Debug)]
 pub struct Refused {
-    /// The configuration, meant to be JSON text.
+    /// The configuration: JSON text, or text that should be JSON.
     pub config: String,
-    /// Where the error is said to be.
+    /// The path in the error.
     pub path: String,
-    /// What the error says.
+    /// The message of the error.
     pub problem: String,
 }
 
@@ -37,7 +37,7 @@ pub fn refused() -> Vec<Refused> {
     [fields::refused(), combinations::refused(), pins::refused(), secrets::refused()].concat()
 }
 
-/// All configurations that must be taken, JSON text.
+/// All configurations that must be accepted, as JSON text.
 pub fn accepted() -> Vec<String> {
     [fields::accepted(), combinations::accepted(), pins::accepted(), secrets::accepted()].concat()
 }

@@ -1,4 +1,4 @@
-//! What a session may be tied to, what becomes of it otherwise, and what each needs.
+//! `pin`, `onUnavailable` and the fields of availability: their values, and what each of them requires.
 
 use super::Refused;
 use super::combinations::Row;

@@ -1,17 +1,17 @@
-//! Keys, right and wrong, and secrets in places where they do not belong: none is ever shown.
+//! Valid and invalid keys, and secrets in wrong places: no secret may appear in a log or an error.
 
 use super::Refused;
 
 /// 32 bytes.
 pub const SECRET: &str = "IDMyIGJ5dGVzIHRoYXQgbm9ib2R5IHNoYWxsIHNlZSE=";
-/// The variables that the VM has.
+/// The environment variables of the VM.
 pub const ENVIRONMENT: [(&str, &str); 4] = [
     ("SESSION_AFFINITY_KEY", SECRET),
     ("KEY_OF_31_BYTES", "T2YgMzIgYnl0ZXMgb25lIGlzIG1pc3NpbmcgaGVyZQ=="),
     ("KEY_THAT_IS_TEXT", "correct horse battery staple, correct horse battery staple"),
     ("KEY_THAT_IS_EMPTY", ""),
 ];
-/// No line of a log may have any of these in it.
+/// No line of a log may contain any of these texts.
 pub const NEVER_SHOWN: [&str; 7] = [
     // Either half of the secret.
     "IDMyIGJ5dGVzIHRoYXQgbm",
@@ -27,7 +27,7 @@ const BASE64: &str = "at least 32 bytes as base64 with padding (for example from
 const FIELDS: &str = "services, clusterHeader, endpointHeader, debugHeader, logOutcome, keys, name, routes, \
     sessionAffinity, backends, pin, onUnavailable, rejectStatus, failover, outlierDetection, healthCheck";
 
-/// A list of keys that is wrong; the path, what is wrong and what is allowed. `SECRET` stands for the secret.
+/// An invalid list of keys: the path, the error, and the allowed values. `SECRET` stands for the secret.
 type Row = (&'static str, &'static str, &'static str, &'static str);
 
 const ONE: &str = "one of them";
@@ -68,7 +68,7 @@ const NO_BASE64: &[Row] = &[
     ),
     (r#"[{"id":"k","secret":"SECRET\n"}]"#, "keys[0].secret", "not base64", BASE64),
     (r#"[{"id":"k","secret":"SECRET="}]"#, "keys[0].secret", "not base64", BASE64),
-    // Without padding, in the other alphabet, and with a bit set that means nothing.
+    // Without padding, in the other alphabet, and with an unused bit set.
     (
         r#"[{"id":"k","secret":"IDMyIGJ5dGVzIHRoYXQgbm9ib2R5IHNoYWxsIHNlZSE"}]"#,
         "keys[0].secret",
@@ -109,7 +109,7 @@ const MISPLACED: &[Row] = &[
     (r#"[{"id":"k","secret":"SECRET","p hunter2":1}]"#, "keys[0]", "unknown field", KNOWN),
 ];
 
-/// Whole configurations; path and problem.
+/// Whole configurations: path and error.
 const ANYWHERE: &[(&str, &str, &str)] = &[
     (
         r#"{"backends":["a"],"keys":[{"secret":"SECRET"}]}"#,
@@ -178,7 +178,7 @@ const ANYWHERE: &[(&str, &str, &str)] = &[
         "not JSON: expected `,` or `}` at line 1 column 92; allowed: JSON, or a google.protobuf.Struct; \
          given: 93 bytes",
     ),
-    // A mistake elsewhere does not bring up keys that are right.
+    // An error elsewhere causes no error about valid keys.
     (
         r#"{"backends":["a"],"keys":[{"id":"k","secret":"SECRET"}],"rejectStatus":1}"#,
         "rejectStatus",

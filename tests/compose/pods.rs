@@ -93,7 +93,7 @@ async fn a_pod_that_crashes_is_restarted_and_keeps_its_session() {
     let mut visitor = session_on(&project, POD).await;
     let started = || project.inspect(POD, "{{.State.StartedAt}} {{.State.Running}}");
     let before = started();
-    // The container's init passes the signal on.
+    // The container's init process forwards the signal.
     project.compose(&["exec", "-T", POD, "deno", "eval", "Deno.kill(1, 'SIGTERM')"]);
     eventually("Docker restarts the pod", async || started() != before).await;
     bring_back(&project, POD).await;

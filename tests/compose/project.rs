@@ -1,4 +1,4 @@
-//! A Compose file, run as a project of its own.
+//! A Compose file, run as a separate project.
 
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
@@ -7,23 +7,23 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, MutexGuard};
 
-/// How long anything that must happen may take. A limit, not a time that is waited for.
+/// The maximum time of any expected event. The test does not wait longer than needed.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
 
-/// 32 bytes that are no secret.
+/// 32 bytes that are not secret.
 const KEY: &str = "Y29tcG9zZS10ZXN0LWNvbXBvc2UtdGVzdC1jb21wb3M=";
 
-/// Asks Envoy's admin interface from within its container, as the file's own health check does.
+/// Sends a request to Envoy's admin interface from within its container, as the file's own health check does.
 const ASK_ADMIN: &str = r#"exec 3<>/dev/tcp/127.0.0.1/9901
     printf 'GET %s HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n' "$1" >&3
     while IFS= read -r line <&3; do printf '%s\n' "${line%$'\r'}"; done"#;
 
-/// One project at a time: tests count requests that fail within a second or two.
+/// One project at a time: tests count requests that fail within one or two seconds.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
-/// A Compose file under a project name and on a port that nobody else uses. All its containers go when this is dropped;
-/// if that happens in a panic, their log is printed.
+/// A Compose file with a unique project name and port. All its containers are removed when this value is dropped. If
+/// the drop happens in a panic, the containers' log is printed.
 pub struct Project {
     file: &'static str,
     name: String,
@@ -35,7 +35,7 @@ impl Project {
     /// Starts all services of a Compose file.
     ///
     /// # Panics
-    /// If no Docker engine answers, or the module has not been built.
+    /// If no Docker engine responds, or the module has not been built.
     pub async fn up(file: &'static str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let alone = ONE_AT_A_TIME.lock().await;
@@ -48,14 +48,14 @@ impl Project {
         assert!(module.is_file(), "{} does not exist: run `cargo xtask build` first", module.display());
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("session-affinity-test-{}-{number}", std::process::id());
-        // The port is free now, and the system does not give it to the next that asks.
+        // The port is free now, and the system does not assign it again immediately.
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let project = Self { file, name, port, _alone: alone };
         project.apply(&[]);
         project
     }
 
-    /// Envoy, from outside.
+    /// The URL of Envoy from outside its container.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -65,12 +65,12 @@ impl Project {
         self.compose(&[&["up", "--detach", "--wait"], arguments].concat());
     }
 
-    /// `docker compose` for this project. Returns what it printed.
+    /// `docker compose` for this project. Returns its output.
     pub fn compose(&self, arguments: &[&str]) -> String {
         output(&mut self.command(arguments))
     }
 
-    /// `docker compose down`, which must leave nothing of the project behind.
+    /// `docker compose down`, which must remove everything of the project.
     pub fn down(self) {
         self.compose(&["down"]);
         let label = format!("label=com.docker.compose.project={}", self.name);
@@ -80,7 +80,7 @@ impl Project {
         }
     }
 
-    /// What `docker inspect` says of each of a service's containers, sorted.
+    /// A field of `docker inspect` for each of a service's containers, sorted.
     pub fn inspect(&self, service: &str, format: &str) -> Vec<String> {
         let ids = self.compose(&["ps", "--quiet", service]);
         let mut found: Vec<String> =
@@ -89,7 +89,7 @@ impl Project {
         found
     }
 
-    /// Waits until Envoy's cluster, named like the service, has exactly the addresses of the service's containers.
+    /// Waits until Envoy's cluster with the service's name has exactly the addresses of the service's containers.
     pub async fn wait_for_addresses(&self, service: &str) {
         let real = self.inspect(service, "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}");
         eventually(&format!("Envoy knows the addresses {real:?} of {service}"), async || {
@@ -109,7 +109,7 @@ impl Project {
         addresses
     }
 
-    /// How often the service's outcome was counted.
+    /// The service's count of the outcome.
     pub fn outcome(&self, outcome: &str) -> u64 {
         let name = format!("session_affinity.service.default.outcome.{outcome}");
         let page = self.admin(&format!("/stats?filter={name}"));
@@ -117,7 +117,7 @@ impl Project {
         count.unwrap_or_else(|| panic!("no counter {name} in:\n{page}")).1.parse().unwrap()
     }
 
-    /// What Envoy and the pods have logged.
+    /// The log of Envoy and the pods.
     pub fn log(&self) -> String {
         self.compose(&["logs", "--no-color", "--no-log-prefix"])
     }
@@ -131,7 +131,7 @@ impl Project {
         command.args(["compose", "--file", self.file, "--project-name", &self.name]).args(arguments);
         command.current_dir(harness::workspace_root());
         command.env("ENVOY_PORT", self.port.to_string()).env("SESSION_AFFINITY_KEY", KEY);
-        // Variables that are meant for the user's own projects.
+        // Variables for the user's own projects.
         for name in ["COMPOSE_FILE", "COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME"] {
             command.env_remove(name);
         }
@@ -152,12 +152,12 @@ impl Drop for Project {
     }
 }
 
-/// `docker`. Returns what it printed.
+/// `docker`. Returns its output.
 pub fn docker(arguments: &[&str]) -> String {
     output(Command::new("docker").args(arguments))
 }
 
-/// Runs a command that must succeed. Returns what it printed, without the end of the last line.
+/// Runs a command that must succeed. Returns its output, without the last line break.
 pub fn output(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?} failed:\n{}", text(&output.stderr));
@@ -168,7 +168,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Waits until something holds.
+/// Waits until the condition holds.
 pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds().await {

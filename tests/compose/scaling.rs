@@ -1,4 +1,4 @@
-//! docker-compose.scale.yml: one service with as many containers as are wanted.
+//! docker-compose.scale.yml: one service with any number of containers.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Somebody who comes back with a cookie.
+//! A visitor who returns with a cookie.
 
 use futures_util::StreamExt as _;
 use harness::client::{self, Client, Reply};
@@ -11,7 +11,7 @@ const COOKIE: &str = "GCLB";
 pub struct Visitor {
     url: String,
     cookie: String,
-    /// The pod that answered last.
+    /// The pod of the last response.
     pub pod: String,
 }
 
@@ -24,7 +24,7 @@ impl Visitor {
         Self { url: url.to_owned(), cookie, pod: reply.pod }
     }
 
-    /// Begins sessions until one is on a pod like that. A pod that was ejected gets none until the ejection ends.
+    /// Begins sessions until the pod of one satisfies the condition. An ejected pod gets none until the ejection ends.
     pub async fn on(project: &Project, wanted: impl Fn(&str) -> bool) -> Self {
         let url = project.url();
         let mut found = None;
@@ -42,7 +42,7 @@ impl Visitor {
         found.expect("a session")
     }
 
-    /// Sends the cookie, and keeps a new one.
+    /// Sends the cookie, and stores a new one.
     pub async fn again(&mut self) -> Reply {
         let reply = Client::http1_fresh().fetch_with_cookie(&self.url, &self.cookie).await.unwrap();
         if reply.status == 200 {
@@ -54,7 +54,7 @@ impl Visitor {
         reply
     }
 
-    /// So many requests must be answered by the session's pod, without a new cookie.
+    /// The session's pod must serve this many requests, without a new cookie.
     pub async fn must_stay(&mut self, requests: usize) {
         let pod = self.pod.clone();
         for _ in 0..requests {
@@ -72,9 +72,9 @@ impl Visitor {
         assert_eq!(message.to_text().unwrap(), self.pod, "the pod that the WebSocket reaches");
     }
 
-    /// Repeats the request until a pod answers, which must be another one. Envoy itself answers 503 until three requests
-    /// in a row have failed, or four if another worker gets the next request at once, or until health checks have found the
-    /// pod. The cookie stays meanwhile.
+    /// Repeats the request until a pod responds, which must be another pod. Envoy itself responds with 503 until three
+    /// requests in a row have failed, or four if another worker gets the next request at once, or until health checks
+    /// have detected the loss. The cookie stays the same meanwhile.
     pub async fn must_move(&mut self) {
         let pod = self.pod.clone();
         for failures in 0..=4 {

@@ -1,4 +1,4 @@
-//! deploy/envoy-gateway: an Envoy as Envoy Gateway configures it, with the patches that the files ask for.
+//! deploy/envoy-gateway: an Envoy as Envoy Gateway configures it, with the patches in the files.
 
 mod generated;
 mod patches;
@@ -28,11 +28,11 @@ fn options() -> Options {
     Envoy::options().env("SESSION_AFFINITY_KEY", SECRET)
 }
 
-/// The bootstrap that stands for what Envoy Gateway sends to its Envoy.
+/// The bootstrap that represents the configuration from Envoy Gateway.
 fn bootstrap(objects: &[Value], pods: &[Pod]) -> Value {
     let Generated { mut listener, routes, cluster } = Generated::from(objects, pods);
     patches::apply(objects, &mut listener);
-    // What comes by discovery there is inline here.
+    // Resources that Envoy Gateway sends by discovery are inline here.
     listener["address"] = config::socket_address(SocketAddr::from(([127, 0, 0, 1], 0)));
     let manager = &mut listener["default_filter_chain"]["filters"][0]["typed_config"];
     if objects.iter().any(|object| object["kind"] == "EnvoyPatchPolicy") {

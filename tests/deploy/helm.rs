@@ -1,4 +1,4 @@
-//! deploy/helm: what comes out of the chart's values, and that Envoy takes it.
+//! deploy/helm: the rendering of the chart's values. Envoy must accept the configuration.
 
 mod rendering;
 mod table;

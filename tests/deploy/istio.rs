@@ -1,4 +1,4 @@
-//! deploy/istio: a gateway as Istio configures it, with the patches that the files ask for.
+//! deploy/istio: a gateway as Istio configures it, with the patches in the files.
 
 mod generated;
 mod metrics;
@@ -16,7 +16,7 @@ use crate::safety::assert_safe;
 use crate::sessions::{self, SECRET, begin, moves, stay};
 use generated::Generated;
 
-/// The objects in these files, where those in later files take the place of the same in earlier ones.
+/// The objects in these files. An object in a later file replaces the same object in an earlier file.
 fn applied(files: &[&str]) -> Vec<Value> {
     let mut objects: Vec<Value> = Vec::new();
     for object in files.iter().flat_map(|file| load(file)) {
@@ -30,8 +30,8 @@ fn options() -> Options {
     Envoy::options().env("SESSION_AFFINITY_KEY", SECRET)
 }
 
-/// The bootstrap that stands for what Istio sends to the gateway. The filter comes by discovery, as from Istio; its
-/// file is in this directory.
+/// The bootstrap that represents the configuration from Istio. The gateway reads the filter by discovery, as from
+/// Istio, from a file in this directory.
 fn bootstrap(objects: &[Value], pods: &[(&Pod, &str)], directory: &Path) -> Value {
     let mut generated = Generated::from(objects, pods);
     let discovery = directory.join("filter.json");
@@ -97,7 +97,7 @@ async fn at_an_istio_gateway_a_session_keeps_its_version_and_its_pod() {
     let bootstrap = bootstrap(&objects, &labelled, directory.path());
     assert_eq!(options().validate(&bootstrap).await, Ok(()));
     let envoy = options().start(&bootstrap).await.unwrap();
-    // Chance misses one of the canary's pods with a probability of 2 × 0.95⁴⁰⁰, about 1 in 400 million.
+    // By chance, the sessions miss one of the canary's pods with a probability of 2 × 0.95⁴⁰⁰, about 1 in 400 million.
     let began = begin(&envoy, 400, 4).await;
     stay(&envoy, &began).await;
     sessions::long_answers_pass(&envoy).await;

@@ -1,4 +1,4 @@
-//! deploy/kubernetes: Envoy in front of a Deployment whose pods DNS names.
+//! deploy/kubernetes: Envoy in front of a Deployment. Envoy finds the pods in DNS.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::safety::assert_safe;
 use crate::sessions::{self, SECRET, begin, moves, stay};
 use harness::dns::Dns;
 
-/// A generous limit for Envoy to ask DNS again, which it does every two seconds.
+/// A generous limit for Envoy's next DNS query. Envoy queries DNS every two seconds.
 const SOON: Duration = Duration::from_secs(30);
 
 const MEMBERS: &str = "cluster.neg-demo-svc.membership_total";
@@ -25,7 +25,7 @@ fn configuration() -> String {
     only(&objects, "ConfigMap")["data"]["envoy.yaml"].as_str().unwrap().to_owned()
 }
 
-/// The same for this machine: the module, addresses to listen at, the DNS server and the port of the pods.
+/// The same configuration for this machine: the module, the listen addresses, the DNS server and the port of the pods.
 fn bootstrap(dns: &Dns, port: u16) -> Value {
     let text = configuration()
         .replace("/etc/session-affinity/plugin.wasm", module_path().unwrap().to_str().unwrap());
@@ -45,7 +45,7 @@ fn bootstrap(dns: &Dns, port: u16) -> Value {
     bootstrap
 }
 
-/// The same with sessions that outlast a slow test: those of the example end after 50 seconds.
+/// The same configuration with sessions that outlast a slow test. The sessions of the example end after 50 seconds.
 fn long_lived(mut bootstrap: Value) -> Value {
     let place = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/1/typed_config\
                  /config/configuration/value/services/0/sessionAffinity/affinityCookieTtlSec";
@@ -61,7 +61,7 @@ fn addresses(pods: &[Pod]) -> Vec<SocketAddr> {
     pods.iter().map(Pod::address).collect()
 }
 
-/// An Envoy that knows these pods.
+/// An Envoy in front of these pods.
 async fn start(dns: &Dns, pods: &[Pod]) -> Envoy {
     start_with(&long_lived(bootstrap(dns, pods[0].address().port())), pods).await
 }
@@ -106,7 +106,7 @@ async fn sessions_stay_on_the_pods_of_a_headless_service_while_those_come_and_go
     stay(&envoy, &began).await;
     begin(&envoy, 100, 4).await;
 
-    // A pod ends. DNS does not know yet; then it does.
+    // A pod ends. DNS still contains its address at first, and then removes it.
     let gone = pods.remove(0);
     let (on_gone, others): (Vec<_>, Vec<_>) =
         began.into_iter().partition(|session| session.pod == gone.name());
@@ -148,7 +148,7 @@ async fn an_envoy_that_is_to_end_is_no_longer_ready_and_still_serves() {
     let ready = format!("http://{}/ready", envoy.address("ready").unwrap());
     let client = Client::http1_fresh();
     assert_eq!(client.fetch(&ready, &[]).await.unwrap().status, 200);
-    // As preStop does.
+    // Does the same as preStop.
     envoy.admin_post("/healthcheck/fail").await.unwrap();
     assert_eq!(client.fetch(&ready, &[]).await.unwrap().status, 503);
     let reply = Client::http1().fetch(&envoy.url(), &[]).await.unwrap();

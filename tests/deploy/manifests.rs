@@ -11,7 +11,7 @@ pub fn directory() -> PathBuf {
     workspace_root().join("deploy")
 }
 
-/// All manifests in it, relative to it. The Helm chart is not one: its templates are no YAML.
+/// All manifests in `deploy/`, as relative paths. The Helm chart is not a manifest: its templates are not YAML.
 pub fn files() -> Vec<String> {
     let mut files = Vec::new();
     collect(&directory(), &mut files);
@@ -43,19 +43,19 @@ pub fn parse(file: &str, text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{file}: {error}\n{text}"))
 }
 
-/// The only object of this kind among these.
+/// The only object of this kind among these objects.
 pub fn only<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
     let found: Vec<&Value> = objects.iter().filter(|object| object["kind"] == kind).collect();
     assert_eq!(found.len(), 1, "{kind}");
     found[0]
 }
 
-/// As `kubectl` names an object: `Service/neg-demo-svc`.
+/// The name of an object in `kubectl`: `Service/neg-demo-svc`.
 pub fn name(object: &Value) -> String {
     format!("{}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap())
 }
 
-/// A list's elements; none where there is no list.
+/// A list's elements, or none if there is no list.
 pub fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }

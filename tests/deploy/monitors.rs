@@ -1,11 +1,11 @@
-//! The specs of the Prometheus operator's kinds (`monitoring.coreos.com/v1`, as of 0.92), with the fields that the files
-//! use and no others: a field that is not here is refused.
+//! The specs of the Prometheus operator's kinds (`monitoring.coreos.com/v1`, as of 0.92), with only the fields that the
+//! files use. Any other field is refused.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// Which Services, and which of their ports.
+/// Selects Services and their ports.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "the fields are only there to be known")]
@@ -14,7 +14,7 @@ pub struct ServiceMonitor {
     endpoints: Vec<Endpoint>,
 }
 
-/// Which pods, and which of their ports.
+/// Selects pods and their ports.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[allow(dead_code, reason = "the fields are only there to be known")]

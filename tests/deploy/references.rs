@@ -1,4 +1,4 @@
-//! What the manifests say of one another, and of this repository.
+//! References in the manifests to each other and to this repository.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ fn pod(file: &str) -> Value {
     only(&objects, "Deployment")["spec"]["template"].clone()
 }
 
-/// Everything that is applied together.
+/// Everything that users apply together.
 fn kubernetes(envoy: &str) -> Vec<Value> {
     ["app.yaml", "ingress.yaml", envoy].iter().flat_map(|file| load(&format!("kubernetes/{file}"))).collect()
 }
@@ -81,7 +81,7 @@ fn envoy_finds_its_configuration_and_the_module_where_they_are_mounted() {
         assert!(text.contains(&format!("filename: {}/plugin.wasm", mounted("module"))), "{variant}");
         let volume = list(&pod["spec"]["volumes"]).find(|volume| volume["name"] == "config").unwrap();
         assert_eq!(volume["configMap"]["name"], map["metadata"]["name"]);
-        // The ports that the Service and the kubelet ask.
+        // The ports for the Service and the kubelet.
         for port in list(&envoy["ports"]) {
             assert!(text.contains(&format!("port_value: {}}}", port["containerPort"])), "{variant}: {port}");
         }
@@ -140,7 +140,7 @@ fn the_key_comes_from_a_secret_that_no_manifest_holds() {
     assert_eq!(envoy["container"]["env"], key("SESSION_AFFINITY_KEY"));
 }
 
-/// The only variable of a container: the entry `key` of the Secret.
+/// The only variable of a container. It comes from the entry `key` of the Secret.
 fn key(variable: &str) -> Value {
     let reference = json!({ "secretKeyRef": { "name": "session-affinity-key", "key": "key" } });
     json!([{ "name": variable, "valueFrom": reference }])
@@ -159,7 +159,7 @@ fn all_manifests_name_one_image_of_the_module() {
     for file in ["Dockerfile", "installer.Dockerfile"] {
         let text = fs::read_to_string(directory().join(file)).unwrap();
         assert!(text.contains(&image), "{file}");
-        // Istio and Envoy Gateway look for this name, in the last of the layers.
+        // Istio and Envoy Gateway look for this name in the last layer.
         let last = ["ARG MODULE=target/session_affinity.wasm", "COPY ${MODULE} /plugin.wasm"];
         assert!(text.lines().collect::<Vec<_>>().ends_with(&last), "{file}");
     }

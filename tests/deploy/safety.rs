@@ -1,12 +1,13 @@
-//! What must hold for every connection manager with the filter.
+//! Requirements for every connection manager with the filter.
 
 use serde_json::{Value, json};
 
 use crate::manifests::list;
 
-/// Asserts that nobody but the filter says where a request goes, and that nobody but Envoy hears of it: what clients
-/// send in its headers is dropped before any filter, and on the way out a filter hides what `stateful_session` says
-/// behind our filter. Neither pods nor clients see the headers. No answer is cut off after Envoy's default of 15 seconds.
+/// Asserts that only the filter decides where a request goes, and that only Envoy learns of it. Headers of clients for
+/// this purpose are removed before any filter. A filter that handles responses after the session affinity filter
+/// removes the headers of `stateful_session`. Neither pods nor clients see the headers. Envoy's default timeout of 15
+/// seconds ends no response.
 pub fn assert_safe(manager: &Value, routes: &Value) {
     let dropped: Vec<&Value> = list(&manager["early_header_mutation_extensions"])
         .flat_map(|extension| list(&extension["typed_config"]["mutations"]))

@@ -1,6 +1,6 @@
-//! Every object against the published schema of its kind, as crates carry it. For Envoy Gateway's kinds there is no
-//! such package, and the one for the Prometheus operator's takes minutes to compile: the types in
-//! `envoy_gateway/types.rs` and in `monitors.rs` stand in.
+//! Every object against the published schema of its kind, from crates. For Envoy Gateway's kinds there is no such
+//! crate, and the crate for the Prometheus operator takes minutes to compile. The types in `envoy_gateway/types.rs` and
+//! in `monitors.rs` replace them.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
@@ -22,7 +22,7 @@ use crate::envoy_gateway::types;
 use crate::manifests::{files, load, name};
 use crate::monitors;
 
-/// Whether a value is one of this type, with no field that the type does not have.
+/// Whether a value has this type, without fields that the type does not have.
 fn fits<T: DeserializeOwned>(value: &Value) -> Result<(), String> {
     let mut unknown = Vec::new();
     let parsed: Result<T, _> = serde_ignored::deserialize(value, |path| unknown.push(path.to_string()));
@@ -41,7 +41,7 @@ fn resource<Spec: DeserializeOwned>(object: &Value) -> Result<(), String> {
     fits::<Spec>(&object["spec"])
 }
 
-/// Whether an object is what the published schema of its kind says.
+/// Whether an object matches the published schema of its kind.
 pub fn check(object: &Value) -> Result<(), String> {
     match (object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap()) {
         ("v1", "ConfigMap") => fits::<ConfigMap>(object),

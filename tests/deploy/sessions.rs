@@ -1,4 +1,4 @@
-//! Pods as a cluster has them, and whether sessions stay on them.
+//! Pods as in a cluster, and checks that sessions stay on them.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -10,12 +10,12 @@ use harness::envoy::Envoy;
 use harness::pod::Pod;
 use http::Method;
 
-/// The secret in the environment of every Envoy here.
+/// The secret in the environment of every Envoy in these tests.
 pub const SECRET: &str = "c2Vzc2lvbi1hZmZpbml0eS1kZXBsb3ktdGVzdHM9PT0=";
 
-/// So many pods, all at the same port, each at an address of its own: 127.0.1.1, 127.0.1.2 and so on.
+/// This many pods, all with the same port, each with its own address: 127.0.1.1, 127.0.1.2 and so on.
 pub fn pods(count: u8) -> Vec<Pod> {
-    // The port is free at the first address; another test may have it at one of the others.
+    // The port is free at the first address. Another test may use it at one of the other addresses.
     for _ in 0..100 {
         let first = start(1, 0).unwrap();
         let port = first.address().port();
@@ -27,30 +27,30 @@ pub fn pods(count: u8) -> Vec<Pod> {
     panic!("no port is free at {count} addresses");
 }
 
-/// None where the port is taken.
+/// None if the port is in use.
 fn start(number: u8, port: u16) -> Option<Pod> {
     Pod::obedient_at(&format!("neg-demo-app-{number}"), SocketAddr::from(([127, 0, 1, number], port))).ok()
 }
 
-/// Another pod beside these, at the same port.
+/// Another pod in addition to these, with the same port.
 pub fn another(pods: &[Pod]) -> Pod {
     start(u8::try_from(pods.len() + 1).unwrap(), pods[0].address().port()).unwrap()
 }
 
-/// A session: its cookie, and the pod it is on.
+/// A session: its cookie and its pod.
 #[derive(Clone, Debug)]
 pub struct Session {
     pub cookie: String,
     pub pod: String,
 }
 
-/// What a client gets that shows this cookie.
+/// The response to a client with this cookie.
 pub async fn fetch(envoy: &Envoy, cookie: &str) -> Reply {
     Client::http1_fresh().fetch_with_cookie(&envoy.url(), cookie).await.unwrap()
 }
 
-/// Begins so many sessions, which reach every one of so many pods: 60 sessions miss one of three pods once in ten
-/// thousand million times.
+/// Begins this many sessions, and checks that they reach each of this many pods. 60 sessions miss one of three pods
+/// once in ten billion runs.
 pub async fn begin(envoy: &Envoy, count: usize, pods: usize) -> Vec<Session> {
     let mut sessions = Vec::new();
     for _ in 0..count {
@@ -65,7 +65,7 @@ pub async fn begin(envoy: &Envoy, count: usize, pods: usize) -> Vec<Session> {
     sessions
 }
 
-/// Each session's next requests are answered by its pod, and nobody is told anything new.
+/// The pod of each session serves the session's next requests, and no response sets a new cookie.
 pub async fn stay(envoy: &Envoy, sessions: &[Session]) {
     for session in sessions {
         for _ in 0..3 {
@@ -76,8 +76,7 @@ pub async fn stay(envoy: &Envoy, sessions: &[Session]) {
     }
 }
 
-/// The session's next request is answered all the same, whatever its method, by another pod, where the session is
-/// from then on.
+/// Another pod serves the session's next request, whatever its method. The session stays on that pod.
 pub async fn moves(envoy: &Envoy, session: &Session) -> Session {
     let posted = Client::http1_fresh().request(Method::POST, &envoy.url()).header("cookie", &session.cookie);
     let posted = Reply::to(posted.body("twice?")).await.unwrap();
@@ -91,14 +90,14 @@ pub async fn moves(envoy: &Envoy, session: &Session) -> Session {
     moved
 }
 
-/// A stream that goes on for 20 seconds arrives whole: longer than Envoy's default for an answer.
+/// A stream of 20 seconds arrives complete. That is longer than Envoy's default limit for a response.
 pub async fn long_answers_pass(envoy: &Envoy) {
     let stream = Client::http1().get(&envoy.url()).header("x-answer-lines", "20");
     let reply = Reply::to(stream).await.unwrap();
     assert_eq!((reply.status.as_u16(), reply.pod.lines().count()), (200, 20), "{}", reply.pod);
 }
 
-/// What Envoy tells Prometheus, once it tells of this counter or gauge: the filter's numbers may lag by a second.
+/// Envoy's metrics for Prometheus, once they contain this counter or gauge. The filter's numbers may lag by a second.
 pub async fn metrics(envoy: &Envoy, wanted: &str) -> String {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -110,7 +109,8 @@ pub async fn metrics(envoy: &Envoy, wanted: &str) -> String {
     }
 }
 
-/// Who sends a pod's address in a header of the filter's does not get there, and pods do not see such headers.
+/// A client that sends a pod's address in one of the filter's headers does not reach that pod. Pods do not see such
+/// headers.
 pub async fn headers_of_clients_count_for_nothing(envoy: &Envoy, pods: &[Pod]) {
     for pod in pods {
         pod.clear_requests();

@@ -89,7 +89,7 @@ fn the_bill_of_materials_names_what_is_in_the_module_and_nothing_else() {
     for inside in ["proxy-wasm", "chacha20poly1305", "serde", "serde_json", "prost", "wasi"] {
         assert!(names.contains(inside), "{inside} is in the module: {names:?}");
     }
-    // A macro, a build script's, a test's, and another target's.
+    // Crates of a macro, a build script, a test, and another target.
     for outside in
         ["serde_derive", "prost-derive", "syn", "proptest", "tokio", "harness", "libc", "cpufeatures"]
     {

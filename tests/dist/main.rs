@@ -1,4 +1,4 @@
-//! What a release consists of: `cargo xtask dist`, run as the release workflow runs it.
+//! The contents of a release: `cargo xtask dist`, run as in the release workflow.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests may panic")]
 #![allow(clippy::string_slice, clippy::unwrap_used, reason = "tests may panic")]

@@ -1,4 +1,4 @@
-//! The image in a real registry: the Debian packages `docker-registry`, which serves it, and `skopeo`, which pushes and
+//! The image in a real registry, with two Debian packages: `docker-registry` serves the image, and `skopeo` pushes and
 //! pulls it.
 
 use std::fs;
@@ -32,7 +32,7 @@ impl Registry {
         let address = lines
             .find_map(|line| line.split_once("listening on ")?.1.split('"').next()?.parse().ok())
             .expect("the registry ended before it listened");
-        // The registry must not wait for a reader of its log.
+        // The registry must not block on its log output.
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, address }
     }
@@ -45,7 +45,7 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        // Fails only where the registry has ended.
+        // Fails only if the registry has ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -60,7 +60,7 @@ fn push(registry: &Registry) {
     skopeo(&["copy", "--all", "--dest-tls-verify=false", &layout, &registry.image()]);
 }
 
-/// The layers of the image that a node of this architecture pulls.
+/// The layers of the image for a node of this architecture.
 fn pulled(registry: &Registry, architecture: &str) -> Vec<Vec<u8>> {
     let to = directory(&format!("pulled for {architecture}"));
     let place = format!("dir:{}", to.display());
@@ -72,9 +72,9 @@ fn pulled(registry: &Registry, architecture: &str) -> Vec<Vec<u8>> {
     layers.iter().map(|layer| plugin_in(&to, layer)).collect()
 }
 
-/// `plugin.wasm` in a layer, which holds nothing else.
+/// The file `plugin.wasm` in a layer. The layer has no other file.
 fn plugin_in(directory: &Path, layer: &Value) -> Vec<u8> {
-    // Istio and Envoy Gateway take this type.
+    // Istio and Envoy Gateway accept this type.
     assert_eq!(layer["mediaType"], "application/vnd.oci.image.layer.v1.tar+gzip");
     let digest = layer["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap();
     let archive = directory.join(digest);

@@ -1,4 +1,4 @@
-//! One release for all tests, and how it is made.
+//! One release for all tests, and the commands that build it.
 
 use std::env;
 use std::fs;
@@ -11,7 +11,7 @@ use harness::workspace_root;
 /// The version of every part.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Runs a program, and returns what it prints.
+/// Runs a program, and returns its output.
 pub fn run(command: &mut Command) -> Vec<u8> {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}:\n{}", String::from_utf8_lossy(&output.stderr));
@@ -25,7 +25,7 @@ pub fn dist(to: &Path, options: &[&str]) {
     run(&mut cargo);
 }
 
-/// A directory of this name for a test's files. What an earlier run left is replaced.
+/// A directory with this name for a test's files. Replaces the contents from an earlier run.
 pub fn directory(name: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     if directory.exists() {
@@ -35,7 +35,7 @@ pub fn directory(name: &str) -> PathBuf {
     directory
 }
 
-/// The directory of a whole release.
+/// The directory of the complete release.
 pub static RELEASE: LazyLock<PathBuf> = LazyLock::new(|| {
     let directory = directory("dist");
     dist(&directory, &[]);

@@ -1,4 +1,4 @@
-//! The same sources make the same module and image, wherever they are built.
+//! The same sources give the same module and image, in any directory.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,14 +9,14 @@ use harness::workspace_root;
 
 use crate::release::{RELEASE, directory, dist, run};
 
-/// The checkout's files, committed or not, in another directory.
+/// A copy of the checkout's files, committed or not, in another directory.
 fn copy_of_the_checkout() -> PathBuf {
     let copy = directory("a checkout in another directory");
     let mut git = Command::new("git");
     git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(workspace_root());
     for name in String::from_utf8(run(&mut git)).unwrap().split_terminator('\0') {
         let (from, to) = (workspace_root().join(name), copy.join(name));
-        // A file that is deleted and not committed yet.
+        // A deleted file whose deletion is not committed yet.
         if from.is_file() {
             fs::create_dir_all(to.parent().unwrap()).unwrap();
             fs::copy(from, to).unwrap();
@@ -25,7 +25,7 @@ fn copy_of_the_checkout() -> PathBuf {
     copy
 }
 
-/// The files below a directory, by their paths.
+/// The files below a directory, by path.
 fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut directories = vec![directory.to_path_buf()];

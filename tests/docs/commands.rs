@@ -1,4 +1,4 @@
-//! The commands in pages, run in the order of the page, in a directory that holds what a user has.
+//! The commands in pages, run in the order of the page, in a directory with the files that a user has.
 
 use std::fs;
 use std::net::TcpStream;
@@ -14,11 +14,11 @@ use crate::ports::Ports;
 use crate::sample::matches;
 use crate::shell::Shell;
 
-/// How long something may take that happens soon.
+/// A limit for operations that take little time.
 const SOON: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
 
-/// A command line behind `$`, and what it prints.
+/// A command line after `$`, and its output.
 struct Step {
     command: String,
     output: String,
@@ -38,7 +38,7 @@ fn steps(console: &str) -> Vec<Step> {
     steps
 }
 
-/// Copies a directory, with the ports that are used.
+/// Copies a directory, and replaces the ports by those in use.
 fn copy(from: &Path, to: &Path, ports: &Ports) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -52,7 +52,7 @@ fn copy(from: &Path, to: &Path, ports: &Ports) {
     }
 }
 
-/// A directory of programs: Envoy as several can run side by side, and the command-line tool.
+/// A directory of programs: Envoy, changed so that several can run side by side, and the command-line tool.
 fn programs(directory: &Path) -> PathBuf {
     let programs = directory.join("programs");
     fs::create_dir(&programs).unwrap();
@@ -105,7 +105,7 @@ fn run(name: &str) {
     }
 }
 
-/// Runs a command, again and again for as long as there is patience, until it prints what the page says.
+/// Runs a command, repeatedly within the time limit, until it prints the output in the page.
 fn run_step(shell: &mut Shell, step: &Step, block: &Block, ports: &Ports, patience: Duration) {
     let start = Instant::now();
     loop {
@@ -134,7 +134,7 @@ fn wait_for(port: &str, block: &Block, directory: &Path) {
     }
 }
 
-/// Pages with commands that are run.
+/// Pages whose commands are run.
 const PAGES: [&str; 8] = [
     "README.md",
     "docs/configuration.md",

@@ -1,4 +1,4 @@
-//! Parts of Envoy configurations in pages, put into a bootstrap that a real Envoy checks.
+//! Parts of Envoy configurations in pages. Each part is put into a bootstrap that a real Envoy validates.
 
 use futures_util::{StreamExt as _, stream};
 use harness::client::Client;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::page::{Page, pages};
 use crate::plugin::{SECRET, VARIABLES, is_plugin_configuration};
 
-/// Where each field of a snippet belongs.
+/// The place of each field of a snippet.
 enum Within {
     Bootstrap,
     StaticResources,
@@ -94,7 +94,7 @@ impl Parts {
         }
     }
 
-    /// Puts a snippet's fields where they belong.
+    /// Puts a snippet's fields into their places.
     fn put(mut self, snippet: Map<String, Value>, place: &str) -> Self {
         for (name, value) in snippet {
             let within =
@@ -212,7 +212,7 @@ async fn envoy_accepts_every_part_of_an_envoy_configuration_in_a_page() {
     assert!(verdicts.len() >= 12, "{}", verdicts.len());
 }
 
-/// What docs/envoy.md tells people to add to their configuration, with a pod for each backend.
+/// The additions in docs/envoy.md to the reader's configuration, with a pod for each backend.
 #[tokio::test]
 async fn the_four_changes_together_serve_two_services() {
     let names = ["shop-0", "shop-1", "api-0", "api-1"];

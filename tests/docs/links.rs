@@ -1,13 +1,13 @@
-//! Links lead somewhere.
+//! Links have existing destinations.
 
 use std::fs;
 
 use crate::page::{Page, all_pages};
 
-/// Pages of GitHub's own, which are no files.
+/// Pages that GitHub generates and that are not files.
 const ON_GITHUB: [&str; 2] = ["issues", "releases"];
 
-/// What is wrong with a link, if anything is.
+/// The error of a link, if there is one.
 fn mistake(page: &Page, link: &str) -> Option<String> {
     if link.contains("://") {
         let is_plain = link.starts_with("https://") && !link.contains(char::is_whitespace);

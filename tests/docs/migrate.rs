@@ -1,4 +1,4 @@
-//! What docs/migrate.md and docs/migrate-cloud.md tell people to write, in their tables too.
+//! The configurations in docs/migrate.md and docs/migrate-cloud.md, including those in tables.
 
 mod run;
 
@@ -10,18 +10,18 @@ use serde_json::{Map, Value};
 
 use crate::plugin::{completed, verdict};
 
-/// What a file says.
+/// The contents of a file.
 #[derive(Default)]
 struct Document {
     /// Code blocks in YAML or JSON: whole configurations.
     blocks: Vec<String>,
     /// Code in the last cell of each row of a table: parts of configurations.
     parts: Vec<String>,
-    /// Code in the first cell.
+    /// Code in the first cell of each row.
     settings: Vec<String>,
 }
 
-/// Where in a table the parser is.
+/// The position of the parser in a table.
 #[derive(Default)]
 struct Place {
     columns: usize,
@@ -65,7 +65,8 @@ fn read(text: &str) -> Document {
     document
 }
 
-/// The smallest configuration that has this part; None where the code is no part of one: a word, or Envoy's.
+/// The smallest configuration that contains this part. None if the code is only a word, or belongs to Envoy's
+/// configuration.
 fn around(part: &str) -> Option<Value> {
     if !part.contains(": ") {
         return None;
@@ -110,7 +111,7 @@ fn a_field_that_does_not_exist_would_be_found() {
     }
 }
 
-/// Asserts that each of these stands in the first column of a table, as a word of its own.
+/// Asserts that each of these texts is a separate word in the first column of a table.
 fn assert_named(settings: &[&str]) {
     let guide = guide();
     let ends = |letter: Option<char>| letter.is_none_or(|letter| !letter.is_alphanumeric() && letter != '-');
@@ -181,7 +182,7 @@ fn every_field_of_the_other_proxies_affinity_is_in_the_migration_guide() {
     // Contour's load balancer policies.
     assert_named(&["strategy: Cookie", "strategy: RequestHash", "headerHashOptions", "hashSourceIP"]);
     assert_named(&["queryParameterHashOptions", "requestHashPolicies", "healthCheckPolicy"]);
-    // Caddy's policies, and what the one with a cookie takes.
+    // Caddy's policies, and the options of the cookie policy.
     assert_named(&["lb_policy cookie session secret", "max_age", "fallback", "client_ip_hash", "ip_hash"]);
     assert_named(&["lb_policy header", "lb_policy query", "uri_hash"]);
     // AWS target groups.

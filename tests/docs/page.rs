@@ -8,7 +8,7 @@ use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 /// A Markdown file of this repository.
 pub struct Page {
-    /// Its path below the root of the repository.
+    /// Its path relative to the root of the repository.
     pub name: String,
     pub text: String,
 }
@@ -16,9 +16,9 @@ pub struct Page {
 /// A code block, or commands in a comment.
 #[derive(Debug)]
 pub struct Block {
-    /// `yaml`, `sh` and so on.
+    /// The language, such as `yaml` or `sh`.
     pub language: String,
-    /// What stands behind the language.
+    /// The text after the language.
     pub purpose: String,
     pub text: String,
     /// Page and line.
@@ -36,21 +36,21 @@ impl Block {
         self.purpose.strip_prefix("not-run: ")
     }
 
-    /// The words of the purpose, where it begins with `run`.
+    /// The words of the purpose, if it begins with `run`.
     pub fn run(&self) -> Option<Vec<&str>> {
         let mut words = self.purpose.split_whitespace();
         (words.next() == Some("run")).then(|| words.collect())
     }
 }
 
-/// The README and all pages in `docs/`: what the rules about length and code are about.
+/// The README and all pages in `docs/`, to which the rules about length and code apply.
 pub fn pages() -> Vec<Page> {
     let mut names = vec!["README.md".to_owned()];
     names.extend(markdown_in("docs"));
     names.into_iter().map(|name| Page::read(&name)).collect()
 }
 
-/// All Markdown files that people read, tests' own excluded.
+/// All Markdown files for readers, without those of tests.
 pub fn all_pages() -> Vec<Page> {
     let directories = [".", "docs", "deploy", "deploy/helm/session-affinity", "bench", ".github"];
     directories.iter().flat_map(|directory| markdown_in(directory)).map(|name| Page::read(&name)).collect()
@@ -69,18 +69,18 @@ fn markdown_in(directory: &str) -> Vec<String> {
 }
 
 impl Page {
-    /// Reads `name`, a path below the root of the repository.
+    /// Reads `name`, a path relative to the root of the repository.
     pub fn read(name: &str) -> Self {
         let text = fs::read_to_string(workspace_root().join(name)).unwrap();
         Self { name: name.to_owned(), text }
     }
 
-    /// Where the page is.
+    /// The path of the page.
     pub fn path(&self) -> PathBuf {
         workspace_root().join(&self.name)
     }
 
-    /// Code blocks, and comments with commands, in their order.
+    /// Code blocks and comments with commands, in order.
     pub fn blocks(&self) -> Vec<Block> {
         let (mut blocks, mut open) = (Vec::new(), None);
         for (event, range) in Parser::new_ext(&self.text, Options::ENABLE_TABLES).into_offset_iter() {
@@ -121,7 +121,7 @@ impl Page {
         links
     }
 
-    /// The anchors that GitHub gives the headings.
+    /// The anchors that GitHub generates for the headings.
     pub fn anchors(&self) -> Vec<String> {
         let (mut anchors, mut heading) = (Vec::<String>::new(), None);
         for event in Parser::new_ext(&self.text, Options::ENABLE_TABLES) {
@@ -139,7 +139,7 @@ impl Page {
                     };
                     match anchors.iter().filter(same).count() {
                         0 => anchors.push(anchor),
-                        // A heading that is there a second time gets a number.
+                        // A repeated heading gets a number.
                         count => anchors.push(format!("{anchor}-{count}")),
                     }
                 }
@@ -184,7 +184,7 @@ fn every_code_block_has_a_language_and_a_purpose() {
     for block in pages().iter().flat_map(Page::blocks) {
         let Block { language, purpose, place, .. } = &block;
         let is_known = match &**language {
-            // tests/applications runs the recipes there.
+            // tests/applications tests the configurations there.
             "sh" | "console" | "js" if place.starts_with("docs/works-with.md") => true,
             "sh" | "console" => block.run().is_some() || block.not_run().is_some(),
             "yaml" | "json" => purpose.is_empty() || block.not_run().is_some(),

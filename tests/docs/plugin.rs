@@ -5,12 +5,12 @@ use session_affinity::config::Config;
 
 use crate::page::{Page, pages};
 
-/// A secret for each variable that a page names.
+/// A secret for each environment variable in a page.
 pub const SECRET: &str = "c2Vzc2lvbi1hZmZpbml0eS1kb2NzLXRlc3RzPT09PT0=";
-/// Variables that pages name.
+/// The environment variables in pages.
 pub const VARIABLES: [&str; 3] = ["SESSION_AFFINITY_KEY", "KEY_1", "KEY_2"];
 
-/// Fields of `sessionAffinity`, which a part may give without it.
+/// Fields of `sessionAffinity`, which a snippet may show without `sessionAffinity` around them.
 const OF_AFFINITY: [&str; 8] = [
     "affinityType",
     "affinityCookieTtlSec",
@@ -22,7 +22,7 @@ const OF_AFFINITY: [&str; 8] = [
     "clientIp",
 ];
 
-/// Fields of the top level, by which a snippet is known for a plugin configuration.
+/// Fields of the top level that identify a snippet as a plugin configuration.
 const OF_TOP_LEVEL: [&str; 15] = [
     "services",
     "clusterHeader",
@@ -47,14 +47,14 @@ pub fn is_plugin_configuration(snippet: &Value) -> bool {
     fields.is_some_and(|fields| fields.keys().any(|name| OF_TOP_LEVEL.contains(&name.as_str())))
 }
 
-/// What the filter says of a configuration.
+/// The filter's error about a configuration, if there is one.
 pub fn verdict(configuration: &Value) -> Result<(), String> {
     let environment = |name: &str| VARIABLES.contains(&name).then(|| SECRET.to_owned());
     let parsed = Config::parse(configuration.to_string().as_bytes(), &environment);
     parsed.map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// The smallest configuration that has these fields.
+/// The smallest configuration with these fields.
 pub fn completed(fields: Map<String, Value>) -> Value {
     if fields.contains_key("services") {
         return fields.into();

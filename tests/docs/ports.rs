@@ -1,15 +1,16 @@
-//! The ports in pages, and those that stand for them in a test.
+//! The ports in pages, and the ports that replace them in a test.
 
 use std::net::TcpListener;
 
-/// Ports of this machine in place of those that pages name.
+/// Ports of this machine that replace those in pages.
 pub struct Ports {
-    /// What a page says, and what is run instead. Three ports that differ in their last digit have it in common.
+    /// The text in a page, and its replacement. Three ports that differ in their last digit share one entry without
+    /// that digit.
     pairs: [(&'static str, String); 3],
 }
 
 impl Ports {
-    /// Ports that are free.
+    /// Finds free ports.
     pub fn choose() -> Self {
         let one = || port_of(&TcpListener::bind("127.0.0.1:0").unwrap());
         let three = loop {
@@ -24,12 +25,12 @@ impl Ports {
         }
     }
 
-    /// A page's text with the ports that are used.
+    /// A page's text with the replaced ports.
     pub fn used(&self, text: &str) -> String {
         self.pairs.iter().fold(text.to_owned(), |text, (said, used)| text.replace(said, used))
     }
 
-    /// The same the other way.
+    /// The reverse replacement.
     pub fn said(&self, text: &str) -> String {
         self.pairs.iter().fold(text.to_owned(), |text, (said, used)| text.replace(used, said))
     }

@@ -1,11 +1,11 @@
-//! Sample output: a page's lines against those that were printed.
+//! Sample output: compares a page's lines with the printed lines.
 
 /// Stands for any lines.
 const ANY_LINES: &str = "...";
 /// Stands for any part of a line.
 const ANY_PART: char = '…';
 
-/// Whether the output is what the page says. Which of three backends answers is left to chance.
+/// Whether the output matches the page. Any of three backends may respond.
 pub fn matches(sample: &str, output: &str) -> bool {
     let lines = |text: &str| {
         let lines = text.trim_end().lines();
@@ -36,7 +36,7 @@ fn line_matches(sample: &str, line: &str) -> bool {
     last.map_or(rest.is_empty(), |last| line.ends_with(last))
 }
 
-/// Gives all backends of an example one name.
+/// Replaces the names of all backends of an example by one name.
 fn same_backend(line: &str) -> String {
     (0..3).fold(line.to_owned(), |line, digit| {
         let line = line.replace(&format!("pod-{digit}"), "pod-N");

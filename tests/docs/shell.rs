@@ -8,12 +8,12 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-/// How long a command may take on a busy machine.
+/// The maximum time that a command takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Printed behind the output of each command, before its exit code.
+/// The shell prints this after the output of each command, before its exit code.
 const END: &str = "--end-of-command--";
 
-/// A shell in a directory of its own. What it started ends with it.
+/// A shell in its own directory. The processes that the shell started end with it.
 pub struct Shell {
     child: Child,
     input: ChildStdin,
@@ -45,7 +45,7 @@ impl Shell {
         Self { child, input, lines }
     }
 
-    /// Runs commands to their end. Returns what they print, and the exit code of the last one.
+    /// Runs commands to their end. Returns their output, and the exit code of the last one.
     pub fn run(&mut self, commands: &str) -> (String, i32) {
         writeln!(self.input, "{{ {commands}\n}} 2>&1 </dev/null; printf '\\n{END} %d\\n' $?").unwrap();
         let mut output = String::new();
@@ -60,7 +60,7 @@ impl Shell {
         }
     }
 
-    /// Starts commands that go on.
+    /// Starts commands that keep running.
     pub fn start_in_background(&mut self, commands: &str) {
         writeln!(self.input, "( {commands}\n) >>background.log 2>&1 </dev/null &").unwrap();
     }

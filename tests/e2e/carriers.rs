@@ -1,4 +1,4 @@
-//! What carries a session, or a key, besides a cookie of the filter's own.
+//! Carriers of a session or a key other than the filter's own cookie.
 
 mod cookie_envelope;
 mod envelope;

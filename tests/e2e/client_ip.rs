@@ -1,4 +1,4 @@
-//! Affinity by client address, and none at all.
+//! Affinity by client address, and no affinity.
 
 use harness::chi_squared;
 use harness::client::{Client, Reply};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Headers, bootstrap, envoy, fetch_each, names, outcome, pods, spread};
 
-/// Affinity by client address over all pods, `client_ip` being its `clientIp`.
+/// Affinity by client address over all pods. `client_ip` is the configuration's `clientIp`.
 fn client_ip(pods: &[Pod], client_ip: &Value) -> Value {
     json!({
         "sessionAffinity": { "affinityType": "CLIENT_IP", "clientIp": client_ip },
@@ -17,7 +17,7 @@ fn client_ip(pods: &[Pod], client_ip: &Value) -> Value {
     })
 }
 
-/// An Envoy on the edge that trusts so many proxies in front of it.
+/// An edge Envoy that trusts this many proxies in front of it.
 async fn behind_proxies(pods: &[Pod], plugin: &Value, trusted_hops: u32) -> Envoy {
     let config = bootstrap(pods).filter(plugin).hcm(move |manager| {
         manager["use_remote_address"] = json!(true);
@@ -26,7 +26,7 @@ async fn behind_proxies(pods: &[Pod], plugin: &Value, trusted_hops: u32) -> Envo
     Envoy::start(&config.build()).await.unwrap()
 }
 
-/// One request with each of these in `X-Forwarded-For`.
+/// One request with each of these values in `X-Forwarded-For`.
 async fn from_addresses(envoy: &Envoy, addresses: &[String]) -> Vec<Reply> {
     let request = |address: &String| -> Headers { vec![("x-forwarded-for", address.clone().into_bytes())] };
     let replies = fetch_each(Client::http1, &envoy.url(), addresses.iter().map(request).collect()).await;
@@ -35,12 +35,12 @@ async fn from_addresses(envoy: &Envoy, addresses: &[String]) -> Vec<Reply> {
     replies
 }
 
-/// Which pod answered each.
+/// The pod of each response.
 fn answering(replies: &[Reply]) -> Vec<&str> {
     replies.iter().map(|reply| reply.pod.as_str()).collect()
 }
 
-/// So many clients in networks of their own.
+/// This many clients, each in its own network.
 fn addresses(count: usize) -> Vec<String> {
     (0..count).map(|index| format!("10.{}.{}.7", index / 256, index % 256)).collect()
 }
@@ -58,7 +58,7 @@ async fn without_affinity_requests_go_by_weight_and_no_cookie_is_set() {
     let replies = fetch_each(Client::http1, &envoy.url(), requests).await;
     assert!(replies.iter().all(|reply| reply.set_cookies.is_empty() && outcome(reply) == "none"));
     let counts = spread(&pods, &replies);
-    // Real randomness: without reason this fails once in 10,000 runs.
+    // Real randomness: a correct filter fails here once in 10,000 runs.
     assert!(chi_squared(&counts, &[1.0, 2.0, 7.0]) > 0.0001, "{counts:?}");
 }
 
@@ -93,7 +93,7 @@ async fn forwarded_addresses_count_as_far_as_envoy_trusts_the_proxies() {
     let untrusted = from_addresses(&none, &clients).await;
     assert!(untrusted.iter().all(|reply| reply.pod == untrusted[0].pod), "nobody may name an address");
 
-    // What the client itself wrote stands on the left of what the proxies added.
+    // A value that the client itself wrote is to the left of the values that the proxies added.
     let forged: Vec<_> =
         clients.iter().rev().zip(&clients).map(|(left, last)| format!("{left}, {last}")).collect();
     assert_eq!(answering(&from_addresses(&one, &forged).await), answering(&by_one));
@@ -123,7 +123,7 @@ async fn clients_that_share_a_prefix_share_a_backend() {
         behind_proxies(&pods, &networks, 1),
         behind_proxies(&pods, &everybody, 1),
     );
-    // The first and last address of 20 networks, and those of the networks of half their size within.
+    // The first and last address of 20 networks, and those of the networks half their size within.
     let v4 = (0..20).map(|n| [format!("10.1.{}.0", 2 * n), format!("10.1.{}.255", 2 * n + 1)]);
     let v6 = (0..20).map(|n| {
         [format!("2001:db8:0:{:x}::", 8 * n), format!("2001:db8:0:{:x}:ffff:ffff:ffff:ffff", 8 * n + 7)]
@@ -137,7 +137,7 @@ async fn clients_that_share_a_prefix_share_a_backend() {
         let replies = from_addresses(&everybody, &clients).await;
         assert!(replies.iter().all(|reply| reply.pod == replies[0].pod));
     }
-    // One bit less than the prefix is another network.
+    // A difference in the last bit of the prefix is another network.
     let halves: Vec<_> = (0..20).map(|n| format!("10.1.{}.0", 2 * n)).collect();
     let others: Vec<_> = (0..20).map(|n| format!("10.1.{}.0", 2 * n + 2)).collect();
     let (halves, others) =
@@ -145,7 +145,7 @@ async fn clients_that_share_a_prefix_share_a_backend() {
     assert_ne!(answering(&halves), answering(&others));
 }
 
-/// The choice follows from addresses and names alone, so this passes always or never.
+/// The choice depends only on addresses and names, so this test passes always or never.
 #[tokio::test]
 async fn client_addresses_spread_by_weight() {
     let pods = pods(3);
@@ -165,7 +165,7 @@ async fn only_the_clients_of_a_backend_that_comes_or_goes_move() {
     let pods = pods(4);
     let three = client_ip(&pods[..3], &json!({}));
     let mut four = client_ip(&pods, &json!({}));
-    // The order of the list means nothing.
+    // The order of the list does not matter.
     four["backends"].as_array_mut().unwrap().reverse();
     let (three, four) = tokio::join!(behind_proxies(&pods, &three, 1), behind_proxies(&pods, &four, 1));
     let clients = addresses(1000);

@@ -1,4 +1,4 @@
-//! Configurations that Envoy must refuse, in an update and at its start, and those that it must take.
+//! Configurations that Envoy must refuse, in an update and at its start, and configurations that it must accept.
 
 #[path = "../cases/mod.rs"]
 mod cases;
@@ -19,7 +19,7 @@ fn as_text(configuration: &str) -> Value {
     json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration })
 }
 
-/// What people write as YAML. `None` for what they cannot: text that is no object.
+/// The configuration as YAML, as people write it. `None` for text that is not an object.
 fn as_struct(configuration: &str) -> Option<Value> {
     let value: Value = serde_json::from_str(configuration).ok().filter(Value::is_object)?;
     Some(json!({ "@type": "type.googleapis.com/google.protobuf.Struct", "value": value }))
@@ -29,15 +29,15 @@ fn as_bytes(base64: &str) -> Value {
     json!({ "@type": "type.googleapis.com/google.protobuf.BytesValue", "value": base64 })
 }
 
-/// Configurations that must be refused, in each form that can hold them, and the line that says why.
+/// Configurations that must be refused, in each form that can hold them, and the log line that states the reason.
 fn refused() -> Vec<(Value, String)> {
     let line = |problem: &str| format!("config error at {problem}");
     let mut refused = Vec::new();
     let mut said = BTreeSet::new();
     for case in cases::refused() {
         refused.push((as_text(&case.config), case.line()));
-        // As a Struct one of each kind at each place: the parser's own tests try all. A Struct has each field
-        // once, and an empty one is no bytes at all.
+        // As a Struct, one case of each kind at each place: the parser's own tests try all. A Struct has each field
+        // once, and an empty Struct has no bytes.
         let (kind, _) = case.problem.split_once(';').unwrap();
         let sayable = kind != "given twice" && case.config != "{}";
         if let Some(config) = as_struct(&case.config).filter(|_| sayable)
@@ -61,19 +61,19 @@ fn refused() -> Vec<(Value, String)> {
     refused
 }
 
-/// A bootstrap whose VMs have the variables of the cases.
+/// A bootstrap whose VMs have the environment variables of the cases.
 fn with_environment(bootstrap: Bootstrap) -> Bootstrap {
     bootstrap.env_key_values(&ENVIRONMENT)
 }
 
-/// Listeners like the bootstrap's only one, each with its own name and plugin configuration.
+/// Copies of the bootstrap's only listener, each with its own name and plugin configuration.
 fn listeners(bootstrap: &Value, plugins: impl IntoIterator<Item = (String, Value)>) -> Vec<Value> {
     let like = |(name, configuration): (String, Value)| {
         let mut listener = bootstrap["static_resources"]["listeners"][0].clone();
         listener["name"] = name.clone().into();
         let filter = &mut listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"][0];
         let plugin = &mut filter["typed_config"]["config"];
-        // Envoy puts the root id before each line that the plugin logs.
+        // Envoy writes the root id before each line that the plugin logs.
         plugin["root_id"] = name.into();
         plugin["configuration"] = configuration;
         listener
@@ -81,7 +81,7 @@ fn listeners(bootstrap: &Value, plugins: impl IntoIterator<Item = (String, Value
     plugins.into_iter().map(like).collect()
 }
 
-/// What plugins logged of their configurations, by their root ids.
+/// What plugins logged about their configurations, by root id.
 fn errors(log: &str) -> BTreeMap<&str, Vec<&str>> {
     let mut errors: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for line in log.lines().filter(|line| line.contains("config error")) {

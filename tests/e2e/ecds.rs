@@ -1,4 +1,4 @@
-//! An Envoy whose filter comes from a file of its own (ECDS), to be replaced while it serves.
+//! An Envoy that reads its filter from a separate file (ECDS). A test replaces the file while Envoy serves.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::workers::Workers;
 
-/// A generous limit for what Envoy does at once.
+/// A generous limit for operations that take Envoy almost no time.
 pub const SOON: Duration = Duration::from_secs(20);
 
 /// Waits until the condition holds.
@@ -23,10 +23,10 @@ pub async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
     }
 }
 
-/// The stats of the discovery of the filter `session_affinity`.
+/// The discovery stats of the filter `session_affinity`.
 pub const DISCOVERY: &str = "extension_config_discovery.http_filter.session_affinity";
 
-/// An Envoy and the file that its filter comes from.
+/// An Envoy and the file with its filter.
 pub struct Live {
     /// The Envoy.
     pub envoy: Envoy,
@@ -60,7 +60,7 @@ impl Live {
         Self { envoy, workers, directory, filter, version: 0 }
     }
 
-    /// Replaces the plugin configuration; returns when every worker serves it.
+    /// Replaces the plugin configuration. Returns when every worker serves it.
     pub async fn update(&mut self, plugin: &Value) {
         self.version += 1;
         let plugin = versioned(plugin, self.version).to_string();
@@ -69,8 +69,8 @@ impl Live {
         eventually(&format!("every worker serves {plugin}"), async || self.serves_last_update().await).await;
     }
 
-    /// Writes a configuration that Envoy must refuse; returns when it has. `configuration` is the JSON form of the
-    /// `google.protobuf.Any` that the plugin is configured with.
+    /// Writes a configuration that Envoy must refuse. Returns when Envoy has refused it. `configuration` is the JSON
+    /// form of the `google.protobuf.Any` that configures the plugin.
     pub async fn expect_refusal(&self, configuration: &Value) {
         let mut filter = self.filter.clone();
         filter["config"]["configuration"] = configuration.clone();
@@ -81,12 +81,12 @@ impl Live {
         assert!(self.serves_last_update().await, "it was refused, and yet the one before is gone");
     }
 
-    /// Replaces the file by something that is no filter at all.
+    /// Replaces the file with content that is not a filter.
     pub fn write_file(&self, contents: &str) {
         xds::write(&file(&self.directory), contents).unwrap();
     }
 
-    /// Whether every worker serves the last configuration that was not refused.
+    /// Whether every worker serves the last accepted configuration.
     pub async fn serves_last_update(&self) -> bool {
         let mark = mark(self.version);
         let replies = self.workers.fetch("/", &[]).await;
@@ -107,7 +107,7 @@ fn write(directory: &TempDir, filter: &Value) {
     xds::write(&file(directory), xds::resources(&[resource])).unwrap();
 }
 
-/// The configuration with a debug header that tells which one it is.
+/// The configuration with a debug header that identifies it.
 fn versioned(plugin: &Value, version: u32) -> Value {
     let mut plugin = plugin.clone();
     plugin["debugHeader"] = json!(mark(version));

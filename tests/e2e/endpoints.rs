@@ -1,4 +1,5 @@
-//! Sessions tied to endpoints: Envoy balances, checks health, and says who answered; the filter remembers.
+//! Sessions pinned to endpoints: Envoy balances, checks health and reports the endpoint; the filter remembers the
+//! endpoint.
 
 pub mod fleet;
 mod forgery;

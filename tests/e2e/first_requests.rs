@@ -1,4 +1,5 @@
-//! `fallback: CLIENT_IP`: what a client sends at once, before it has a session or a key, begins on one backend.
+//! `fallback: CLIENT_IP`: requests that a client sends in parallel, before it has a session or a key, begin on one
+//! backend.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ use crate::support::{Headers, bootstrap, fetch_each, names, outcome, pods};
 const CLIENTS: usize = 30;
 const AT_ONCE: usize = 6;
 
-/// Envoy takes the clients' addresses from a proxy in front of it.
+/// Envoy reads the clients' addresses from the header of a proxy in front of it.
 async fn envoy_for(affinity: &Value) -> (Vec<harness::pod::Pod>, Envoy) {
     let pods = pods(5);
     let plugin = json!({ "sessionAffinity": affinity, "backends": names(&pods), "debugHeader": "x-debug" });

@@ -1,4 +1,4 @@
-//! Bytes that nobody should send.
+//! Hostile bytes in requests, responses and configurations.
 
 mod configurations;
 pub mod requests;
@@ -9,18 +9,18 @@ use harness::pod::RawPod;
 
 use crate::raw::exchange;
 
-/// A pod that takes heads of any size, and as many headers as there are.
+/// A pod that accepts heads of any size and any number of headers.
 pub fn patient_pod() -> RawPod {
     RawPod::start(*b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok").unwrap()
 }
 
-/// Sends a GET with these header lines, each ended by CR LF, and returns the whole answer.
+/// Sends a GET with these header lines, each ended by CR LF, and returns the whole response.
 pub async fn get(envoy: &Envoy, path: &[u8], lines: &[u8]) -> Vec<u8> {
     let request = [b"GET ", path, b" HTTP/1.1\r\nhost: app\r\n", lines, b"\r\n"].concat();
     exchange(envoy, &request).await
 }
 
-/// The status of an answer; 0 where there is none.
+/// The status of a response, or 0 if there is none.
 pub fn status(answer: &[u8]) -> u16 {
     let digits = if answer.starts_with(b"HTTP/1.") { answer.get(9..12) } else { None }.unwrap_or(b"0");
     String::from_utf8_lossy(digits).parse().unwrap()
@@ -39,7 +39,7 @@ pub fn values<'a>(answer: &'a [u8], name: &str) -> Vec<&'a [u8]> {
         .collect()
 }
 
-/// Numbers that look random and are the same in every run: `SplitMix64`.
+/// Pseudo-random numbers, the same in every run: `SplitMix64`.
 pub struct Dice(pub u64);
 
 impl Dice {

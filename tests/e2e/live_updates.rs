@@ -14,14 +14,14 @@ use crate::ecds::{DISCOVERY, Live, SOON, eventually};
 use crate::support::{bootstrap, names, pods};
 use crate::workers::assert_no_vm_failed;
 
-/// A session: its cookie, and the pod it began on.
+/// A session: its cookie, and the pod on which it began.
 struct Session {
     cookie: String,
     pod: String,
 }
 
 impl Session {
-    /// One request, on a connection of its own: any worker may get it.
+    /// One request on a new connection, which any worker may accept.
     async fn fetch(&self, live: &Live) -> Reply {
         Client::http1_fresh().fetch_with_cookie(&live.envoy.url(), &self.cookie).await.unwrap()
     }
@@ -34,7 +34,7 @@ impl Session {
     }
 }
 
-/// Begins sessions until each of these pods has so many.
+/// Begins sessions until each of these pods has this many.
 async fn sessions_on_each(live: &Live, pods: &[&str], count: usize) -> Vec<Session> {
     let client = Client::http1();
     let mut on: BTreeMap<&str, Vec<Session>> = pods.iter().map(|pod| (*pod, Vec::new())).collect();
@@ -56,7 +56,8 @@ async fn assert_none_moves(live: &Live, sessions: &[Session]) {
     }
 }
 
-/// Every session that is `gone` moves, all of its parallel requests to one other pod; the others stay.
+/// Every session that is `gone` moves. All of its parallel requests move to the same other pod. The other sessions
+/// stay.
 async fn assert_only_those_move(live: &Live, sessions: &mut [Session], gone: &str) {
     let mut moved_to = BTreeSet::new();
     for session in sessions {
@@ -78,7 +79,7 @@ async fn assert_only_those_move(live: &Live, sessions: &mut [Session], gone: &st
     assert!(moved_to.len() > 1, "all {gone} had went to {moved_to:?}");
 }
 
-/// Generated cookies over these backends, with keys or without.
+/// Generated cookies over these backends, with or without keys.
 fn cookies(backends: &Value, keys: bool) -> Value {
     let mut plugin =
         json!({ "sessionAffinity": { "affinityType": "GENERATED_COOKIE" }, "backends": backends });
@@ -95,8 +96,8 @@ fn without(backends: &Value, index: usize) -> Value {
     backends
 }
 
-/// Twelve sessions on each pod are enough: that those of one pod all go to the same other one of three happens
-/// by chance once in 170,000 runs.
+/// Twelve sessions on each pod are enough. All sessions of one pod move to the same one of three other pods by chance
+/// once in 170,000 runs.
 async fn removing_each_in_turn(keys: bool) {
     let pods = pods(4);
     let all = names(&pods);
@@ -141,7 +142,7 @@ async fn adding_backends_or_shuffling_the_list_moves_no_session() {
             live.update(&cookies(&backends, keys)).await;
             assert_none_moves(&live, &sessions).await;
         }
-        // What was added is not only there, but gets sessions.
+        // The new backend is not only configured, but also gets sessions.
         sessions_on_each(&live, &[pods[0].name(), pods[5].name()], 1).await;
     }
 }
@@ -172,7 +173,7 @@ async fn backends_that_change_under_clients_without_cookies_move_no_client_that_
     assert_eq!(moved.len(), added.iter().filter(|pod| *pod == pods[2].name()).count());
 }
 
-/// Where Envoy sends each of a hundred client addresses.
+/// The pod of each of a hundred client addresses.
 async fn pods_of_addresses(live: &Live) -> Vec<String> {
     let client = Client::http1();
     let mut pods = Vec::new();
@@ -215,7 +216,7 @@ async fn a_bad_update_is_refused_and_the_old_configuration_serves_on() {
         assert_none_moves(&live, &sessions).await;
     }
 
-    // Envoy never asks the filter about a file that it cannot read.
+    // Envoy does not pass an unreadable file to the filter.
     live.write_file("resources: [");
     let failures = format!("{DISCOVERY}.update_failure");
     live.envoy.wait_for_stat(&failures, |count| count == 1, SOON).await.unwrap();

@@ -1,4 +1,4 @@
-//! What a user of the filter would notice, on a real Envoy with two workers.
+//! The behaviour of the filter as its users observe it, on a real Envoy with two workers.
 
 #![allow(
     clippy::arithmetic_side_effects,

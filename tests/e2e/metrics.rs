@@ -1,4 +1,4 @@
-//! What operators see of backends, and of outcomes in the access log.
+//! Backend metrics for operators, and outcomes in the access log.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn a_backend_that_fails_its_health_checks_is_unavailable_for_the_gauge_too
     assert_eq!(envoy.stat(EJECTIONS).await.unwrap(), 0);
 }
 
-/// An Envoy that writes the outcome of each request, and nothing else, into its access log.
+/// An Envoy that writes only the outcome of each request into its access log.
 async fn logging(fleet: &Fleet, fields: &serde_json::Value) -> Envoy {
     let log = json!({
         "name": "envoy.access_loggers.stdout",
@@ -56,7 +56,7 @@ async fn logging(fleet: &Fleet, fields: &serde_json::Value) -> Envoy {
             } },
         },
     });
-    // Without a debug header, the response of a pinned request is not processed.
+    // Without a debug header, the filter does not process the response of a pinned request.
     let mut plugin = fleet.plugin(fields);
     plugin.as_object_mut().unwrap().remove("debugHeader");
     let config = fleet.bootstrap().filter(&plugin).hcm(move |manager| {

@@ -1,4 +1,4 @@
-//! What operators see: counters and logs.
+//! Counters and logs for operators.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ const SECRETS: [&str; 3] = [
     "U0VDUkVUVEhSU0VDUkVUVEhSU0VDUkVUVEhSU0VDUkU=",
 ];
 
-/// The counters above 0, without what all their names begin with.
+/// The counters above 0, without the common prefix of their names.
 async fn counted(envoy: &Envoy) -> BTreeMap<String, u64> {
     const PREFIX: &str = "wasmcustom.session_affinity.service.";
     let all = envoy.stats("wasmcustom.").await.unwrap();
@@ -25,7 +25,7 @@ async fn counted(envoy: &Envoy) -> BTreeMap<String, u64> {
     all.into_iter().filter(|(_, count)| *count > 0).map(|(full, count)| (name(&full), count)).collect()
 }
 
-/// Waits until so many requests are counted. What is counted with them is there at the same time.
+/// Waits until this many requests are counted. The other counters of these requests are updated at the same time.
 async fn wait_until_counted(envoy: &Envoy, requests: u64) -> BTreeMap<String, u64> {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
@@ -43,7 +43,7 @@ fn own_lines(log: &str) -> Vec<&str> {
     log.lines().filter(|line| line.contains("session-affinity")).collect()
 }
 
-/// A route of this name and path, to the cluster that the filter names.
+/// A route with this name and path to the cluster that the filter selects.
 fn route(name: &str) -> Value {
     json!({
         "name": name,
@@ -52,7 +52,7 @@ fn route(name: &str) -> Value {
     })
 }
 
-/// A service for each way in which a request can end.
+/// A service for each possible outcome of a request.
 fn services(backends: &Value) -> Value {
     let service = |name: &str, affinity: Value| json!({ "name": name, "routes": [name], "sessionAffinity": affinity, "backends": backends });
     let cookie = |name: &str, ttl: u32| json!({ "affinityType": "GENERATED_COOKIE", "affinityCookieTtlSec": ttl, "cookie": { "name": name } });
@@ -106,13 +106,13 @@ async fn counters_add_up_to_the_requests_of_each_service() {
         assert!(replies.iter().all(|reply| outcome(reply) == wanted), "{path}: {wanted}");
         expected.insert(format!("{path}.outcome.{wanted}"), u64::try_from(count).unwrap());
     }
-    // The session that was kept began here.
+    // The session with the outcome `kept` began here.
     *expected.get_mut("cookie.outcome.assigned").unwrap() += 1;
     let sent = expected.values().sum();
     assert_eq!(wait_until_counted(&envoy, sent).await, expected);
 }
 
-/// Starts an Envoy, sends a few requests to all its workers, and returns it when they are counted.
+/// Starts an Envoy and sends a few requests to all its workers. Returns the Envoy when these requests are counted.
 async fn used(options: &Options, config: &Value, requests: Vec<Headers>) -> Envoy {
     let envoy = options.start(config).await.unwrap();
     let count = u64::try_from(requests.len()).unwrap();

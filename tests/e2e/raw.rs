@@ -1,4 +1,4 @@
-//! HTTP/1.1 byte by byte, for requests that no client would send.
+//! HTTP/1.1 byte by byte, for requests that no ordinary client would send.
 
 use harness::envoy::Envoy;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -7,14 +7,14 @@ use tokio::time::timeout;
 
 use crate::ecds::SOON;
 
-/// Sends these bytes on a new connection. Returns the answer, which is whole as far as its `Content-Length` tells;
-/// what comes after that, the end of the connection included, is not waited for. (Envoy may let it be for a
-/// second.) Fails where there is no end to the answer: nothing may hang.
+/// Sends these bytes on a new connection. Returns the response, which is complete according to its `Content-Length`.
+/// Does not wait for later bytes or for the end of the connection. (Envoy may keep the connection open for a second.)
+/// Fails if the response has no end, because no request may hang.
 pub async fn exchange(envoy: &Envoy, request: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(envoy.url().trim_start_matches("http://")).await.unwrap();
     let mut answer = Vec::new();
     let exchange = async {
-        // Envoy may refuse a request, and close the connection, before it has read all of it.
+        // Envoy may refuse a request and close the connection before it has read the whole request.
         let _ = stream.write_all(request).await;
         while !is_whole(&answer) {
             match stream.read_buf(&mut answer).await {

@@ -1,5 +1,6 @@
-//! Envoys with different releases of the filter side by side, as in an upgrade. Golden tokens stand for the other release:
-//! `tests/golden` holds tokens that it made, and `tests/golden/open.py` reads tokens as it does.
+//! Envoys with different releases of the filter side by side, as in an upgrade. Golden tokens represent the other
+//! release: `tests/golden` holds tokens that the other release made, and `tests/golden/open.py` reads tokens as that
+//! release does.
 
 use std::fs;
 use std::io::Write as _;
@@ -25,7 +26,7 @@ fn golden_tokens() -> Vec<Value> {
     releases.flat_map(|release| release["tokens"].as_array().unwrap().clone()).collect()
 }
 
-/// The service that a golden token belongs to. Only a session leads to `neg-demo-0`, where the token says it is.
+/// The service of a golden token. Only a session leads to `neg-demo-0`, the backend in the token.
 fn plugin_for(golden: &Value) -> Value {
     let name = &golden["name"];
     let affinity = match golden["carrier"].as_str().unwrap() {
@@ -47,7 +48,7 @@ fn plugin_for(golden: &Value) -> Value {
     plugin
 }
 
-/// Sends a golden token, as a client of the other release does.
+/// Sends a golden token like a client of the other release.
 async fn fetch_with(envoy: &Envoy, golden: &Value) -> Reply {
     let text = |field: &str| golden[field].as_str().unwrap();
     let (name, token) = (text("name"), text("token"));
@@ -76,7 +77,7 @@ async fn an_envoy_with_this_version_honours_the_sessions_of_every_release() {
     assert_eq!(honoured, tokens.len());
 }
 
-/// The sessions in these tokens, as another release reads them.
+/// The sessions in these tokens, read as another release reads them.
 fn opened(golden: &Value, pods: &[Pod], tokens: &[String]) -> Vec<Value> {
     let text = |field: &str| golden[field].as_str().unwrap_or_default();
     let mut script = GOLDEN.script("open.py");

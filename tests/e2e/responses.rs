@@ -1,4 +1,4 @@
-//! What responses carry, and what is left of the application's own.
+//! What the filter adds to responses, and what stays of the application's own headers.
 
 mod attributes;
 mod caching;
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 
 use crate::support::{bootstrap, envoy, generated_cookie, outcome};
 
-/// A pod that answers as asked, and an Envoy with generated cookies in front of it.
+/// A pod that responds as the request says, and an Envoy with generated cookies in front of it.
 async fn obedient(session_affinity: &Value) -> (Vec<Pod>, Envoy) {
     let pods = vec![Pod::obedient("neg-demo-0").unwrap()];
     let envoy = envoy(&pods, &generated_cookie(&pods, session_affinity)).await;
     (pods, envoy)
 }
 
-/// Has the pod answer with these headers.
+/// Makes the pod respond with these headers.
 async fn answered(envoy: &Envoy, cookie: &str, lines: &[&str]) -> Reply {
     let mut headers: Vec<_> = lines.iter().map(|line| ("x-answer-header", line.as_bytes())).collect();
     headers.push(("cookie", cookie.as_bytes()));

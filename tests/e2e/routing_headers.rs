@@ -1,4 +1,4 @@
-//! Headers towards Envoy that a client may not set.
+//! Headers for Envoy that a client must not set.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ use crate::raw::exchange;
 use crate::shipped_files::{self, File};
 use crate::support::{bootstrap, names, pods};
 
-/// The lines of one request, besides the first and `host`.
+/// The lines of one request except the first line and `host`.
 type Lines = Vec<(String, String)>;
 
-/// The ways to name a backend in a header, each a request's lines.
+/// The ways to name a backend in a header, each as the lines of a request.
 fn attempts(header: &str, backend: &str) -> Vec<Lines> {
     let line = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let named = line(header, backend);
@@ -25,14 +25,14 @@ fn attempts(header: &str, backend: &str) -> Vec<Lines> {
         vec![line(header, ""), named.clone(), line(header, "neg-demo-1"), named.clone(), named.clone()],
         vec![line(header, &format!("{backend},{backend}")), named.clone()],
         vec![line(header, &format!("  \t{backend}\t  "))],
-        // Headers that `Connection` names belong to one hop; the filter's does not.
+        // Headers that `Connection` names are for one hop. The filter's header is not.
         vec![line("connection", &format!("{header}, close")), named.clone()],
         vec![line("cookie", &format!("{header}={backend}")), named],
     ]
 }
 
-/// Sends each attempt over HTTP/1.1, once as it is and once in upper case, and over HTTP/2. `lines` go along.
-/// Returns the answers' texts: status line and headers for HTTP/1.1, the body everywhere.
+/// Sends each attempt over HTTP/1.1, once unchanged and once in upper case, and over HTTP/2. Each request also has
+/// `lines`. Returns the text of each response: status line and headers for HTTP/1.1, and the body in both cases.
 async fn send_all(envoy: &Envoy, path: &str, lines: &[(&str, &str)], attempts: &[Lines]) -> Vec<String> {
     let http2 = Client::http2();
     let mut answers = Vec::new();
@@ -52,7 +52,7 @@ async fn send_all(envoy: &Envoy, path: &str, lines: &[(&str, &str)], attempts: &
             let answer = exchange(envoy, request.as_bytes()).await;
             answers.push(String::from_utf8_lossy(&answer).into_owned());
         }
-        // HTTP/2 has no `Connection`, and no upper case.
+        // HTTP/2 has neither `Connection` nor upper case.
         let headers: Vec<(&str, &[u8])> = all
             .iter()
             .filter(|(name, _)| *name != "connection")
@@ -64,14 +64,14 @@ async fn send_all(envoy: &Envoy, path: &str, lines: &[(&str, &str)], attempts: &
     answers
 }
 
-/// The pod that gave an answer.
+/// The pod that sent a response.
 fn pod(answer: &str) -> &str {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     answer.rsplit_once("\r\n").unwrap().1
 }
 
-/// A service and route for each affinity type, a route that no service serves, and one to a fixed cluster. Beside
-/// the backends there is the cluster `secret`, which is nobody's backend.
+/// A service and route for each affinity type, a route that no service serves, and a route to a fixed cluster. The
+/// cluster `secret` is a backend of no service.
 fn every_affinity(pods: &[Pod], secret: &Pod, header: Option<&str>) -> Bootstrap {
     let header_name = header.unwrap_or("x-affinity-cluster");
     let service = |name: &str, kind: &str| json!({ "name": name, "routes": [name], "sessionAffinity": { "affinityType": kind }, "backends": names(pods) });
@@ -114,7 +114,7 @@ async fn nobody_is_let_in(header: Option<&str>) {
     let passed_on = pods[0].requests().into_iter().filter(|request| request.uri.path() == "/fixed");
     assert!(passed_on.map(|request| request.header(header)).all(|values| values.is_empty()));
 
-    // A backend that the request should not have.
+    // A backend that the request must not reach.
     let session = Client::http1().fetch(&at("/cookie"), &[]).await.unwrap();
     let cookie = session.cookie_pair("GCLB").unwrap();
     let own = Client::http1().fetch(&at("/client-ip"), &[]).await.unwrap().pod;
@@ -131,7 +131,7 @@ async fn nobody_is_let_in(header: Option<&str>) {
             assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
         }
     }
-    // Without a session: 63 requests that all name one backend meet the others too.
+    // Without a session: 63 requests that all name one backend also reach the other backends.
     let wanted = attempts(header, "neg-demo-0");
     for _ in 0..3 {
         for (path, met) in ["/none", "/cookie"].into_iter().zip(&mut met) {
@@ -153,8 +153,8 @@ async fn naming_a_cluster_in_a_header_of_another_name_gets_a_client_nowhere_eith
     nobody_is_let_in(Some("x-where-to")).await;
 }
 
-/// A shipped file whose first virtual host serves every host, and has two more routes. They switch the filter off;
-/// one goes by the header, one to a fixed cluster.
+/// A shipped file whose first virtual host serves every host and has two more routes. Both switch the filter off. One
+/// uses the header, the other a fixed cluster.
 fn with_the_filter_off(file: &File) -> Value {
     let off = json!({ "session_affinity": {
         "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true,
@@ -175,12 +175,12 @@ fn with_the_filter_off(file: &File) -> Value {
         host["routes"].as_array_mut().unwrap().insert(0, route);
     }
     manager["route_config"]["virtual_hosts"] = json!([host]);
-    // Some have their clusters from a file of their own, which Envoy reads after the routes.
+    // Some files load their clusters from another file, which Envoy reads after the routes.
     manager["route_config"]["validate_clusters"] = json!(false);
     bootstrap
 }
 
-/// The requests that reached a pod, health checks aside.
+/// The requests that reached a pod, without health checks.
 fn of_clients(file: &File) -> Vec<Request> {
     let requests = file.pods().flat_map(Pod::requests);
     let checks: [&[u8]; 2] = [b"Envoy/HC", b"session-affinity-health-check"];

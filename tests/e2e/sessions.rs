@@ -1,4 +1,4 @@
-//! Sessions by cookie: where they begin, that they stick, and when they end.
+//! Sessions by cookie: where they begin, that they stay on their backend, and when they end.
 
 mod backups;
 mod candidates;
@@ -13,8 +13,8 @@ use serde_json::json;
 
 use crate::support::{envoy, fetch_each, generated_cookie, outcome, pods, session, spread, with_cookie};
 
-/// A spread by real randomness, which no test can seed, fails once in 10,000 runs without reason; a spread that
-/// ignores weights does so practically always.
+/// A real random spread cannot be seeded. A correct spread fails here once in 10,000 runs. A spread that ignores
+/// weights practically always fails.
 const UNLIKELY: f64 = 0.0001;
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn the_first_response_sets_the_cookie_of_a_gke_ingress() {
     assert_eq!(outcome(&reply), "assigned");
 }
 
-/// `lifetimeType: SESSION` of the Gateway API: the end of the session is the server's alone.
+/// `lifetimeType: SESSION` of the Gateway API: only the server ends the session.
 #[tokio::test]
 async fn a_session_cookie_has_no_max_age_and_its_session_ends_all_the_same() {
     let pods = pods(2);
@@ -89,7 +89,7 @@ async fn a_client_that_sends_the_cookie_stays_on_its_pod() {
     }
 }
 
-/// What a browser does without being told: it keeps the cookie and sends it.
+/// The default behaviour of a browser: it stores the cookie and sends it back.
 #[tokio::test]
 async fn a_browser_stays_on_its_pod() {
     let pods = pods(3);
@@ -123,7 +123,7 @@ async fn requests_outside_the_path_of_the_cookie_have_no_session_and_get_none() 
         let replies = fetch_each(Client::http1, &url, with_cookie(cookie, 30)).await;
         assert!(replies.iter().all(|reply| outcome(reply) == "none"), "{path}");
         assert!(replies.iter().all(|reply| reply.set_cookies.is_empty()), "{path}");
-        // By weight: 30 requests all on the session's backend would be a chance of 1 in 2^30.
+        // By weight: the chance of all 30 requests on the session's backend is 1 in 2^30.
         assert!(replies.iter().any(|reply| reply.pod != first.pod), "{path}");
     }
 }

@@ -1,4 +1,4 @@
-//! The configurations in envoy/, each as people copy it.
+//! The configurations in envoy/, as people copy them.
 
 mod canary;
 mod canary_endpoints;

@@ -14,10 +14,10 @@ use tempfile::TempDir;
 
 use crate::ecds::SOON;
 
-/// A secret for whichever environment variable a file reads its keys from.
+/// A secret for each environment variable from which a file reads its keys.
 pub const SECRET: &str = "c2Vzc2lvbi1hZmZpbml0eS1lbmQtdG8tZW5kLXRlc3Q=";
 
-/// A bootstrap in envoy/, and what it refers to, on this machine.
+/// A bootstrap in envoy/ and the files to which it refers, on this machine.
 pub struct File {
     /// With addresses and paths of this machine.
     pub bootstrap: Value,
@@ -28,7 +28,7 @@ pub struct File {
 }
 
 impl File {
-    /// Loads `envoy/<name>`, with a pod for each host that it names.
+    /// Loads `envoy/<name>`, with a pod for each host in the file.
     pub fn load(name: &str) -> Self {
         Self::load_from(&envoy_directory().join(name), name)
     }
@@ -44,7 +44,7 @@ impl File {
         file
     }
 
-    /// Loads `envoy/<name>`, with pods that answer as they are told.
+    /// Loads `envoy/<name>`, with pods that respond as the requests say.
     pub fn load_obedient(name: &str) -> Self {
         let mut pods = BTreeMap::new();
         let mut file = Self::load_with(name, |host| {
@@ -55,7 +55,7 @@ impl File {
         file
     }
 
-    /// Loads `envoy/<name>`, with these addresses in place of the hosts that it names.
+    /// Loads `envoy/<name>`, with these addresses in place of the hosts in the file.
     pub fn load_with(name: &str, address: impl FnMut(&str) -> SocketAddr) -> Self {
         Self::load_somewhere(&envoy_directory().join(name), name, address)
     }
@@ -81,23 +81,23 @@ impl File {
         Self { bootstrap, shipped, clusters, pods: BTreeMap::new(), directory }
     }
 
-    /// Starts it.
+    /// Starts the file.
     pub async fn start(&self) -> Envoy {
         self.start_as(&self.bootstrap).await
     }
 
-    /// Starts a variation of it.
+    /// Starts a variation of the file.
     pub async fn start_as(&self, bootstrap: &Value) -> Envoy {
         self.start_with(&self.options(), bootstrap).await
     }
 
-    /// Starts a variation of it in another way, and waits until every endpoint is healthy. (On a busy machine the
-    /// first health checks may come too late.)
+    /// Starts a variation of the file with these options, and waits until every endpoint is healthy. (On a busy machine
+    /// the first health checks may be late.)
     pub async fn start_with(&self, options: &Options, bootstrap: &Value) -> Envoy {
         let mut bootstrap = bootstrap.clone();
         let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
         for cluster in clusters.into_iter().flatten().filter(|cluster| !cluster["health_checks"].is_null()) {
-            // Otherwise Envoy's workers may hear of it a second later.
+            // Otherwise Envoy's workers may learn of it a second later.
             cluster["common_lb_config"]["update_merge_window"] = "0s".into();
         }
         let envoy = options.start(&bootstrap).await.unwrap();
@@ -109,7 +109,7 @@ impl File {
         envoy
     }
 
-    /// How it is started: with a secret in each environment variable it reads.
+    /// The options to start the file: a secret in each environment variable that the file reads.
     pub fn options(&self) -> Options {
         let names = everything(&self.bootstrap)
             .into_iter()
@@ -124,33 +124,33 @@ impl File {
         self.pods.values()
     }
 
-    /// The names of all clusters, those of companions included.
+    /// The names of all clusters, including those of companion files.
     pub fn clusters(&self) -> &[String] {
         &self.clusters
     }
 
-    /// Ends the pod at this host: from now on it refuses connections.
+    /// Ends the pod at this host: it refuses connections from now on.
     pub fn stop_pod(&mut self, host: &str) {
         self.pods.remove(host).unwrap().stop();
     }
 
-    /// The directory that is `/etc/envoy` to the file.
+    /// The directory that replaces `/etc/envoy` for the file.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// A companion as it is shipped, for this machine.
+    /// A companion file as it is shipped, adapted to this machine.
     pub fn companion(&self, path: &str) -> Value {
         self.shipped.load(path).unwrap()
     }
 
-    /// Replaces a companion.
+    /// Replaces a companion file.
     pub fn replace(&self, path: &str, value: &Value) {
         xds::write(&self.directory().join(path), value.to_string()).unwrap();
     }
 }
 
-/// envoy/ of this repository.
+/// The directory envoy/ of this repository.
 pub fn envoy_directory() -> PathBuf {
     workspace_root().join("envoy")
 }
@@ -177,7 +177,7 @@ fn yaml_files(directory: &Path) -> Vec<String> {
     names
 }
 
-/// This value and all within it.
+/// This value and all values within it.
 pub fn everything(value: &Value) -> Vec<&Value> {
     let within: Vec<&Value> = match value {
         Value::Array(items) => items.iter().collect(),
@@ -187,7 +187,7 @@ pub fn everything(value: &Value) -> Vec<&Value> {
     std::iter::once(value).chain(within.into_iter().flat_map(everything)).collect()
 }
 
-/// All messages of this type within a file.
+/// All messages of this type in a file.
 pub fn of_type<'a>(value: &'a Value, name: &str) -> Vec<&'a Value> {
     let mut found = everything(value);
     found.retain(|value| value["@type"].as_str().is_some_and(|kind| kind.ends_with(name)));

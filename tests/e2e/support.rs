@@ -6,7 +6,7 @@ use harness::envoy::Envoy;
 use harness::pod::Pod;
 use serde_json::{Value, json};
 
-/// So many pods: `neg-demo-0`, `neg-demo-1` and so on, each a cluster of its own name.
+/// This many pods: `neg-demo-0`, `neg-demo-1` and so on, each in a cluster of the same name.
 pub fn pods(count: usize) -> Vec<Pod> {
     (0..count).map(|index| Pod::start(&format!("neg-demo-{index}")).unwrap()).collect()
 }
@@ -21,7 +21,7 @@ pub fn bootstrap(pods: &[Pod]) -> Bootstrap {
     pods.iter().fold(Bootstrap::new(), |bootstrap, pod| bootstrap.cluster(pod.name(), &[pod.address()]))
 }
 
-/// An Envoy with two workers and this plugin configuration in front of the pods.
+/// An Envoy in front of the pods, with two workers and this plugin configuration.
 pub async fn envoy(pods: &[Pod], plugin: &Value) -> Envoy {
     Envoy::start(&bootstrap(pods).filter(plugin).build()).await.unwrap()
 }
@@ -35,7 +35,7 @@ pub fn generated_cookie(pods: &[Pod], session_affinity: &Value) -> Value {
     json!({ "sessionAffinity": affinity, "backends": names(pods), "debugHeader": "x-debug" })
 }
 
-/// The outcome that the debug header tells; empty where there is none.
+/// The outcome in the debug header, or an empty text without the header.
 pub fn outcome(reply: &Reply) -> String {
     reply.header("x-debug").unwrap_or_default().split(';').next().unwrap_or_default().to_owned()
 }
@@ -43,7 +43,7 @@ pub fn outcome(reply: &Reply) -> String {
 /// The headers of one request.
 pub type Headers = Vec<(&'static str, Vec<u8>)>;
 
-/// The headers of so many requests, each with this `Cookie`.
+/// The headers of this many requests, each with this `Cookie`.
 pub fn with_cookie(cookie: &str, count: usize) -> Vec<Headers> {
     vec![vec![("cookie", cookie.as_bytes().to_vec())]; count]
 }
@@ -78,7 +78,7 @@ pub async fn fetch_each(client: fn() -> Client, url: &str, requests: Vec<Headers
     replies.into_iter().map(|(_, reply)| reply).collect()
 }
 
-/// How many of the replies came from each pod.
+/// The number of replies from each pod.
 pub fn spread(pods: &[Pod], replies: &[Reply]) -> Vec<u64> {
     let from = |pod: &Pod| replies.iter().filter(|reply| reply.pod == pod.name()).count();
     let counts: Vec<u64> = pods.iter().map(|pod| u64::try_from(from(pod)).unwrap()).collect();
@@ -90,7 +90,7 @@ pub fn spread(pods: &[Pod], replies: &[Reply]) -> Vec<u64> {
     counts
 }
 
-/// Begins a session, and returns its cookie (`GCLB=...`) and its pod.
+/// Begins a session. Returns its cookie (`GCLB=...`) and its pod.
 pub async fn session(envoy: &Envoy) -> (String, String) {
     let reply = Client::http1_fresh().fetch(&envoy.url(), &[]).await.unwrap();
     (reply.cookie_pair("GCLB").expect("a session begins").to_owned(), reply.pod)

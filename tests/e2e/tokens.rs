@@ -1,4 +1,4 @@
-//! Tokens: whose they are, and what spoils them.
+//! Tokens: which filters accept them, and what makes them invalid.
 
 mod secrecy;
 mod tampering;
@@ -29,7 +29,7 @@ fn key(id: &str, secret: &str) -> Value {
     json!({ "id": id, "secret": secret })
 }
 
-/// Begins sessions at `one`, and has `other` serve them.
+/// Begins sessions at `one`, and sends their requests to `other`.
 async fn assert_sessions_go_on(one: &Envoy, other: &Envoy, what: &str) {
     let sessions = fetch_each(Client::http1, &one.url(), vec![Vec::new(); 20]).await;
     let cookies = sessions.iter().map(|reply| reply.cookie_pair("GCLB").unwrap().as_bytes().to_vec());
@@ -40,7 +40,7 @@ async fn assert_sessions_go_on(one: &Envoy, other: &Envoy, what: &str) {
     }
 }
 
-/// The token that begins a session at this URL, checked to be good there.
+/// The token that begins a session at this URL. Checks that the token is valid there.
 async fn token_of(url: &str, cookie: &str) -> String {
     let first = Client::http1().fetch(url, &[]).await.unwrap();
     let pair = first.cookie_pair(cookie).unwrap();
@@ -57,7 +57,7 @@ async fn assert_worthless(envoy: &Envoy, token: &str, what: &str) {
     assert!(reply.cookie_pair("GCLB").is_some_and(|new| new != cookie), "{what}");
 }
 
-/// The id is a label for people: the secret alone makes the token.
+/// The id is a label for people: only the secret matters to the token.
 #[tokio::test]
 async fn a_key_under_another_id_serves_the_same_sessions() {
     let pods = pods(3);
@@ -84,8 +84,8 @@ async fn envoys_with_the_same_keys_serve_each_others_sessions_and_restarts_keep_
     }
 }
 
-/// The new key is added second everywhere, then made first, then the old one is dropped. In each step some Envoy
-/// is ahead of another.
+/// The new key is added as the second key everywhere, then made the first, then the old key is removed. In each step
+/// some Envoys are ahead of others.
 #[tokio::test]
 async fn a_rotation_of_keys_keeps_every_session_whichever_envoy_is_ahead() {
     let pods = pods(3);
@@ -110,7 +110,7 @@ async fn a_token_of_another_key_service_or_cookie_begins_a_new_session() {
     let home = with_keys(&pods, &keys);
     let other_secret = with_keys(&pods, &json!([key("a", SECRETS[1])]));
     let no_keys = generated_cookie(&pods, &json!({ "affinityCookieTtlSec": 50 }));
-    // One service has another name and the same cookie, the other the same name and another cookie.
+    // One service has another name and the same cookie. The other has the same name and another cookie.
     let service = |name: &str, route: &str, cookie: &str| {
         json!({
             "name": name,

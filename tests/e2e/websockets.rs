@@ -1,4 +1,4 @@
-//! Sockets that stay open, and the requests beside them.
+//! Open `WebSocket` connections, and requests in parallel with them.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 use crate::ecds::Live;
 use crate::support::{bootstrap, envoy, generated_cookie, pods, session};
 
-/// Opens a WebSocket, with this cookie if it is not empty; returns the headers of the 101 and the pod's name, which
-/// the pod says first.
+/// Opens a WebSocket, with this cookie if it is not empty. Returns the headers of the 101 response and the name of the
+/// pod. The pod sends its name first.
 async fn open(envoy: &Envoy, cookie: &str) -> (HeaderMap, WebSocket, String) {
     let cookies = [("cookie", cookie.as_bytes())];
     let headers = if cookie.is_empty() { &[] } else { cookies.as_slice() };
@@ -27,7 +27,7 @@ async fn text(socket: &mut WebSocket) -> String {
     socket.next().await.unwrap().unwrap().into_text().unwrap().to_string()
 }
 
-/// `name=value` of each cookie that was set.
+/// `name=value` of each `Set-Cookie`.
 fn cookie_pairs(headers: &HeaderMap) -> Vec<&str> {
     let lines = headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap());
     lines.map(|line| line.split(';').next().unwrap()).collect()
@@ -110,8 +110,8 @@ async fn a_websocket_over_http2_meets_the_pod_of_its_session_or_begins_one() {
     }
 }
 
-/// Opens a WebSocket with an extended CONNECT (RFC 8441), and returns the headers of the answer. That has no
-/// `Sec-WebSocket-Key`; Envoy makes none either, and its backend over HTTP/1.1 wants one.
+/// Opens a WebSocket with an extended CONNECT (RFC 8441), and returns the headers of the response. The request has no
+/// `Sec-WebSocket-Key`. Envoy adds none either, but its backend over HTTP/1.1 requires one.
 async fn websocket_over_http2(envoy: &Envoy, cookie: Option<&str>) -> HeaderMap {
     let stream = TcpStream::connect(envoy.url().trim_start_matches("http://")).await.unwrap();
     let (send, connection) = h2::client::handshake(stream).await.unwrap();

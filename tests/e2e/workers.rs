@@ -1,19 +1,19 @@
-//! Each of Envoy's workers has a VM of its own: clients that reach every one, and whether the VMs live.
+//! Each of Envoy's workers has its own VM. Clients that reach every worker, and a check that the VMs survive.
 
 use std::collections::BTreeMap;
 
 use harness::client::{Client, Reply};
 use harness::envoy::Envoy;
 
-/// A client for each worker. A connection stays with the worker that took it, so each client sends one request
-/// at a time.
+/// A client for each worker. A connection stays with the worker that accepted it, so each client sends one request at a
+/// time.
 pub struct Workers {
     url: String,
     clients: Vec<Client>,
 }
 
 impl Workers {
-    /// Connects until every worker has taken a connection. Nobody else may connect meanwhile.
+    /// Connects until every worker has accepted a connection. No other client may connect meanwhile.
     pub async fn of(envoy: &Envoy) -> Self {
         let url = envoy.url();
         let mut clients = BTreeMap::new();
@@ -29,12 +29,12 @@ impl Workers {
         Self { url, clients: clients.into_values().collect() }
     }
 
-    /// The answer of one worker.
+    /// The response of one worker.
     pub async fn fetch_from(&self, worker: usize, path: &str, headers: &[(&str, &[u8])]) -> Reply {
         self.clients[worker].fetch(&format!("{}{path}", self.url), headers).await.unwrap()
     }
 
-    /// The answer to the same request from each worker.
+    /// The response of each worker to the same request.
     pub async fn fetch(&self, path: &str, headers: &[(&str, &[u8])]) -> Vec<Reply> {
         let url = format!("{}{path}", self.url);
         let mut replies = Vec::new();
@@ -45,7 +45,7 @@ impl Workers {
     }
 }
 
-/// How many connections each worker has taken.
+/// The number of connections that each worker has accepted.
 async fn connections(envoy: &Envoy) -> BTreeMap<String, u64> {
     let mut stats = envoy.stats("listener.").await.unwrap();
     stats.retain(|name, _| name.contains(".worker_") && name.ends_with(".downstream_cx_total"));
@@ -53,8 +53,8 @@ async fn connections(envoy: &Envoy) -> BTreeMap<String, u64> {
     stats
 }
 
-/// Fails if a VM of this Envoy ever failed: by Envoy's counts of reloads, and by what it logs when a call into a
-/// module fails.
+/// Fails if a VM of this Envoy ever failed, according to Envoy's counts of reloads and its log of failed calls into a
+/// module.
 pub async fn assert_no_vm_failed(envoy: &Envoy) {
     for (name, value) in envoy.stats("wasm.").await.unwrap() {
         let counts_vms = [".active", ".created", ".wasm_vm_count"].iter().any(|end| name.ends_with(end));

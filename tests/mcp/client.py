@@ -14,7 +14,7 @@ import httpx
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-# Fifty clients with fifty calls each take 20 seconds of two processors; others may want those too.
+# Fifty clients with fifty calls each take 20 seconds on two processors. Other tests may need these processors, too.
 PATIENCE_SEC = 400
 
 
@@ -36,13 +36,13 @@ async def one_client(url: str, calls: int) -> None:
                 assert result["count"] == expected, f"call {expected} was answered as {result}"
                 pods.add(result["pod"])
             (pod,) = pods
-            # What is said before the event stream is open is lost.
+            # Messages before the event stream is open are lost.
             while not heard.is_set():
                 await session.call_tool("announce", {"text": "hello"})
                 with anyio.move_on_after(0.1):
                     await heard.wait()
             own_id = session_id()
-    # The session is closed, which only its own pod can have done.
+    # The session is closed. Only its own pod can close it.
     headers = {"mcp-session-id": own_id, "accept": "application/json, text/event-stream"}
     async with httpx.AsyncClient() as http:
         ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}

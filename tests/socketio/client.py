@@ -47,7 +47,7 @@ class User:
         self.answer = asyncio.get_running_loop().create_future()
         trace = aiohttp.TraceConfig()
         trace.on_request_end.append(self.on_response)
-        # By default the jar takes no cookies from a host without a name.
+        # By default the jar accepts no cookies from a host without a name.
         jar = aiohttp.CookieJar(unsafe=True)
         self.http = aiohttp.ClientSession(cookie_jar=jar, trace_configs=[trace])
         self.client = PatientClient(http_session=self.http, request_timeout=PATIENCE_SEC, handle_sigint=False)
@@ -141,7 +141,7 @@ async def main(url: str, clients: str, messages: str, transports: str) -> None:
     for user in users:
         print(user.report())
     sys.stdout.flush()
-    # No farewells: open polls would be waited for.
+    # No disconnect messages: the process would wait for open polls.
     os._exit(0)
 
 
@@ -150,7 +150,7 @@ async def in_time() -> None:
         await main(*sys.argv[1:])
 
 
-# What becomes of a client is in its line.
+# The line of a client contains its result.
 logging.basicConfig(level=logging.CRITICAL)
 try:
     asyncio.run(in_time())

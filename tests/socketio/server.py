@@ -46,7 +46,7 @@ def serve(name: str, listener: socket.socket, life: int) -> None:
 
 
 def main() -> None:
-    # Nothing is ever written: the reading end says so when this process is gone.
+    # Nothing is ever written to the pipe. The reading end detects the end of this process.
     life, held = os.pipe()
     processes = {}
     for name in sys.argv[1:]:

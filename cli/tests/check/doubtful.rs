@@ -1,4 +1,4 @@
-//! Parts of a configuration that are not in the files cause no errors.
+//! Parts of a configuration that are not in the given files cause no errors.
 
 use std::fs;
 

@@ -50,7 +50,7 @@ async fn a_service_without_settings_has_no_affinity() {
     assert_eq!(affinity(configured("{sessionAffinity: null}")).await, none);
 }
 
-/// The BackendConfigs that the annotation chooses for three ports of one Service: `web` (80), `api` (81), and 82.
+/// The BackendConfigs that the annotation selects for three ports of one Service: `web` (80), `api` (81), and 82.
 async fn chosen(annotations: &[&str]) -> Vec<String> {
     let ports = "  - {name: web, port: 80, targetPort: 8080}
   - {name: api, port: 81, targetPort: 8081}
@@ -110,7 +110,7 @@ async fn the_annotation_without_beta_takes_precedence() {
     assert_eq!(chosen(&[stable, beta]).await, ["2", "null", "null"]);
 }
 
-/// Three Services, all of which make cookies.
+/// Three Services with cookie affinity.
 async fn three_with_cookies() -> Written {
     let cookie = "{sessionAffinity: {affinityType: GENERATED_COOKIE}}";
     let rules = [
@@ -134,7 +134,7 @@ async fn services_that_make_cookies_have_different_cookies_and_the_first_has_gcl
         .iter()
         .map(|service| (service["name"].as_str().unwrap(), &service["sessionAffinity"]["cookie"]["name"]))
         .collect();
-    // In the order of the Ingress, its default backend first.
+    // In the order of the Ingress, with its default backend first.
     assert_eq!(cookies, [("c", &json!(null)), ("a", &json!("GCLB-a")), ("b", &json!("GCLB-b"))]);
 }
 

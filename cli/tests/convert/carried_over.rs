@@ -1,4 +1,4 @@
-//! Other settings of manifests that Envoy gets.
+//! Other settings of manifests that the converter carries over to Envoy.
 
 use std::time::Duration;
 

@@ -108,8 +108,8 @@ impl Visitor {
         self.client.fetch_with_cookie(&self.url, &self.cookie).await.unwrap()
     }
 
-    /// Sends requests until the session ends. Until then, the same pod must answer. Then a new session begins, and its
-    /// pod is returned.
+    /// Sends requests until the session ends. Until then, every response must come from the same pod. Then a new
+    /// session begins. Returns the pod of the new session.
     pub async fn visit_until_the_end(self) -> (String, String) {
         loop {
             let reply = self.visit().await;

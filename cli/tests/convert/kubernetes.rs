@@ -52,7 +52,7 @@ fn objects(conversion: &Conversion) -> Vec<Value> {
     objects
 }
 
-/// Whether a value is one of this type, with no field that the type does not have.
+/// Whether a value has this type, without fields that the type does not have.
 fn fits<T: DeserializeOwned>(value: &Value) -> Result<(), String> {
     let mut unknown = Vec::new();
     let parsed: Result<T, _> = serde_ignored::deserialize(value, |path| unknown.push(path.to_string()));
@@ -60,7 +60,7 @@ fn fits<T: DeserializeOwned>(value: &Value) -> Result<(), String> {
     if unknown.is_empty() { Ok(()) } else { Err(format!("unknown: {}", unknown.join(", "))) }
 }
 
-/// As `kubectl` names objects: `Service/neg-demo-svc`.
+/// The name of an object in `kubectl`: `Service/neg-demo-svc`.
 fn names(objects: &[Value]) -> Vec<String> {
     let name = |object: &Value| {
         let part = |value: &Value| value.as_str().unwrap().to_owned();

@@ -1,9 +1,9 @@
 //! The plugins whose streams are fuzzed: every affinity type, pin and carrier.
 
-/// One plugin, and what its streams can be held to.
+/// One plugin, and the properties that its streams must have.
 pub struct Case {
     pub configuration: &'static str,
-    /// The application's own cookie, which the filter wraps. All other cookies stay as they are.
+    /// The application's own cookie that the filter wraps. All other cookies stay unchanged.
     pub wrapped: Option<&'static str>,
     /// Whether every request names one of the clusters `a`, `b` and `c`.
     pub names_cluster: bool,

@@ -1,5 +1,5 @@
-//! A host for the filter, compiled natively: the functions of the proxy-wasm ABI 0.2.1, as Envoy has them. What the filter
-//! must never ask for is a panic.
+//! A host for the filter, compiled natively: the functions of the proxy-wasm ABI 0.2.1, with the behaviour of Envoy. A
+//! call that the filter must never make panics.
 
 #![allow(clippy::missing_safety_doc, reason = "the filter calls these functions as the ABI says")]
 
@@ -13,21 +13,21 @@ const NOT_FOUND: u32 = 1;
 const BAD_ARGUMENT: u32 = 2;
 const CAS_MISMATCH: u32 = 8;
 
-/// All that the filter can see and change.
+/// The state that the filter can see and change.
 #[derive(Debug, Default)]
 pub struct World {
     pub configuration: Vec<u8>,
-    /// Milliseconds since 1970.
+    /// The time in milliseconds since 1970.
     pub now: u64,
-    /// Their paths, joined by dots.
+    /// The properties, with their paths joined by dots.
     pub properties: BTreeMap<String, Vec<u8>>,
     pub request: Lines,
     pub response: Lines,
     pub call_response: Lines,
     pub shared: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
-    /// Probes that nobody has answered.
+    /// Probes without a response.
     pub calls: Vec<u32>,
-    /// The status of an answer of the filter's own.
+    /// The status of the filter's local reply.
     pub local_response: Option<u32>,
     pub log: Vec<String>,
     metrics: u32,
@@ -36,12 +36,12 @@ pub struct World {
 
 thread_local!(static WORLD: RefCell<World> = RefCell::default());
 
-/// Looks at the world, or changes it.
+/// Reads or changes the world.
 pub fn with<T>(act: impl FnOnce(&mut World) -> T) -> T {
     WORLD.with_borrow_mut(act)
 }
 
-/// A new world. The tokens of probes go on: the SDK remembers them.
+/// A new world. The tokens of probes continue, because the SDK remembers them.
 pub fn reset(now: u64) {
     with(|world| *world = World { now, last_call: world.last_call, ..World::default() });
 }
@@ -59,7 +59,7 @@ unsafe fn text(data: *const u8, len: usize) -> String {
     std::str::from_utf8(unsafe { bytes(data, len) }).expect("names are UTF-8").to_owned()
 }
 
-/// Hands over bytes. Envoy hands over no block where there are no bytes.
+/// Returns bytes to the filter. Envoy allocates no block for an empty value.
 unsafe fn hand_over(value: &[u8], data: *mut *mut u8, len: *mut usize) -> u32 {
     let block = if value.is_empty() {
         std::ptr::null_mut()
@@ -331,7 +331,7 @@ extern "C" fn proxy_set_effective_context(_: u32) -> u32 {
     OK
 }
 
-/// What the SDK can call and the filter never does.
+/// Functions that the SDK can call and the filter never calls.
 macro_rules! never_called {
     ($($name:ident)*) => {
         $(

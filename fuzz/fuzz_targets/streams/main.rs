@@ -1,5 +1,5 @@
-//! Whole streams: requests, responses, ticks, probes and configuration updates, in any order and of any bytes, on the whole
-//! filter with a host of its own.
+//! Whole streams: requests, responses, ticks, probes and configuration updates, in any order and with any bytes, on the
+//! whole filter with a simulated host.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-// Its functions are called by the names of the ABI.
+// The filter calls these functions by their names in the ABI.
 use session_affinity as _;
 
 use configurations::{CASES, Case};
@@ -24,7 +24,7 @@ const NOW: u64 = 1_700_000_000_000;
 const CLUSTER_HEADER: &str = "x-affinity-cluster";
 const ENDPOINT_HEADER: &str = "x-affinity-endpoint";
 
-/// What happens to one plugin.
+/// An event of one plugin.
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
     case: u8,
@@ -33,19 +33,19 @@ struct Input<'a> {
 
 #[derive(Arbitrary, Debug)]
 enum Step<'a> {
-    /// A request. `keeps` is a client that sends back what it was told.
+    /// A request. `keeps`: the client sends back the cookies and headers of earlier responses.
     Request { route: u8, keeps: bool, headers: Vec<Header<'a>>, address: &'a [u8] },
-    /// The oldest open stream has its response.
+    /// The oldest open stream gets its response.
     Response { details: u8, endpoint: Option<u8>, elsewhere: u8, headers: Vec<Header<'a>> },
     /// The oldest open stream ends.
     End,
     /// Time passes.
     Tick { tenths: u16 },
-    /// A probe is answered; without a status, it fails.
+    /// A probe gets a response; without a status, the probe fails.
     Answer { status: Option<u16> },
     /// Another worker writes bytes into the shared data.
     Shared { which: u8, bytes: &'a [u8] },
-    /// Another configuration comes.
+    /// The configuration is replaced.
     Configure { case: u8 },
 }
 
@@ -90,7 +90,7 @@ const DETAILS: [&str; 7] = [
 ];
 const ROUTES: [&str; 4] = ["one", "two", "three", ""];
 
-/// The bytes that Envoy lets into a header.
+/// The bytes that Envoy allows in a header.
 fn lines(names: [&str; 10], headers: &[Header<'_>]) -> Lines {
     let line = |Header { name, value }: &Header<'_>| {
         let value = value.iter().copied().filter(|byte| !matches!(byte, 0 | b'\r' | b'\n')).collect();
@@ -99,14 +99,14 @@ fn lines(names: [&str; 10], headers: &[Header<'_>]) -> Lines {
     headers.iter().map(line).collect()
 }
 
-/// One plugin, its client, and what is known about both.
+/// One plugin, its client, and the expected state of both.
 struct Run {
     case: &'static Case,
     plugin: Plugin,
     open: Vec<u32>,
-    /// What the client was told: cookies and the header `x-session`.
+    /// The values that the client received: cookies and the header `x-session`.
     told: Lines,
-    /// The endpoints that Envoy named, as the header names them.
+    /// The endpoints that Envoy reported, as they appear in the header.
     endpoints: BTreeSet<Vec<u8>>,
 }
 
@@ -159,7 +159,7 @@ impl Run {
             Step::Configure { case } => {
                 self.case = &CASES[usize::from(case) % CASES.len()];
                 assert!(self.plugin.configure(self.case.configuration));
-                // Streams of the old configuration go on; what they are held to is another.
+                // Streams of the old configuration continue, but different properties apply to them.
                 for stream in self.open.drain(..) {
                     self.plugin.end(stream);
                 }
@@ -216,7 +216,7 @@ impl Run {
                 let endpoint = endpoint % 8;
                 let address = format!("10.0.0.{endpoint}:80").into_bytes();
                 world.properties.insert("upstream.address".to_owned(), address);
-                // Base64 of the address.
+                // The address in base64.
                 let named = format!(
                     "MTAuMC4wLj{}6ODA=",
                     ["A", "E", "I", "M", "Q", "U", "Y", "c"][usize::from(endpoint)]
@@ -245,7 +245,7 @@ impl Run {
         self.told.drain(..surplus);
     }
 
-    /// The application's own lines are there, in their order; of the wrapped cookie, only the value is another.
+    /// The application's own lines are present, in order. Only the value of the wrapped cookie differs.
     fn check_set_cookie(&self, sent: &Lines, received: &Lines) {
         let mut received = values(received, "set-cookie");
         for line in values(sent, "set-cookie") {

@@ -36,25 +36,25 @@ impl Plugin {
         plugin
     }
 
-    /// Gives the plugin another configuration. Returns whether the plugin takes it.
+    /// Gives the plugin another configuration. Returns whether the plugin accepts it.
     pub fn configure(&mut self, configuration: &str) -> bool {
         host::with(|world| world.configuration = configuration.into());
-        // SAFETY: the plugin lives.
+        // SAFETY: the plugin exists.
         unsafe { proxy_on_configure(ROOT, configuration.len()) }
     }
 
     pub fn tick(&mut self) {
-        // SAFETY: the plugin lives.
+        // SAFETY: the plugin exists.
         unsafe { proxy_on_tick(ROOT) };
     }
 
-    /// A request comes. Returns its stream, and whether the request goes on.
+    /// A request arrives. Returns its stream, and whether the request continues.
     pub fn request(&mut self) -> (u32, bool) {
         self.last_stream += 1;
         let stream = self.last_stream;
         self.streams.push(stream);
         let count = host::with(|world| world.request.len());
-        // SAFETY: the plugin lives, and the stream's id is new.
+        // SAFETY: the plugin exists, and the stream's id is new.
         let action = unsafe {
             proxy_on_context_create(stream, ROOT);
             proxy_on_request_headers(stream, count, true)
@@ -62,24 +62,24 @@ impl Plugin {
         (stream, action == 0)
     }
 
-    /// The response comes.
+    /// The response arrives.
     pub fn response(&mut self, stream: u32) {
         let count = host::with(|world| world.response.len());
-        // SAFETY: the stream lives.
+        // SAFETY: the stream exists.
         assert_eq!(unsafe { proxy_on_response_headers(stream, count, true) }, 0, "a response always goes on");
     }
 
-    /// Answers a probe. Without headers, the probe failed.
+    /// Delivers the response to a probe. Without headers, the probe failed.
     pub fn answer(&mut self, token: u32) {
         let count = host::with(|world| world.call_response.len());
-        // SAFETY: the plugin lives.
+        // SAFETY: the plugin exists.
         unsafe { proxy_on_http_call_response(ROOT, token, count, 0, 0) };
     }
 
     /// The stream ends.
     pub fn end(&mut self, stream: u32) {
         self.streams.retain(|other| *other != stream);
-        // SAFETY: the stream lives.
+        // SAFETY: the stream exists.
         unsafe { proxy_on_delete(stream) };
     }
 }
@@ -87,7 +87,7 @@ impl Plugin {
 impl Drop for Plugin {
     fn drop(&mut self) {
         for context in self.streams.drain(..).chain([ROOT]) {
-            // SAFETY: the context lives.
+            // SAFETY: the context exists.
             unsafe { proxy_on_delete(context) };
         }
     }

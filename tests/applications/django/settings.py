@@ -48,7 +48,7 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Sessions are not.
+# Sessions are not in that database.
 SESSION_ENGINE = "django.contrib.sessions.backends.cache"
 CACHES = {
     "default": {
@@ -58,7 +58,7 @@ CACHES = {
     },
 }
 
-# As Django's documentation advises for tests: the default takes long on purpose.
+# As Django's documentation advises for tests: the default hasher is slow on purpose.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 STATIC_URL = "static/"

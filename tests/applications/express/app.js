@@ -1,5 +1,5 @@
-// An Express application with express-session, as the examples "User login" and "View counter" of express-session's
-// documentation have it. Its sessions are in the memory of this process.
+// An Express application with express-session, after the examples "User login" and "View counter" in the documentation
+// of express-session. Its sessions are in the memory of this process.
 
 const escapeHtml = require('escape-html')
 const express = require('express')

@@ -1,4 +1,4 @@
-// An application that answers with server-sent events, by better-sse. The open streams are in the memory of this process.
+// An application that sends server-sent events with better-sse. The open streams are in the memory of this process.
 
 import { randomUUID } from 'node:crypto'
 import express from 'express'

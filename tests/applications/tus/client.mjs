@@ -1,8 +1,8 @@
 // Uploads with tus-js-client: client.mjs ENDPOINT COUNT HEADER.
 //
-// All uploads run at the same time. Each sends half of its file, ends, and goes on as another client that has the URL of
-// the upload only, as after a restart. HEADER is sent with a value of its own for each upload. The parent of this program
-// is the module `clients`, which says what is printed.
+// All uploads run at the same time. Each client sends half of its file and ends. Another client, which only has the URL
+// of the upload, continues, as after a restart. HEADER is sent with a different value for each upload. The parent of
+// this program is the module `clients`, which describes the output.
 
 import { once } from 'node:events'
 import { Upload } from 'tus-js-client'

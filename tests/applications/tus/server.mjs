@@ -1,5 +1,5 @@
-// A tus server that keeps uploads in its own directory, and a page that uploads with tus-js-client, as the documentation of
-// both has it.
+// A tus server that keeps uploads in its own directory, and a page that uploads with tus-js-client. Both follow their
+// documentation.
 
 import { createServer } from 'node:http'
 import { createReadStream } from 'node:fs'

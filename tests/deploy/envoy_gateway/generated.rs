@@ -1,5 +1,5 @@
-//! What Envoy Gateway makes of its objects, as of 1.9 with the name scheme V2: the listener, the route configuration and
-//! the cluster, in Envoy's own names, as its patches see them.
+//! The configuration that Envoy Gateway generates from its objects, as of 1.9 with the name scheme V2: the listener,
+//! the route configuration and the cluster, in Envoy's field names, as the patches see them.
 
 use harness::pod::Pod;
 use harness::{config, module_path};
@@ -11,16 +11,16 @@ use super::types::{
 };
 use crate::manifests::{list, only};
 
-/// The namespace that the files are applied in.
+/// The namespace of the files.
 const NAMESPACE: &str = "default";
 
-/// What Envoy Gateway sends to its Envoy.
+/// The configuration that Envoy Gateway sends to its Envoy.
 pub struct Generated {
     /// The listener.
     pub listener: Value,
     /// The route configuration.
     pub routes: Value,
-    /// The cluster of the one route.
+    /// The cluster of the only route.
     pub cluster: Value,
 }
 
@@ -49,7 +49,7 @@ impl Generated {
     }
 }
 
-/// The filter of the `EnvoyExtensionPolicy`, off until a route turns it on, and its name.
+/// The filter of the `EnvoyExtensionPolicy`, disabled until a route enables it, and its name.
 fn wasm_filter(objects: &[Value]) -> (Value, String) {
     let (policy, policy_name) = spec::<EnvoyExtensionPolicy>(objects, "EnvoyExtensionPolicy");
     let wasm = &policy.wasm[0];
@@ -65,7 +65,8 @@ fn wasm_filter(objects: &[Value]) -> (Value, String) {
                 "vm_config": {
                     "vm_id": id,
                     "runtime": "envoy.wasm.runtime.v8",
-                    // There it is remote: Envoy Gateway's own server has what it took out of the image.
+                    // In Envoy Gateway the module is remote: Envoy Gateway's own server provides the module from the
+                    // image.
                     "code": { "local": { "filename": module_path().unwrap() } },
                     "environment_variables": { "host_env_keys": wasm.env.host_keys },
                 },

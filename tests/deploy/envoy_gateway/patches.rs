@@ -6,7 +6,7 @@ use serde_json_path::JsonPath;
 use super::generated::spec;
 use super::types::{EnvoyPatchPolicy, Op};
 
-/// Applies every patch of the policy, where there is one. Each finds exactly one place.
+/// Applies every patch of the policy, if there is one. Each patch must match exactly one place.
 pub fn apply(objects: &[Value], listener: &mut Value) {
     if !objects.iter().any(|object| object["kind"] == "EnvoyPatchPolicy") {
         return;

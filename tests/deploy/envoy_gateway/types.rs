@@ -1,5 +1,5 @@
-//! The specs of Envoy Gateway's kinds (`gateway.envoyproxy.io/v1alpha1`, as of 1.9), with the fields that the files use
-//! and no others: a field that is not here is refused.
+//! The specs of Envoy Gateway's kinds (`gateway.envoyproxy.io/v1alpha1`, as of 1.9), with only the fields that the
+//! files use. Any other field is refused.
 
 use k8s_openapi::api::core::v1::EnvVar;
 use serde::Deserialize;
@@ -28,13 +28,13 @@ strict! { Retry { num_retries: u32, retry_on: RetryOn } }
 strict! { RetryOn { triggers: Vec<Trigger> } }
 strict! { HealthCheck { panic_threshold: u32, passive: Passive } }
 
-/// Which load balancer.
+/// The load balancer.
 #[derive(Debug, Deserialize)]
 pub enum LoadBalancerType {
     LeastRequest,
 }
 
-/// When to try again.
+/// The conditions of a retry.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trigger {
@@ -43,7 +43,7 @@ pub enum Trigger {
     ResetBeforeRequest,
 }
 
-/// Passive health checks. (`camelCase` would make another name of `5Xx`.)
+/// Passive health checks. (`camelCase` would change the name of `5Xx`.)
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Passive {
@@ -68,7 +68,7 @@ strict! { Code { r#type: CodeType, image: Image } }
 strict! { Image { url: String } }
 strict! { Env { host_keys: Vec<String> } }
 
-/// Where the module comes from.
+/// The source of the module.
 #[derive(Debug, Deserialize)]
 pub enum CodeType {
     Image,
@@ -77,7 +77,7 @@ pub enum CodeType {
 strict! { EnvoyPatchPolicy { target_ref: TargetRef, r#type: PatchType, json_patches: Vec<JsonPatch> } }
 strict! { JsonPatch { r#type: String, name: String, operation: Operation } }
 
-/// How patches are written.
+/// The format of patches.
 #[derive(Debug, Deserialize)]
 pub enum PatchType {
     #[serde(rename = "JSONPatch")]
@@ -94,7 +94,7 @@ pub struct Operation {
     pub value: Value,
 }
 
-/// Which operation.
+/// The type of an operation.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Op {
@@ -108,13 +108,13 @@ strict! { KubernetesProvider { envoy_deployment: EnvoyDeployment } }
 strict! { EnvoyDeployment { replicas: u32, container: Container } }
 strict! { Container { env: Vec<EnvVar> } }
 
-/// Where Envoys run.
+/// The infrastructure on which Envoys run.
 #[derive(Debug, Deserialize)]
 pub enum ProviderType {
     Kubernetes,
 }
 
-/// How Envoy's bootstrap changes.
+/// The changes to Envoy's bootstrap.
 #[derive(Debug, Deserialize)]
 pub enum BootstrapType {
     Merge,

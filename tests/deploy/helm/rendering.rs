@@ -12,16 +12,16 @@ use serde_json::Value;
 use crate::manifests::{list, name, parse};
 use crate::sessions::SECRET;
 
-/// An Envoy with every key that the renderings name.
+/// An Envoy with every key in the renderings.
 pub fn options() -> Options {
     ["k1", "k2", "1"]
         .iter()
         .fold(Envoy::options(), |options, id| options.env(format!("SESSION_AFFINITY_KEY_{id}"), SECRET))
 }
 
-/// What the chart makes of some values.
+/// The rendering of the chart with some values.
 pub struct Rendering {
-    /// What is special about the values.
+    /// The special property of the values.
     pub name: &'static str,
     pub values: Value,
     templates: BTreeMap<String, String>,
@@ -41,19 +41,19 @@ impl Rendering {
         manifests.flat_map(|(file, text)| parse(file, text)).collect()
     }
 
-    /// The object of this name, such as `Service/shop-ing`; null where there is none.
+    /// The object of this name, such as `Service/shop-ing`, or null if there is none.
     pub fn object(&self, wanted: &str) -> Value {
         self.objects().into_iter().find(|object| name(object) == wanted).unwrap_or_default()
     }
 
-    /// What a user reads after the installation.
+    /// The notes for the user after the installation.
     pub fn notes(&self) -> &str {
         &self.templates["NOTES.txt"]
     }
 
-    /// The value at a JSON pointer in a place: in an object (`Service/shop-ing`), in Envoy's configuration (`envoy`), in
-    /// its connection manager with the filter (`manager`), in the filter's configuration (`filter`), in a route or a
-    /// cluster (`route:shop`, `cluster:shop`). Null where there is no such value.
+    /// The value at a JSON pointer in a place: in an object (`Service/shop-ing`), in Envoy's configuration (`envoy`),
+    /// in its connection manager with the filter (`manager`), in the filter's configuration (`filter`), in a route or a
+    /// cluster (`route:shop`, `cluster:shop`). Null if there is no such value.
     pub fn at(&self, place: &str, pointer: &str) -> Value {
         let value = match place.split_once(':') {
             None if place == "envoy" => self.envoy(),
@@ -75,7 +75,7 @@ impl Rendering {
         serde_saphyr::from_str(text.as_str().unwrap()).unwrap()
     }
 
-    /// The connection manager with the filter: the one for https, where there is one.
+    /// The connection manager with the filter. With HTTPS, it is the one for HTTPS.
     fn manager(&self) -> Value {
         let listeners = &self.envoy()["static_resources"]["listeners"];
         let listener = named(listeners, "ingress-https").or_else(|| named(listeners, "ingress")).unwrap();
@@ -94,8 +94,9 @@ impl Rendering {
         routes.into_iter().next().unwrap_or_default()
     }
 
-    /// Writes Envoy's configuration into a directory, for this machine: the bootstrap, then the files that it names. The
-    /// module is the built one; `/etc/envoy` is the directory, `/etc/envoy-tls` its subdirectory `tls`.
+    /// Writes Envoy's configuration for this machine into a directory: the bootstrap, then the files to which it
+    /// refers. The module is the built one. The directory replaces `/etc/envoy`, and its subdirectory `tls` replaces
+    /// `/etc/envoy-tls`.
     pub fn envoy_files(&self, directory: &Path) -> Vec<PathBuf> {
         fs::create_dir_all(directory).unwrap();
         let data = &self.object("ConfigMap/shop-ing")["data"];

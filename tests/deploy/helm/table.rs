@@ -1,4 +1,4 @@
-//! Values, and what comes out.
+//! Values, and the expected results of their rendering.
 
 mod operation;
 mod services;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::rendering::Rendering;
 
-/// A place, a JSON pointer in it, and the value there; null where there must be none.
+/// A place, a JSON pointer in it, and the expected value there. Null means that there must be no value.
 pub type Row = (&'static str, &'static str, Value);
 
 static ALL: LazyLock<Vec<(Rendering, Vec<Row>)>> = LazyLock::new(|| {
@@ -20,7 +20,7 @@ static ALL: LazyLock<Vec<(Rendering, Vec<Row>)>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Every rendering with what is expected of it.
+/// Every rendering and its expected results.
 pub fn expected() -> &'static [(Rendering, Vec<Row>)] {
     &ALL
 }
@@ -32,7 +32,7 @@ pub fn renderings() -> impl Iterator<Item = &'static Rendering> {
 
 type Case = (&'static str, Value, Vec<Row>);
 
-/// One service on the pods of `shop`, with these values beside it or in the place of its own.
+/// One service for the pods of `shop`, with these values added to its own or in their place.
 pub fn shop(others: &Value) -> Value {
     let mut values = json!({
         "clusters": [{ "name": "shop", "port": 8080 }],
@@ -65,7 +65,7 @@ pub fn canary(affinity: &Value) -> Value {
     })
 }
 
-/// A pointer in two parts, for ever.
+/// Joins the two parts of a pointer. The result has a static lifetime.
 fn leak(first: &str, second: &str) -> &'static str {
     format!("{first}{second}").leak()
 }

@@ -1,4 +1,4 @@
-//! https, with certificates from Secrets.
+//! HTTPS with certificates from Secrets.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -14,14 +14,14 @@ use super::traffic::at_any_port;
 use crate::manifests::list;
 use crate::sessions;
 
-/// Writes a certificate where each of the rendering's Secrets is mounted, for the name of the Secret.
+/// Writes a certificate to the mount path of each of the rendering's Secrets, for the name of the Secret.
 pub fn write_certificates(directory: &Path, rendering: &Rendering) {
     for secret in list(&rendering.values["tls"]["secrets"]) {
         write_certificate(directory, secret.as_str().unwrap());
     }
 }
 
-/// Puts a new certificate in the place of a mounted Secret, in one step as the kubelet does, and returns it.
+/// Replaces the certificate of a mounted Secret in one step, as the kubelet does, and returns the new one.
 fn write_certificate(directory: &Path, secret: &str) -> String {
     let mount = directory.join("tls").join(secret);
     fs::create_dir_all(&mount).unwrap();
@@ -44,7 +44,7 @@ fn write_certificate(directory: &Path, secret: &str) -> String {
     cert.pem()
 }
 
-/// The headers of an https response, as lines, from a client that trusts this certificate alone and asks for this name.
+/// The headers of an HTTPS response, as lines. The client trusts only this certificate and requests this name.
 fn fetch(address: SocketAddr, name: &str, certificate: &str) -> Result<String, String> {
     const CLIENT: &str = "
 import http.client, socket, ssl, sys

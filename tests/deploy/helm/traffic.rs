@@ -1,4 +1,4 @@
-//! A rendering with traffic: two versions of an application, whose pods DNS names.
+//! A rendering with traffic: two versions of an application. Envoy finds their pods in DNS.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -26,7 +26,7 @@ pub fn at_any_port(bootstrap: &mut Value) {
     }
 }
 
-/// The rendering for this machine: the DNS server, and the port of the pods in every cluster that asks DNS.
+/// The rendering for this machine, with a local DNS server, and the port of the pods in every cluster that uses DNS.
 fn bootstrap(rendering: &Rendering, dns: &Dns, port: u16) -> Value {
     let directory = tempfile::tempdir().unwrap();
     let files = rendering.envoy_files(directory.path());
@@ -70,7 +70,7 @@ async fn a_session_keeps_its_version_and_its_pod_and_moves_within_the_version_wh
     dns.set_name("canary", &addresses(&pods[2..]));
     let bootstrap = bootstrap(&rendering, &dns, pods[0].address().port());
     let envoy = start(&bootstrap, &[("stable", 2), ("canary", 2)]).await;
-    // 60 sessions miss one of four pods once in eight million times.
+    // 60 sessions miss one of four pods once in eight million runs.
     let began = begin(&envoy, 60, 4).await;
     stay(&envoy, &began).await;
     sessions::long_answers_pass(&envoy).await;
@@ -97,7 +97,7 @@ async fn the_stats_port_gives_the_metrics_and_nothing_else_of_the_admin_interfac
     let pods = sessions::pods(1);
     let dns = Dns::start(&addresses(&pods));
     let mut bootstrap = bootstrap(&rendering, &dns, pods[0].address().port());
-    // Envoy must know the port of its own admin interface beforehand.
+    // The test must know the port of Envoy's admin interface before Envoy starts.
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     bootstrap["admin"]["address"] = config::socket_address(free);
     let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().unwrap();

@@ -1,4 +1,4 @@
-//! Values that the chart refuses, and what its schema says of the others.
+//! Values that the chart refuses, and the rules of its schema.
 
 use harness::helm::Chart;
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::rendering::{Rendering, options};
 use super::table::{canary, shop};
 
-/// What Helm says of values that the chart refuses.
+/// Helm's error about values that the chart refuses.
 fn refusal(values: &Value) -> String {
     match Chart::shipped().render(values, "shop-ing", "default") {
         Ok(_) => panic!("the chart takes {values}"),

@@ -1,5 +1,5 @@
-//! What Istio makes of its own objects for a gateway, as of Istio 1.32: connection manager, routes, clusters, and the
-//! filter of a `WasmPlugin`.
+//! The configuration that Istio generates from its objects for a gateway, as of Istio 1.32: connection manager, routes,
+//! clusters, and the filter of a `WasmPlugin`.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 
 use crate::manifests::{list, only};
 
-/// The namespace that the files are applied in.
+/// The namespace of the files.
 const NAMESPACE: &str = "default";
 
-/// What Istio sends to the gateway.
+/// The configuration that Istio sends to the gateway.
 pub struct Generated {
     /// The connection manager, without its routes.
     pub manager: Value,
@@ -20,12 +20,12 @@ pub struct Generated {
     pub routes: Value,
     /// Every cluster of the routes.
     pub clusters: Vec<Value>,
-    /// The `WasmPlugin`'s filter, which the connection manager only names.
+    /// The filter of the `WasmPlugin`. The connection manager only contains its name.
     pub filter: Value,
 }
 
 impl Generated {
-    /// The pods come with their label `version`.
+    /// The pods have their label `version`.
     pub fn from(objects: &[Value], pods: &[(&Pod, &str)]) -> Self {
         let service = only(objects, "VirtualService");
         let rule = &only(objects, "DestinationRule")["spec"];
@@ -52,7 +52,7 @@ impl Generated {
         }
     }
 
-    /// The filter comes from this file, as it comes from Istio's agent (ECDS).
+    /// Envoy reads the filter from this file, as it does from Istio's agent (ECDS).
     pub fn discover_from(&mut self, file: &Path) {
         self.manager["http_filters"][0] = json!({
             "name": self.filter["name"],
@@ -71,7 +71,7 @@ impl Generated {
     }
 }
 
-/// With the filters that every stock Envoy has, the `WasmPlugin`'s in the place of one without a phase.
+/// The filters of every stock Envoy. The filter of the `WasmPlugin` is at the position of a plugin without a phase.
 fn manager() -> Value {
     let filter = |name: &str, kind: &str| {
         let typed = json!({ "@type": format!("type.googleapis.com/envoy.extensions.filters.http.{kind}") });
@@ -155,9 +155,9 @@ fn route(http: &Value) -> Value {
     json!({ "name": http["name"], "match": matching, "route": action })
 }
 
-/// The filter of a `WasmPlugin`, its module already fetched by the agent.
+/// The filter of a `WasmPlugin`. The agent has already fetched its module.
 fn filter(plugin: &Value) -> Value {
-    // Istio makes a TrafficExtension of it first.
+    // Istio first converts it to a TrafficExtension.
     let name = format!("{}~istio-translated-wasmplugin", plugin["metadata"]["name"].as_str().unwrap());
     let spec = &plugin["spec"];
     let mut values = Map::new();
@@ -177,7 +177,7 @@ fn filter(plugin: &Value) -> Value {
             "@type": "type.googleapis.com/google.protobuf.StringValue",
             "value": spec["pluginConfig"].to_string(),
         },
-        // Istio gives no vm_id.
+        // Istio sets no vm_id.
         "vm_config": {
             "runtime": "envoy.wasm.runtime.v8",
             "code": { "local": { "filename": module_path().unwrap() } },

@@ -1,4 +1,4 @@
-//! deploy/istio/metrics.yaml: what Prometheus makes of the gateway's metrics.
+//! deploy/istio/metrics.yaml: how Prometheus relabels the gateway's metrics.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::sessions;
 
 type Labels = BTreeMap<String, String>;
 
-/// Prometheus' `replace` action: a regular expression that fits the whole source label sets the target label.
+/// Prometheus' `replace` action: a regular expression that matches the whole source label sets the target label.
 fn relabel(rule: &Value, labels: &mut Labels) {
     let source = rule["sourceLabels"][0].as_str().unwrap();
     let whole = Regex::new(&format!("^(?s:{})$", rule["regex"].as_str().unwrap())).unwrap();

@@ -1,4 +1,5 @@
-//! An `EnvoyFilter`'s patches, as Istio applies them at a gateway: those kinds of them that the files use.
+//! An `EnvoyFilter`'s patches, as Istio applies them to a gateway. Only the kinds of patches in the files are
+//! supported.
 
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use crate::manifests::{list, only};
 
 const MANAGER: &str = "envoy.filters.network.http_connection_manager";
 
-/// Applies every patch of the `EnvoyFilter`, where there is one. A patch that changes nothing is a mistake.
+/// Applies every patch of the `EnvoyFilter`, if there is one. A patch that changes nothing is an error.
 pub fn apply(objects: &[Value], generated: &mut Generated) {
     if !objects.iter().any(|object| object["kind"] == "EnvoyFilter") {
         return;
@@ -47,7 +48,8 @@ pub fn apply(objects: &[Value], generated: &mut Generated) {
     }
 }
 
-/// Protobuf's merge: messages field by field, lists one after the other, of a oneof the latest.
+/// The merge of protobuf: messages are merged field by field, lists are concatenated, and the last field of a oneof
+/// wins.
 fn merge(into: &mut Value, patch: &Value) {
     const CLUSTER_SPECIFIER: [&str; 3] = ["cluster", "cluster_header", "weighted_clusters"];
     match (into, patch) {

@@ -1,4 +1,4 @@
-//! The configurations of the migration guide on a real Envoy: each keeps a session where it began.
+//! The configurations of the migration guide on a real Envoy: each keeps a session on its first backend.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use super::{around, guide, whole_configurations};
 use crate::plugin::SECRET;
 
-/// The request header by which a test chooses a service's route.
+/// The request header with which a test selects a service's route.
 const ROUTE: &str = "x-test-route";
-/// The cluster of services that pin endpoints only.
+/// The cluster of services that only pin endpoints.
 const PODS: &str = "pods";
 
-/// Every different configuration of the guide, in blocks and in tables.
+/// Every different configuration of the guide, from blocks and tables.
 fn configurations() -> Vec<Value> {
     let guide = guide();
     let blocks = whole_configurations(&guide);
@@ -39,7 +39,7 @@ fn backends(service: &Value) -> impl Iterator<Item = &str> {
     backends.iter().map(|backend| backend["cluster"].as_str().or(backend.as_str()).unwrap())
 }
 
-/// Any of a service's routes; the empty name is the route of all other requests.
+/// Any of a service's routes. The empty name is the route of all other requests.
 fn route_of(service: &Value) -> &str {
     service["routes"][0].as_str().unwrap_or_default()
 }
@@ -70,12 +70,12 @@ fn listener(configuration: &Value, index: usize) -> Value {
     let mut listener = bootstrap.build()["static_resources"]["listeners"][0].take();
     listener["name"] = json!(index.to_string());
     let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
-    // All plugins are in one VM; the name tells them apart.
+    // All plugins are in one VM; their names distinguish them.
     manager["http_filters"][0]["typed_config"]["config"]["name"] = json!(format!("plugin-{index}"));
     listener
 }
 
-/// A pod for each cluster that a configuration names, and three for endpoint pins.
+/// A pod for each cluster in a configuration, and three pods for endpoint pins.
 fn pods(configurations: &[Value]) -> BTreeMap<String, Vec<Pod>> {
     let names = configurations.iter().flat_map(services).flat_map(backends);
     let names: BTreeSet<&str> = names.collect();
@@ -86,7 +86,7 @@ fn pods(configurations: &[Value]) -> BTreeMap<String, Vec<Pod>> {
     pods
 }
 
-/// What the requests of a client say, from the second one on.
+/// The headers of a client's requests, from the second request on.
 struct Session<'a> {
     affinity: &'a Value,
     reply: Option<Reply>,
@@ -112,7 +112,7 @@ impl Session<'_> {
         }
     }
 
-    /// The session's header, from what the last response said.
+    /// The session's header, with the value from the last response.
     fn headers(&self) -> Vec<(String, String)> {
         let name = self.name();
         let reply = self.reply.as_ref();
@@ -203,6 +203,6 @@ async fn a_client_that_once_asks_for_the_canary_stays_there_as_the_migration_gui
         assert_eq!(client.fetch_with_cookie(&envoy.url(), cookie).await.unwrap().pod, anonymous.pod);
         stable += usize::from(anonymous.pod == "stable");
     }
-    // One of a hundred goes to the canary by weight: that ten do is a chance of one in ten million.
+    // By weight, one of a hundred requests goes to the canary: ten of them by chance once in ten million runs.
     assert!(stable > 90, "{stable}");
 }

@@ -1,4 +1,4 @@
-//! Health checks of the filter's own: `healthCheck`.
+//! Active health checks by the filter: `healthCheck`.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::ecds::{SOON, eventually};
 use crate::support::outcome;
 use crate::workers::{Workers, assert_no_vm_failed};
 
-/// Only health checks, every second.
+/// Only health checks, one per second.
 fn only_checks(fields: &Value) -> Value {
     let mut checks = json!({ "checkIntervalSec": 1, "requestPath": "/healthz?full=1" });
     for (name, value) in fields.as_object().unwrap() {
@@ -27,12 +27,12 @@ fn is_probe(request: &Request) -> bool {
     request.uri.path() == "/healthz"
 }
 
-/// How many probes have reached the pod.
+/// The number of probes that reached the pod.
 fn probes(pod: &Pod) -> usize {
     pod.requests().iter().filter(|request| is_probe(request)).count()
 }
 
-/// Nobody asks the silent backend anything but the filter; every worker acts on what it finds.
+/// Only the filter sends requests to the silent backend. Every worker acts on the result.
 #[tokio::test]
 async fn a_silent_backend_is_found_by_probes_and_comes_back_by_probes() {
     let fleet = Fleet::start(3);
@@ -42,7 +42,7 @@ async fn a_silent_backend_is_found_by_probes_and_comes_back_by_probes() {
     fleet.pod(1).freeze();
     let frozen = Instant::now();
     envoy.wait_for_log("app-1 fails its health checks", SECOND * 20).await.unwrap();
-    // Two checks have failed, each after its timeout of a second, and the last began a second after the first.
+    // Two checks have failed. Each took its timeout of one second, and the last one began one second after the first.
     assert!(frozen.elapsed() > SECOND, "found after {:?}", frozen.elapsed());
     tokio::time::sleep(SECOND).await;
     for reply in workers.fetch("/", &[("cookie", cookie.as_bytes())]).await {
@@ -76,7 +76,7 @@ async fn one_worker_probes_for_all() {
     }
 }
 
-/// As at GKE: the application says itself that it is not well, with any other status.
+/// Like GKE: any other status means that the application is unhealthy.
 #[tokio::test]
 async fn anything_but_200_fails_a_check_and_three_in_a_row_take_it_out_where_so_configured() {
     let fleet = Fleet::start(1);
@@ -99,7 +99,7 @@ async fn anything_but_200_fails_a_check_and_three_in_a_row_take_it_out_where_so_
     }
 }
 
-/// Envoy sends no probe to a cluster that it does not know.
+/// Envoy sends no probe to an unknown cluster.
 #[tokio::test]
 async fn a_probe_of_an_unknown_cluster_fails_at_once() {
     let fleet = Fleet::start(2);
@@ -116,19 +116,19 @@ async fn a_probe_of_an_unknown_cluster_fails_at_once() {
     assert_no_vm_failed(&envoy).await;
 }
 
-/// A backend that always fails its checks: it has no content.
+/// A backend that always fails its health checks, because it has no content.
 fn sick() -> RawPod {
     RawPod::start(*b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap()
 }
 
-/// The listener of a bootstrap, as a resource.
+/// The listener of a bootstrap, as a discovery resource.
 fn listener(bootstrap: &Value) -> Value {
     let mut listener = bootstrap["static_resources"]["listeners"][0].clone();
     listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
     listener
 }
 
-/// The old listener, its filter included, lives on for as long as it drains: for ten minutes here.
+/// The old listener and its filter live on while the listener drains, here for ten minutes.
 #[tokio::test]
 async fn backends_that_a_listener_update_adds_are_probed_at_once() {
     let fleet = Fleet::start(2);
@@ -184,7 +184,7 @@ async fn two_listeners_with_a_filter_of_the_same_name_probe_each_its_own_backend
     assert_no_vm_failed(&envoy).await;
 }
 
-/// No probe met it while it was down.
+/// No probe reached the backend while it was down.
 #[tokio::test]
 async fn a_backend_that_restarts_between_two_probes_is_back_after_so_many_that_pass() {
     let mut fleet = Fleet::start(2);
@@ -202,7 +202,7 @@ async fn a_backend_that_restarts_between_two_probes_is_back_after_so_many_that_p
     fleet.up(1);
     let began = async || client.fetch(&envoy.url(), &[]).await.unwrap().pod == "app-1";
     eventually("sessions begin there again", began).await;
-    // Its ejection began with a tick of the filter's clock: a probe that was sent in that tick counts as well.
+    // The ejection began with a tick of the filter's clock. A probe sent in that tick counts as well.
     let since = probes(fleet.pod(1));
     assert!(since >= 2, "after {since} probes");
     assert!(!envoy.log().contains("fails its health checks"));

@@ -1,4 +1,4 @@
-//! 200 users, each with one request after another as fast as the machine goes, and a backend that is killed under them.
+//! 200 users send requests one after another as fast as the machine allows, and one backend is killed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -15,20 +15,20 @@ use crate::workers::assert_no_vm_failed;
 
 const RUNS: usize = 10;
 
-/// What the users are told to do.
+/// The state that controls the users.
 const GO_ON: u8 = 0;
 const END: u8 = 1;
 
-/// What one user saw.
+/// What one user observed.
 struct Seen {
-    /// The pods that the user's session was on, in order.
+    /// The pods that served the user's session, in order.
     homes: Vec<String>,
     requests: usize,
-    /// Answers that are no 200, or that come from another pod than the session is on.
+    /// Responses that are not 200, or that come from a pod other than the session's pod.
     wrong: Vec<String>,
 }
 
-/// Begins a session and stays until told to end.
+/// Begins a session and sends requests until the user is told to end.
 async fn user(url: String, phase: Arc<AtomicU8>) -> Seen {
     let client = Client::http1();
     let first = client.fetch(&url, &[]).await.unwrap();
@@ -48,8 +48,8 @@ async fn user(url: String, phase: Arc<AtomicU8>) -> Seen {
     seen
 }
 
-/// One of four backends is killed. Every session of it moves with the request that met the dead backend, and no other
-/// session moves.
+/// One of four backends is killed. Each of its sessions moves with the first request that reaches the dead backend. No
+/// other session moves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "goes on for a minute under load"]
 async fn every_session_of_a_killed_backend_moves_exactly_once_and_no_get_fails() {

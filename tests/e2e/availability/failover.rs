@@ -15,9 +15,9 @@ use super::record::{Move, Record};
 use crate::shipped_files::plugin;
 use crate::workers::assert_no_vm_failed;
 
-/// As many as the machine of a build server carries.
+/// As many users as the machine of a build server can carry.
 pub const USERS: usize = 200;
-/// A random spread looks less even than this once in 10,000 runs.
+/// A random spread is less even than this once in 10,000 runs.
 const UNLIKELY: f64 = 0.0001;
 
 /// The shipped file, with these fields in the filter's configuration.
@@ -25,7 +25,7 @@ pub fn bootstrap(fleet: &Fleet, fields: &Value) -> Value {
     adapted(&fleet.shipped(), fields)
 }
 
-/// The shipped file with pods at these addresses. A field that is null is left out.
+/// The shipped file with pods at these addresses. A null field is left out.
 pub fn adapted(shipped: &Shipped, fields: &Value) -> Value {
     let mut bootstrap = shipped.load("failover.yaml").unwrap();
     let plugin = plugin(&mut bootstrap);
@@ -34,7 +34,7 @@ pub fn adapted(shipped: &Shipped, fields: &Value) -> Value {
         plugin[name] = value.clone();
     }
     plugin.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-    // Longer than it is shipped, lest a busy machine take a backend out.
+    // Longer than in the shipped file, so that a busy machine does not eject a backend.
     for cluster in bootstrap["static_resources"]["clusters"].as_array_mut().unwrap() {
         if !cluster["health_checks"].is_null() {
             cluster["health_checks"][0]["timeout"] = json!("3s");
@@ -48,22 +48,23 @@ pub fn manager(bootstrap: &mut Value) -> &mut Value {
     bootstrap.pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config").unwrap()
 }
 
-/// Health checks with this interval and timeout. Three in a row must fail, lest a busy machine take a backend out.
+/// Health checks with this interval and timeout. Three in a row must fail, so that a busy machine does not eject a
+/// backend.
 pub fn checks(seconds: u32) -> Value {
     json!({
         "checkIntervalSec": seconds, "timeoutSec": seconds, "healthyThreshold": 1, "unhealthyThreshold": 3
     })
 }
 
-/// As it is shipped, but with ejections that end soon.
+/// The shipped file, but with short ejections.
 pub fn detection() -> Value {
     json!({ "outlierDetection": {
         "consecutiveLocalOriginFailure": 0, "consecutiveGatewayErrors": 5, "baseEjectionTimeSec": 5,
     } })
 }
 
-/// What `die` does to one of four backends, and `revive` undoes. Returns the whole record, when it died, and when
-/// the filter said so.
+/// Runs `die` and later `revive` on one of four backends. Returns the whole record, the time of the loss, and the time
+/// at which the filter reported it.
 pub async fn death_and_return(
     fleet: &mut Fleet,
     envoy: &Envoy,
@@ -81,7 +82,7 @@ pub async fn death_and_return(
         }
         assert!(load.now() < death + PATIENCE, "nobody noticed");
     };
-    // Until POSTs that it still got have timed out, and all sessions have settled.
+    // Wait until POSTs that the backend still received have timed out and all sessions have settled.
     load.go_on_for(2).await;
     tokio::time::sleep((noticed + SECOND).saturating_sub(load.now())).await;
     load.go_on_for(1).await;
@@ -98,12 +99,13 @@ pub async fn death_and_return(
     (record, death, noticed)
 }
 
-/// The sessions of `app-1` moved once, or, by requests sent before they had `settled`, twice; spread over the others;
-/// for good. No other session moved or was answered by another backend than its own.
+/// The sessions of `app-1` moved once, or twice if their requests were sent before the sessions had `settled`. The
+/// sessions are spread over the other backends and do not move again. No other session moved or got a response from
+/// another backend.
 pub fn assert_moved_once(record: &Record, death: Duration, settled: Duration) {
     let homes = record.until(death).homes();
     assert_eq!(homes.len(), USERS);
-    // Requests of one round run in parallel: one of them may come before another has moved the session.
+    // Requests of one round run in parallel. One of them may return before another has moved the session.
     for answer in record.strayed() {
         assert!(homes[&answer.user] == "app-1" && answer.sent < settled, "{answer:#?}");
     }
@@ -129,8 +131,8 @@ pub fn assert_moved_once(record: &Record, death: Duration, settled: Duration) {
     assert!(chi_squared(&counts, &[1.0, 1.0, 1.0]) > UNLIKELY, "{counts:?}");
 }
 
-/// These are all moves of a session that had one reason to move: a second one only by requests that ran in parallel
-/// with those that moved it first, sent before every worker knew where to.
+/// All these moves belong to a session that had one reason to move. Only requests in parallel with the first move may
+/// move the session again, because not every worker knew the new backend yet.
 pub fn assert_no_bounce(user: usize, moves: &[Move], settled: Duration) {
     let late = moves.iter().filter(|step| step.sent >= settled).count();
     assert!(moves.len() <= 2, "user {user} moved again and again: {moves:#?}");
@@ -157,7 +159,7 @@ async fn a_backend_that_falls_silent_costs_no_get_and_moves_its_sessions_once() 
     let _alone = alone().await;
     let mut fleet = Fleet::start(4);
     let mut bootstrap = bootstrap(&fleet, &detection());
-    // Lest the test wait for a POST for ever.
+    // Prevents the test from waiting for a POST forever.
     let routes = &mut manager(&mut bootstrap)["route_config"]["virtual_hosts"][0]["routes"];
     routes[1]["route"]["timeout"] = json!("10s");
     let envoy = Envoy::start(&bootstrap).await.unwrap();

@@ -1,4 +1,4 @@
-//! The reasons that Envoy gives for a failed request. `health::classify` knows these reasons.
+//! The reasons that Envoy gives for a failed request. `health::classify` must know these reasons.
 
 use std::net::SocketAddr;
 
@@ -29,7 +29,7 @@ async fn resetting(reason: h2::Reason) -> SocketAddr {
     address
 }
 
-/// The same cluster, over HTTP/2.
+/// The same cluster over HTTP/2.
 fn over_http2(mut cluster: Value) -> Value {
     cluster["typed_extension_protocol_options"] = json!({
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
@@ -40,7 +40,7 @@ fn over_http2(mut cluster: Value) -> Value {
     cluster
 }
 
-/// A route to the cluster of its name.
+/// A route to the cluster of the same name.
 fn route(name: &str, action: &Value) -> Value {
     let mut route = json!({ "match": { "path": format!("/{name}") }, "route": { "cluster": name } });
     for (field, value) in action.as_object().unwrap() {
@@ -97,9 +97,9 @@ async fn this_envoy_says_in_the_known_words_why_a_request_failed() {
         ("slow", impatient, "response_timeout"),
         ("slow-try", per_try, "upstream_per_try_timeout"),
         ("reset-stream", json!({}), "RESET{remote_reset"),
-        // It asks for no more than to be tried again.
+        // The backend only asks for a retry.
         ("refused-stream", json!({}), "RESET{remote_refused_stream_reset"),
-        // Envoy's own limit.
+        // A limit of Envoy, not of the backend.
         ("full", json!({}), "RESET{overflow"),
     ];
     let bootstrap = expected.iter().fold(bootstrap, |bootstrap, (name, action, _)| {

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::support::outcome;
 
-/// A second.
+/// One second.
 pub const SECOND: Duration = Duration::from_secs(1);
 
-/// So long a pod takes for an answer: a pod that dies has requests in hand.
+/// The response time of a pod, so that a dying pod has requests in flight.
 const DELAY: Duration = Duration::from_millis(5);
 
 /// Backends with one pod each, of the same name.
@@ -28,7 +28,7 @@ struct Member {
 }
 
 impl Fleet {
-    /// So many, all up: `app-0`, `app-1` and so on.
+    /// This many backends, all up: `app-0`, `app-1` and so on.
     pub fn start(count: usize) -> Self {
         let members = (0..count).map(|index| Member {
             name: format!("app-{index}"),
@@ -43,7 +43,7 @@ impl Fleet {
         fleet
     }
 
-    /// From now on it answers.
+    /// The backend serves requests from now on.
     pub fn up(&mut self, index: usize) {
         let member = &mut self.0[index];
         member.silence = None;
@@ -51,24 +51,24 @@ impl Fleet {
         member.pod = Some(pod);
     }
 
-    /// From now on it refuses connections; those that were open are closed.
+    /// The backend refuses connections from now on. Its open connections are closed.
     pub fn down(&mut self, index: usize) {
         self.0[index].pod.take().expect("it was up").stop();
     }
 
-    /// From now on whatever is sent to its address is lost; connections that were open are closed.
+    /// Packets to the backend's address are lost from now on. Open connections are closed.
     pub async fn fall_silent(&mut self, index: usize) {
         self.down(index);
         let member = &mut self.0[index];
         member.silence = Some(SilentAddress::start_at(member.address.address()).await.unwrap());
     }
 
-    /// The pod of one that is up.
+    /// The pod of a backend that is up.
     pub fn pod(&self, index: usize) -> &Pod {
         self.0[index].pod.as_ref().expect("it is up")
     }
 
-    /// The name of one.
+    /// The name of a backend.
     pub fn name(&self, index: usize) -> &str {
         &self.0[index].name
     }
@@ -78,21 +78,21 @@ impl Fleet {
         self.0.iter().map(|member| member.name.as_str()).collect()
     }
 
-    /// A bootstrap with a plain cluster for each.
+    /// A bootstrap with a plain cluster for each backend.
     pub fn bootstrap(&self) -> Bootstrap {
         self.0.iter().fold(Bootstrap::new(), |bootstrap, member| {
             bootstrap.cluster(&member.name, &[member.address.address()])
         })
     }
 
-    /// Where their pods are, for a shipped file.
+    /// The addresses of the pods, for a shipped file.
     pub fn shipped(&self) -> Shipped {
         self.0
             .iter()
             .fold(Shipped::new(), |shipped, member| shipped.host(&member.name, member.address.address()))
     }
 
-    /// Generated cookies over all of them, with these fields of the service beside.
+    /// Generated cookies over all backends, with these additional fields of the service.
     pub fn plugin(&self, fields: &Value) -> Value {
         let mut plugin = json!({
             "sessionAffinity": { "affinityType": "GENERATED_COOKIE" },
@@ -111,7 +111,7 @@ impl Fleet {
     }
 }
 
-/// Begins sessions until one is on this pod; returns its cookie.
+/// Begins sessions until one is on this pod. Returns the cookie of that session.
 pub async fn session_on(envoy: &Envoy, pod: &str) -> String {
     let client = Client::http1();
     for _ in 0..500 {

@@ -1,4 +1,5 @@
-//! Requests that a backend's cluster lets another backend answer, one at a time.
+//! Requests that another backend may serve because of the cluster of the session's backend. They are sent one at a
+//! time.
 
 use std::net::SocketAddr;
 
@@ -42,7 +43,7 @@ async fn the_request_that_meets_a_dead_backend_is_answered_and_takes_its_session
     assert_no_vm_failed(&envoy).await;
 }
 
-/// Before anybody has ejected it, and on whichever worker.
+/// Before any worker has ejected the backend, and on every worker.
 #[tokio::test]
 async fn requests_of_one_session_at_the_same_time_are_answered_by_the_same_other_backend() {
     let mut fleet = Fleet::start(4);
@@ -79,7 +80,7 @@ async fn with_two_of_four_backends_dead_every_request_is_answered() {
     }
 }
 
-/// A cluster whose endpoint says which backend it is.
+/// A cluster whose endpoint names its backend.
 fn named(name: &str, says: &str, address: std::net::SocketAddr) -> Value {
     let mut cluster = config::cluster(name, &[address]);
     let endpoint = cluster.pointer_mut("/load_assignment/endpoints/0/lb_endpoints/0").unwrap();
@@ -87,7 +88,7 @@ fn named(name: &str, says: &str, address: std::net::SocketAddr) -> Value {
     cluster
 }
 
-/// The name of an endpoint that could not be reached is no answer.
+/// The name of an unreachable endpoint does not count as a response.
 #[tokio::test]
 async fn a_backend_whose_endpoints_have_names_is_left_after_three_failures_where_nothing_is_retried() {
     let fleet = Fleet::start(2);
@@ -107,8 +108,8 @@ async fn a_backend_whose_endpoints_have_names_is_left_after_three_failures_where
     assert_eq!(failures, 3);
 }
 
-/// A session that follows its answer to a backend stays there, on every worker, and does not follow to what is no
-/// backend of the service.
+/// A session follows its response to another backend and stays there, on every worker. A session does not follow to an
+/// endpoint that is not a backend of the service.
 #[tokio::test]
 async fn a_session_follows_to_backends_of_its_service_only() {
     let fleet = Fleet::start(2);
@@ -138,7 +139,7 @@ async fn a_session_follows_to_backends_of_its_service_only() {
         .unwrap();
 }
 
-/// Three sessions of a backend whose answer takes longer than Envoy waits.
+/// Three sessions of a backend whose response takes longer than Envoy's timeout.
 async fn three_slow_gets(fields: &Value) -> (Fleet, Envoy, String) {
     let fleet = Fleet::start(4);
     let mut bootstrap = bootstrap(&fleet, fields);
@@ -155,7 +156,7 @@ async fn three_slow_gets(fields: &Value) -> (Fleet, Envoy, String) {
     (fleet, envoy, cookie)
 }
 
-/// The route's retry policy decides what a failure is, and Envoy does not say which one it was.
+/// The route's retry policy defines what a failure is. Envoy does not say which failure occurred.
 #[tokio::test]
 async fn three_gets_that_envoy_gave_up_on_eject_a_backend() {
     for detection in [json!({}), json!({ "consecutiveGatewayErrors": 3 })] {
@@ -169,7 +170,7 @@ async fn three_gets_that_envoy_gave_up_on_eject_a_backend() {
     }
 }
 
-/// Two backends, `app-0` and `other`; what is sent to `other` is answered by an endpoint that says it is `app-0`.
+/// Two backends, `app-0` and `other`. An endpoint that names itself `app-0` serves the requests to `other`.
 async fn answered_elsewhere(fleet: &Fleet, app_0: SocketAddr, fields: &Value) -> (Envoy, String) {
     let detection = json!({ "consecutiveLocalOriginFailure": 0, "consecutiveGatewayErrors": 1000 });
     let mut plugin = fleet.plugin(&json!({ "backends": ["app-0", "other"], "outlierDetection": detection }));
@@ -186,7 +187,7 @@ async fn answered_elsewhere(fleet: &Fleet, app_0: SocketAddr, fields: &Value) ->
     (envoy, cookie)
 }
 
-/// A session of `other` goes on there, as if nobody had said where its answers come from.
+/// A session of `other` continues there, as if its endpoint named no backend.
 async fn assert_stays(envoy: &Envoy, cookie: &str) {
     let workers = Workers::of(envoy).await;
     for _ in 0..10 {
@@ -218,7 +219,7 @@ async fn a_session_does_not_follow_to_a_backend_that_is_out() {
     assert_stays(&envoy, &cookie).await;
 }
 
-/// The request that finds it out is answered, and takes its session along; those that come later are refused.
+/// The request that detects the loss gets a response and moves its session. Later requests are refused.
 #[tokio::test]
 async fn with_reject_too_the_requests_that_meet_a_dead_backend_are_answered_and_only_later_ones_refused() {
     let mut fleet = Fleet::start(4);

@@ -1,4 +1,4 @@
-//! Many users at once, each with a session of its own, and what they were answered.
+//! Many concurrent users, each with its own session, and the responses that they got.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -11,56 +11,56 @@ use tokio::task::JoinSet;
 
 use super::record::{Answer, Record};
 
-/// So many requests a user sends at the same time.
+/// The number of requests that a user sends at the same time.
 const AT_ONCE: usize = 4;
-/// A user's rest between two times: what makes a second's load of many users one that a small machine can carry.
+/// A user's pause between two rounds. Limits the requests per second to what a small machine can carry.
 const REST: Duration = Duration::from_millis(800);
 
-/// A generous limit for what a busy machine does under load.
+/// A generous limit for operations of a busy machine under load.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often a condition is looked at again.
+/// The interval at which a condition is checked again.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Held by a test under load: two of them would starve each other on a small machine.
+/// A test under load holds this lock. Two such tests would starve each other on a small machine.
 pub async fn alone() -> MutexGuard<'static, ()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
     ONE_AT_A_TIME.lock().await
 }
 
-/// A user with a browser's memory: it sends the cookie that it was given last.
+/// A user that behaves like a browser: it sends the cookie that it received last.
 pub struct User {
     client: Client,
     cookie: Option<String>,
 }
 
-/// So many users who were never here, one half on HTTP/1.1, the other on HTTP/2.
+/// This many new users. One half uses HTTP/1.1, the other half HTTP/2.
 pub fn users(count: usize) -> Vec<User> {
     let client = |index: usize| if index.is_multiple_of(2) { Client::http1() } else { Client::http2() };
     (0..count).map(|index| User { client: client(index), cookie: None }).collect()
 }
 
-/// Users who send requests until they are told to end.
+/// Users that send requests until they are told to end.
 pub struct Load {
     began: Instant,
     signs: Arc<Signs>,
     users: JoinSet<Vec<Answer>>,
 }
 
-/// What users and those who drive them tell one another.
+/// The shared state of users and their driver.
 #[derive(Default)]
 struct Signs {
     ending: AtomicBool,
     paused: AtomicBool,
-    /// How many users wait for answers.
+    /// The number of users that wait for responses.
     asking: AtomicU32,
-    /// How many rounds each user has behind it.
+    /// The number of rounds that each user has finished.
     rounds: Vec<AtomicU32>,
 }
 
 impl Load {
-    /// Each of the users sends one request if it has no session yet, then GETs and POSTs, four at the same time,
-    /// again and again.
+    /// Each user sends one request if it has no session yet. The user then sends four GETs and POSTs at the same time,
+    /// repeatedly.
     pub fn begin(url: &str, users: Vec<User>) -> Self {
         let began = Instant::now();
         let count = u32::try_from(users.len()).unwrap();
@@ -70,7 +70,7 @@ impl Load {
             let (signs, url) = (Arc::clone(&signs), url.to_owned());
             let wait = REST * index / count;
             async move {
-                // They do not all come at the same time.
+                // The users do not all start at the same time.
                 tokio::time::sleep(wait).await;
                 let index = usize::try_from(index).unwrap();
                 let mut sender = Sender { index, user, url, began, round: 0 };
@@ -80,19 +80,19 @@ impl Load {
         Self { began, users: tasks.collect(), signs }
     }
 
-    /// The time since the beginning, as records have it.
+    /// The time since the beginning, as in records.
     pub fn now(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// Lets them go on until each of them has been answered so many rounds more.
+    /// Runs until each user has finished this many more rounds.
     pub async fn go_on_for(&self, rounds: u32) {
         let before = self.rounds();
         let gone_on = || self.rounds().iter().zip(&before).all(|(now, before)| *now >= before + rounds);
         wait_until("each user has been answered", gone_on).await;
     }
 
-    /// Lets them go on until one half of them has been answered another round.
+    /// Runs until half of the users have finished another round.
     pub async fn go_on_briefly(&self) {
         let sum = || self.rounds().iter().sum::<u32>();
         let before = sum();
@@ -104,7 +104,7 @@ impl Load {
         self.signs.rounds.iter().map(|count| count.load(Ordering::SeqCst)).collect()
     }
 
-    /// Lets all rest. Returns when no request is under way.
+    /// Pauses all users. Returns when no request is in flight.
     pub async fn pause(&self) {
         self.signs.paused.store(true, Ordering::SeqCst);
         wait_until("all requests are answered", || self.signs.asking.load(Ordering::SeqCst) == 0).await;
@@ -115,7 +115,7 @@ impl Load {
         self.signs.paused.store(false, Ordering::SeqCst);
     }
 
-    /// Waits for the last answers.
+    /// Waits for the last responses.
     pub async fn end(self) -> Record {
         self.signs.ending.store(true, Ordering::SeqCst);
         Record::new(self.users.join_all().await.into_iter().flatten().collect())
@@ -145,7 +145,7 @@ impl Sender {
             answers.extend(self.send([Method::GET].into()).await);
         }
         while !signs.ending.load(Ordering::SeqCst) {
-            // Announced first, so that one who pauses either waits for it or is seen here.
+            // Counted first, so that the driver's pause either waits for this user or is seen here.
             signs.asking.fetch_add(1, Ordering::SeqCst);
             let paused = signs.paused.load(Ordering::SeqCst);
             if !paused {
@@ -159,7 +159,7 @@ impl Sender {
         answers
     }
 
-    /// Sends these requests at the same time, and takes the cookies in the order in which they come.
+    /// Sends these requests at the same time, and takes the cookies in the order of the responses.
     async fn send(&mut self, methods: Vec<Method>) -> Vec<Answer> {
         self.round += 1;
         let mut requests: JoinSet<(Answer, Option<String>)> =
@@ -207,7 +207,7 @@ impl Sender {
     }
 }
 
-/// From the debug header, whatever its name is.
+/// The outcome in the debug header, whatever the name of the header.
 fn outcome(headers: &HeaderMap) -> String {
     let told = headers.values().find_map(|value| value.to_str().ok()?.split_once("; service="));
     told.map_or("", |(outcome, _)| outcome).to_owned()

@@ -1,4 +1,5 @@
-//! Backends that cannot be reached, or do not answer: who notices, who learns of it, and where sessions go.
+//! Backends that are unreachable or do not respond: which worker detects it, which workers learn of it, and where the
+//! sessions go.
 
 mod active;
 mod exactly_once;

@@ -1,4 +1,4 @@
-//! Plain clusters under load: what is refused, what is kept, what comes back.
+//! Plain clusters under load: which requests are refused, which sessions stay, and which sessions return.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::load::{Load, PATIENCE, alone, users};
 use super::record::{Answer, Move, pods};
 use crate::workers::assert_no_vm_failed;
 
-/// How long a flapping backend is up, and how long it is down.
+/// How long a flapping backend stays up, and how long it stays down.
 const FLAP: Duration = Duration::from_millis(300);
 
 /// A service's count of an outcome.
@@ -19,7 +19,7 @@ async fn count(envoy: &Envoy, outcome: &str) -> u64 {
     envoy.stat(&format!("wasmcustom.session_affinity.service.default.outcome.{outcome}")).await.unwrap()
 }
 
-/// Waits until Envoy has logged this.
+/// Waits until Envoy has logged this text.
 async fn logged(envoy: &Envoy, line: &str) {
     envoy.wait_for_log(line, PATIENCE).await.unwrap();
 }
@@ -71,7 +71,7 @@ async fn with_reject_only_the_sessions_of_a_dead_backend_are_refused_and_go_on_t
     assert_no_vm_failed(&envoy).await;
 }
 
-/// Down and up again every 300 ms.
+/// Goes down and up again every 300 ms.
 async fn flap(envoy: &Envoy, fleet: &mut Fleet) {
     let load = Load::begin(&envoy.url(), users(USERS));
     load.go_on_for(1).await;
@@ -134,8 +134,8 @@ async fn with_failover_too_a_flapping_backend_is_ejected_and_no_session_bounces(
     flap(&envoy, &mut fleet).await;
 }
 
-/// All go down at once, and come back at once. Nobody asks just while they come back: the first to be asked then would
-/// be held for the only one.
+/// All backends go down at once and come back at once. No user sends a request during the return. Otherwise the first
+/// backend to return would count as the only one.
 async fn everything_down_and_up(envoy: &Envoy, fleet: &mut Fleet, has_noticed: &str, may_follow: bool) {
     let load = Load::begin(&envoy.url(), users(USERS));
     load.go_on_for(1).await;
@@ -154,7 +154,7 @@ async fn everything_down_and_up(envoy: &Envoy, fleet: &mut Fleet, has_noticed: &
         fleet.up(index);
     }
     if may_follow {
-        // Until Envoy's own health checks have found them, they are not back.
+        // The backends count as unavailable until Envoy's own health checks have found them healthy.
         for index in 0..4 {
             let healthy = format!("cluster.app-{index}-own.membership_healthy");
             envoy.wait_for_stat(&healthy, |healthy| healthy == 3, PATIENCE).await.unwrap();
@@ -173,7 +173,7 @@ async fn everything_down_and_up(envoy: &Envoy, fleet: &mut Fleet, has_noticed: &
         }
     }
     for (user, moves) in record.moves() {
-        // While some are still up, they answer for the others.
+        // While some backends are still up, they serve the sessions of the others.
         let while_dying = |step: &Move| may_follow && step.sent < dead && step.done > death;
         assert!(moves.iter().all(while_dying), "user {user}: {moves:#?}");
     }
@@ -200,7 +200,7 @@ async fn with_health_checks_too_sessions_are_where_they_were_when_all_return() {
 async fn with_failover_too_sessions_are_where_they_were_when_all_return() {
     let _alone = alone().await;
     let mut fleet = Fleet::start(4);
-    // So that backends are ejected for what Envoy answers while all are down.
+    // Backends are to be ejected for Envoy's own replies while all backends are down.
     let detection = json!({ "consecutiveLocalOriginFailure": 3, "consecutiveGatewayErrors": 5 });
     let envoy = Envoy::start(&bootstrap(&fleet, &json!({ "outlierDetection": detection }))).await.unwrap();
     everything_down_and_up(&envoy, &mut fleet, "ejected for", true).await;

@@ -1,4 +1,4 @@
-//! What requests themselves tell of a backend: `outlierDetection`.
+//! Passive health checks from the results of requests: `outlierDetection`.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -78,7 +78,7 @@ async fn what_one_worker_learns_the_other_acts_on_within_a_second() {
     }
 }
 
-/// Three failures, of which no worker sees more than two.
+/// Three failures. No worker sees more than two of them.
 #[tokio::test]
 async fn failures_that_different_workers_meet_add_up() {
     let mut fleet = Fleet::start(4);
@@ -93,7 +93,7 @@ async fn failures_that_different_workers_meet_add_up() {
     assert_eq!(workers.fetch_from(0, "/", &headers).await.status, 200);
 }
 
-/// Two pods that answer as requests say, behind a route that waits for 300 ms.
+/// Two pods that respond as the requests say, behind a route with a timeout of 300 ms.
 async fn obedient(outlier_detection: serde_json::Value) -> ([Pod; 2], Envoy, String) {
     let pods = ["app-0", "app-1"].map(|name| Pod::obedient(name).unwrap());
     let bootstrap =
@@ -111,7 +111,7 @@ async fn obedient(outlier_detection: serde_json::Value) -> ([Pod; 2], Envoy, Str
     (pods, envoy, cookie)
 }
 
-/// Has the application answer the session so.
+/// Makes the application respond to the session like this.
 async fn status(client: &Client, envoy: &Envoy, cookie: &str, status: &str) -> Reply {
     let headers = [("cookie", cookie.as_bytes()), ("x-answer-status", status.as_bytes())];
     client.fetch(&envoy.url(), &headers).await.unwrap()
@@ -157,12 +157,12 @@ async fn gateway_errors_and_timeouts_eject_a_backend_where_that_is_asked_for() {
         assert_eq!(outcome(&fetch(&client, &envoy, cookie).await), "pinned");
     }
     envoy.wait_for_log("app-0 ejected for", SECOND).await.unwrap();
-    // Now both are: nobody is.
+    // Now both backends are ejected, so panic mode routes to both.
     pods[0].thaw();
     assert_eq!(told(&fetch(&client, &envoy, cookie).await), (200, "pinned".to_owned(), "app-0"));
 }
 
-/// A cluster that Envoy's own health checks never find healthy.
+/// A cluster that never passes Envoy's own health checks.
 fn never_healthy(name: &str, address: SocketAddr) -> serde_json::Value {
     let mut cluster = config::cluster(name, &[address]);
     cluster["health_checks"] = json!([{
@@ -207,7 +207,7 @@ async fn no_more_backends_are_ejected_at_a_time_than_allowed() {
     assert_eq!(fetch(&client, &envoy, &other).await.status, 503);
     let moved = fetch(&client, &envoy, &other).await;
     assert_eq!((moved.status.as_u16(), &*outcome(&moved)), (200, "repinned"));
-    // One of four is 25 %, two would be 50 %.
+    // One of four backends is 25 %, two would be 50 %.
     fleet.down(0);
     for _ in 0..3 {
         let reply = fetch(&client, &envoy, &one).await;
@@ -215,7 +215,7 @@ async fn no_more_backends_are_ejected_at_a_time_than_allowed() {
     }
 }
 
-/// New sessions begin there again when the ejection is over, twice as late after the second one.
+/// New sessions begin there again when the ejection is over. The second ejection lasts twice as long.
 #[tokio::test]
 async fn an_ejection_lasts_as_configured_times_the_number_in_a_row() {
     let mut fleet = Fleet::start(2);
@@ -233,13 +233,14 @@ async fn an_ejection_lasts_as_configured_times_the_number_in_a_row() {
             assert!(after.elapsed() < length + SECOND, "still out after {:?}", after.elapsed());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        // The filter's clock is that of its last tick, up to 200 ms ago.
+        // The filter's clock has the time of its last tick, up to 200 ms ago.
         let lasted = before.elapsed();
         assert!(lasted + SECOND / 4 > length, "back after {lasted:?}");
     }
 }
 
-/// Without a token there is no memory: a client by its address moves for as long as its backend is out.
+/// Without a token the filter has no memory: a client pinned by its address moves only while its backend is
+/// unavailable.
 #[tokio::test]
 async fn clients_by_address_move_while_their_backend_is_out_and_no_others() {
     let mut fleet = Fleet::start(3);

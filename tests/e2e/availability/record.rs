@@ -1,77 +1,77 @@
-//! What users were answered, and what follows from it about their sessions.
+//! The responses that users got, and what they show about the sessions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 
-/// One request and what came of it. Times are since the beginning of the load.
+/// One request and its result. Times count from the beginning of the load.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
-    /// Whose.
+    /// The user of the request.
     pub user: usize,
-    /// Requests of one round are sent at the same time, those of the next when all are answered.
+    /// The round. Requests of one round are sent at the same time. The next round begins when all have responses.
     pub round: u32,
-    /// Whether it was a POST; else a GET.
+    /// Whether the request is a POST; otherwise it is a GET.
     pub post: bool,
-    /// When it was sent.
+    /// When the request was sent.
     pub sent: Duration,
-    /// When the whole answer was there.
+    /// When the response was complete.
     pub done: Duration,
-    /// Its status; 0 where none came.
+    /// The status, or 0 if there was no response.
     pub status: u16,
-    /// The outcome that the filter tells.
+    /// The outcome that the filter reports.
     pub outcome: String,
-    /// Its body: the pod's name, or Envoy's own words.
+    /// The body: the name of the pod, or Envoy's own text.
     pub body: String,
-    /// The cookie that it was sent with; in a [`Record`], the backend that its token names.
+    /// The cookie of the request; in a [`Record`], the backend that its token names.
     pub with: Option<String>,
-    /// The cookie that came with the answer; in a [`Record`], the backend that its token names.
+    /// The cookie of the response; in a [`Record`], the backend that its token names.
     pub told: Option<String>,
-    /// How the client failed to get it.
+    /// The client's error if it got no response.
     pub broken: Option<String>,
 }
 
 impl Answer {
-    /// Whether the user got what it asked for.
+    /// Whether the user got the requested response.
     pub fn is_good(&self) -> bool {
         self.status == 200 && self.broken.is_none()
     }
 
-    /// Whether Envoy says of a request that failed that a backend had got it.
+    /// Whether Envoy reports that a backend had received the failed request.
     pub fn had_been_sent(&self) -> bool {
         (self.status == 503 && self.body.ends_with("reset reason: connection termination"))
             || (self.status == 504 && self.body == "upstream request timeout")
     }
 
-    /// Whether it comes from another backend than the session's, which did not move there.
+    /// Whether the response comes from a backend other than the session's, without a move of the session.
     pub fn strayed(&self) -> bool {
         let home = self.told.as_ref().or(self.with.as_ref());
         self.is_good() && home.is_some_and(|home| *home != self.body)
     }
 }
 
-/// Answers in the order in which they came.
+/// Responses in the order of their arrival.
 pub struct Record(Vec<Answer>);
 
-/// A session is told of a backend that its requests did not name.
+/// A move: a response sets a token for a backend that its request did not name.
 #[derive(Debug)]
 pub struct Move {
-    /// In which round. All requests of a round name the same backend; where their answers tell of several others, each
-    /// of these is a move.
+    /// The round. All requests of a round name the same backend. If their responses name several other backends, each
+    /// one is a move.
     pub round: u32,
-    /// What the requests of that round named.
+    /// The backend that the requests of that round named.
     pub from: String,
-    /// What the answer tells.
+    /// The backend that the response names.
     pub to: String,
     /// When the first request of the round was sent.
     pub sent: Duration,
-    /// When the answer was there.
+    /// When the response arrived.
     pub done: Duration,
 }
 
 impl Record {
-    /// Of these answers.
+    /// A record of these responses.
     pub fn new(mut answers: Vec<Answer>) -> Self {
         for answer in &mut answers {
             for cookie in [&mut answer.with, &mut answer.told] {
@@ -82,27 +82,27 @@ impl Record {
         Self(answers)
     }
 
-    /// All answers.
+    /// All responses.
     pub fn answers(&self) -> &[Answer] {
         &self.0
     }
 
-    /// Those that are not good.
+    /// The responses that are not good.
     pub fn failures(&self) -> Vec<&Answer> {
         self.0.iter().filter(|answer| !answer.is_good()).collect()
     }
 
-    /// Those from elsewhere than the session is.
+    /// The responses from a backend other than the session's.
     pub fn strayed(&self) -> Vec<&Answer> {
         self.0.iter().filter(|answer| answer.strayed()).collect()
     }
 
-    /// Those that had come by then.
+    /// The responses that had arrived by then.
     pub fn until(&self, until: Duration) -> Self {
         Self(self.0.iter().filter(|answer| answer.done < until).cloned().collect())
     }
 
-    /// The answers of each user.
+    /// The responses of each user.
     pub fn by_user(&self) -> BTreeMap<usize, Vec<&Answer>> {
         let mut users: BTreeMap<usize, Vec<&Answer>> = BTreeMap::new();
         for answer in &self.0 {
@@ -111,7 +111,7 @@ impl Record {
         users
     }
 
-    /// The one pod that gave each user all its good answers.
+    /// The one pod that gave each user all its good responses.
     pub fn homes(&self) -> BTreeMap<usize, String> {
         let users = self.by_user().into_iter();
         users
@@ -123,13 +123,13 @@ impl Record {
             .collect()
     }
 
-    /// Every move of each user's session, in order. One that goes back and forth moves each time.
+    /// Every move of each user's session, in order. A session that goes back and forth moves each time.
     pub fn moves(&self) -> BTreeMap<usize, Vec<Move>> {
         self.by_user().into_iter().map(|(user, answers)| (user, moves(&answers))).collect()
     }
 }
 
-/// The pods that gave the good ones of these answers.
+/// The pods that gave the good responses among these.
 pub fn pods<'a>(answers: &[&'a Answer]) -> BTreeSet<&'a str> {
     answers.iter().filter(|answer| answer.is_good()).map(|answer| answer.body.as_str()).collect()
 }
@@ -146,7 +146,7 @@ fn moves_in(round: &[&Answer]) -> Vec<Move> {
     let mut moves: Vec<Move> = Vec::new();
     let sent = round.iter().map(|answer| answer.sent).min().unwrap();
     for answer in round {
-        // A token where there was none begins a session.
+        // A token begins a session if there was none before.
         let (Some(from), Some(to)) = (&answer.with, &answer.told) else { continue };
         if from != to && moves.iter().all(|known| known.to != *to) {
             let (from, to) = (from.clone(), to.clone());
@@ -156,7 +156,7 @@ fn moves_in(round: &[&Answer]) -> Vec<Move> {
     moves
 }
 
-/// The backend, `app-0` or another, that a token without keys names: 8 bytes behind the version, the flags and the start.
+/// The backend that a token without keys names, such as `app-0`: 8 bytes after the version, the flags and the start.
 fn backend_of(cookie: &str) -> String {
     let token = cookie.strip_prefix("GCLB=").unwrap();
     let token = Base64UrlUnpadded::decode_vec(token).unwrap_or_else(|_| panic!("no token: {cookie}"));

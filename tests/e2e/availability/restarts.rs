@@ -40,7 +40,7 @@ async fn a_rolling_restart_that_takes_1500_ms_for_each_backend_moves_no_session_
     assert_no_vm_failed(&envoy).await;
 }
 
-/// The first request that waited in vain moves the sessions.
+/// After the first request that waited in vain, the sessions move.
 #[tokio::test]
 async fn a_backend_that_does_not_come_back_is_left_after_one_request_waited_in_vain() {
     let mut fleet = Fleet::start(4);

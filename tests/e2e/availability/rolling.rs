@@ -1,4 +1,4 @@
-//! Restarts of every backend, one after another, again and again.
+//! Restarts of all backends, one after another, repeatedly.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use super::load::{Load, alone, users};
 use super::record::{Answer, Move};
 use crate::workers::assert_no_vm_failed;
 
-/// For how long, in seconds.
+/// The duration in seconds.
 const FOR: &str = "SESSION_AFFINITY_ROLL_SEC";
 
 fn duration() -> Duration {
@@ -27,8 +27,8 @@ struct Down {
     until: Duration,
 }
 
-/// The backend that a session left had gone down, and the session had not been there since; and no session leaves one
-/// that went down once more than once.
+/// The session left a backend that had gone down, and had not been on that backend since. No session leaves a backend
+/// more than once per downtime.
 fn assert_each_had_to(user: usize, answers: &[&Answer], moves: &[Move], downs: &[Down]) {
     let mut round_of: BTreeMap<usize, u32> = BTreeMap::new();
     for step in moves {
@@ -45,8 +45,8 @@ fn assert_each_had_to(user: usize, answers: &[&Answer], moves: &[Move], downs: &
     }
 }
 
-/// Each backend goes down, stays so for a second and comes back, then the next one, for a minute or what the
-/// variable says. What a killed backend had in hand is lost where it cannot be repeated, and nothing else is.
+/// Each backend goes down for a second and comes back, then the next one, for a minute or the duration in the variable.
+/// Only requests in flight on a killed backend that cannot be repeated are lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a minute under load: cargo xtask test --soak"]
 async fn rolling_restarts_cost_no_get_and_move_a_session_only_when_its_backend_goes_down() {
@@ -65,8 +65,8 @@ async fn rolling_restarts_cost_no_get_and_move_a_session_only_when_its_backend_g
             tokio::time::sleep(SECOND).await;
             fleet.up(index);
             downs.push(Down { name: fleet.name(index).to_owned(), from, until: load.now() });
-            // As Kubernetes does, which waits until a new pod is ready: the next one waits for this one, and until
-            // no request is left that met it.
+            // As in Kubernetes, which waits until a new pod is ready: the next backend waits for this one, and until no
+            // request that reached the old pod is in flight.
             load.go_on_for(1).await;
         }
     }

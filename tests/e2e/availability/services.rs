@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::fleet::{SECOND, told};
 use crate::workers::Workers;
 
-/// A service, and the route of its name for the paths below that.
+/// A service, and the route of the same name for the paths below that name.
 fn service(name: &str) -> (Value, Value) {
     let service = json!({
         "name": name,
@@ -25,7 +25,7 @@ fn service(name: &str) -> (Value, Value) {
     (service, route)
 }
 
-/// Begins sessions of the service until one is on the backend of its name.
+/// Begins sessions of the service until one is on the backend of this name.
 async fn session(client: &Client, envoy: &Envoy, name: &str) -> String {
     for _ in 0..500 {
         let reply = client.fetch(&format!("{}/{name}", envoy.url()), &[]).await.unwrap();
@@ -36,7 +36,8 @@ async fn session(client: &Client, envoy: &Envoy, name: &str) -> String {
     panic!("none of 500 sessions began on {name}");
 }
 
-/// A backend that is known by its name alone, and a service too: nothing that is known of the one `web` is of `api`.
+/// The backend and its service share the name `web`. The ejection of the backend `web` must not affect the backend and
+/// service `api`.
 #[tokio::test]
 async fn a_backend_named_like_its_service_dies_alone() {
     let address = RefusingAddress::new().unwrap();

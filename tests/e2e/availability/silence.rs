@@ -1,4 +1,4 @@
-//! Backends to which no connection can be made, and nobody says so: what is sent to them is lost.
+//! Backends that accept no connection and send no error: packets to them are lost.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use super::fleet::{Fleet, SECOND, session_on, told};
 use crate::support::{fetch_each, outcome, with_cookie};
 use crate::workers::{Workers, assert_no_vm_failed};
 
-/// So many requests of a session at the same time, on connections of their own.
+/// The number of concurrent requests of a session, each on its own connection.
 async fn at_once(envoy: &Envoy, cookie: &str, count: usize) -> Vec<Reply> {
     fetch_each(Client::http1_fresh, &envoy.url(), with_cookie(cookie, count)).await
 }
@@ -22,10 +22,10 @@ async fn fetch(envoy: &Envoy, cookie: &str) -> Reply {
     Client::http1_fresh().fetch_with_cookie(&envoy.url(), cookie).await.unwrap()
 }
 
-/// Every worker moves the session, to the same other backend.
+/// Every worker moves the session to the same other backend.
 async fn assert_moves(envoy: &Envoy, cookie: &str) {
     let workers = Workers::of(envoy).await;
-    // What one worker learns, another acts on within a second.
+    // Within a second, all workers act on what one worker learns.
     tokio::time::sleep(SECOND).await;
     let replies = workers.fetch("/", &[("cookie", cookie.as_bytes())]).await;
     for reply in &replies {
@@ -49,7 +49,7 @@ async fn three_attempts_to_connect_that_time_out_eject_a_backend() {
     assert_no_vm_failed(&envoy).await;
 }
 
-/// An Envoy whose route gives up after 300 ms, long before an attempt to connect does.
+/// An Envoy whose route times out after 300 ms, long before a connection attempt does.
 async fn impatient(fleet: &Fleet) -> Envoy {
     let mut route = config::default_route();
     route["route"]["timeout"] = json!("0.3s");
@@ -57,7 +57,7 @@ async fn impatient(fleet: &Fleet) -> Envoy {
     Envoy::start(&bootstrap.build()).await.unwrap()
 }
 
-/// It says nothing of whether connections can be made.
+/// A request that times out does not show whether the backend accepts connections.
 #[tokio::test]
 async fn a_request_that_times_out_on_a_connection_neither_counts_as_one_that_met_none_nor_ends_their_row() {
     let mut fleet = Fleet::start(3);
@@ -79,7 +79,7 @@ async fn a_request_that_times_out_on_a_connection_neither_counts_as_one_that_met
     assert_moves(&envoy, &cookie).await;
 }
 
-/// Nothing was sent, so a POST is as safe as a GET.
+/// The backend received nothing, so a POST is as safe to repeat as a GET.
 #[tokio::test]
 async fn with_failover_a_request_that_cannot_connect_is_answered_elsewhere_and_three_eject_the_backend() {
     let mut fleet = Fleet::start(4);

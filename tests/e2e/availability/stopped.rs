@@ -1,5 +1,5 @@
-//! envoy/failover.yaml under load, with a backend that is a process of its own: the process is stopped, and its
-//! system goes on to take connections for it until their queue is full, and drops packets from then on.
+//! envoy/failover.yaml under load, with a backend in its own process. The process is stopped. The operating system goes
+//! on to accept connections for the process until the queue is full, and then drops packets.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -13,11 +13,11 @@ use super::fleet::{Fleet, SECOND};
 use super::load::alone;
 use crate::workers::assert_no_vm_failed;
 
-/// So many connections the system takes for a process that does not.
+/// The number of connections that the system accepts for a stopped process.
 const QUEUE: u32 = 64;
 
-/// A server that answers every request with its name, after 5 ms: an Envoy, which is fast, and whose queue can be
-/// made short.
+/// A server that sends its name in every response after 5 ms. It is an Envoy, because Envoy is fast and its queue can
+/// be made short.
 struct Server(Envoy);
 
 impl Server {
@@ -25,7 +25,7 @@ impl Server {
         let answer = json!({ "status": 200, "body": { "inline_string": name } });
         let config = Bootstrap::new()
             .route(json!({ "match": { "prefix": "/" }, "direct_response": answer }))
-            // A body that nobody reads may cost the connection.
+            // An unread body may close the connection.
             .http_filter(filter("buffer", "buffer.v3.Buffer", json!({ "max_request_bytes": 1024 })))
             .http_filter(filter(
                 "fault",
@@ -47,12 +47,12 @@ impl Server {
         self.send("STOP");
     }
 
-    /// It goes on where it was.
+    /// The process continues.
     fn go_on(&self) {
         self.send("CONT");
     }
 
-    /// The shell's own `kill`: no other need be there.
+    /// The shell's built-in `kill`, so that no other program is needed.
     fn send(&self, signal: &str) {
         let kill = Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.0.pid())]).status();
         assert!(kill.unwrap().success());
@@ -71,7 +71,7 @@ async fn a_process_that_is_stopped_costs_no_get_and_moves_its_sessions_once() {
     let server = Server::start("app-1").await;
     let shipped = fleet.shipped().host("app-1", server.address());
     let mut bootstrap = adapted(&shipped, &detection());
-    // Lest the test wait for a POST for ever.
+    // Prevents the test from waiting for a POST forever.
     let routes = &mut manager(&mut bootstrap)["route_config"]["virtual_hosts"][0]["routes"];
     routes[1]["route"]["timeout"] = json!("10s");
     let envoy = Envoy::start(&bootstrap).await.unwrap();

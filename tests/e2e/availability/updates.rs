@@ -18,11 +18,11 @@ const CLUSTERS: &str = "live-update/clusters.yaml";
 
 /// A change of the configuration.
 enum Change {
-    /// The list of backends becomes this: whose cluster, and which weight.
+    /// The new list of backends: the cluster and weight of each.
     Backends(&'static [(&'static str, u32)]),
-    /// A cluster comes.
+    /// A cluster is added.
     Add(&'static str),
-    /// A cluster goes.
+    /// A cluster is removed.
     Remove(&'static str),
 }
 
@@ -51,7 +51,7 @@ const CHANGES: [Change; 20] = [
     Backends(&[("app-0", 1), ("app-1", 1), ("app-2", 1)]),
 ];
 
-/// Writes `filter.yaml` with this list; returns when every worker goes by it.
+/// Writes `filter.yaml` with this list. Returns when every worker uses the list.
 async fn set_backends(file: &File, workers: &Workers, backends: &[(&str, u32)], version: usize) {
     let mark = format!("x-version-{version}");
     let mut filter = file.companion(FILTER);
@@ -66,7 +66,7 @@ async fn set_backends(file: &File, workers: &Workers, backends: &[(&str, u32)], 
     .await;
 }
 
-/// Writes `clusters.yaml`; returns when Envoy goes by it.
+/// Writes `clusters.yaml`. Returns when Envoy uses it.
 async fn set_clusters(file: &File, envoy: &Envoy, clusters: &Value) {
     file.replace(CLUSTERS, clusters);
     let count = u64::try_from(clusters["resources"].as_array().unwrap().len()).unwrap();

@@ -1,4 +1,4 @@
-//! A VM that fails: only a build of the filter made for this can be brought to it.
+//! A VM that fails. Only a build of the filter made for this test can fail.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,7 +15,7 @@ use crate::workers::{Workers, assert_no_vm_failed};
 
 const TRAP: (&str, &[u8]) = ("x-trap", b"1");
 
-/// The module that a request with the header kills: as `cargo xtask test` has built it, or built now.
+/// The module that a request with the header kills: built by `cargo xtask test`, or built now.
 fn trap_module() -> PathBuf {
     if let Some(path) = std::env::var_os("SESSION_AFFINITY_TRAP_WASM") {
         return path.into();
@@ -33,7 +33,7 @@ async fn with_trap(fleet: &Fleet, fields: &Value) -> Envoy {
     Envoy::start(&config).await.unwrap()
 }
 
-/// Asks the worker until it serves again.
+/// Sends requests to the worker until it serves again.
 async fn serves_again(workers: &Workers, worker: usize, cookie: &str) -> Reply {
     let began = Instant::now();
     loop {
@@ -41,7 +41,7 @@ async fn serves_again(workers: &Workers, worker: usize, cookie: &str) -> Reply {
         if reply.status == 200 {
             return reply;
         }
-        // This is what Envoy answers while it has no VM.
+        // Envoy's reply while it has no VM.
         assert_eq!(reply.status, 503, "{}", reply.pod);
         assert!(began.elapsed() < SECOND * 5, "out of service for {:?}", began.elapsed());
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -80,7 +80,7 @@ async fn a_worker_whose_vm_fails_serves_again_and_knows_sessions_and_dead_backen
     }
 }
 
-/// Whichever worker probed before.
+/// This holds for whichever worker sent the probes before.
 #[tokio::test]
 async fn probing_goes_on_when_every_worker_loses_its_vm() {
     let fleet = Fleet::start(2);

@@ -20,7 +20,7 @@ use crate::raw::exchange;
 use crate::support::{bootstrap, envoy, names, outcome};
 use crate::workers::assert_no_vm_failed;
 
-/// An application that keeps its sessions in memory: whoever logs in gets a session that no other instance knows.
+/// An application that keeps its sessions in memory: other instances do not know a session that begins at login.
 fn application(name: &str) -> Pod {
     type Sessions = Arc<Mutex<HashSet<String>>>;
     let sessions = Sessions::default();
@@ -32,7 +32,7 @@ fn application(name: &str) -> Pod {
     let (at, text) = (name.to_owned(), name.to_owned());
     let log_in = async move |State(sessions): State<Sessions>| {
         let mut sessions = sessions.lock().unwrap();
-        // As express-session signs it.
+        // The signature format of express-session.
         let session = format!("s%3A{at}-{}.Zm9v/YmFy+PT0=", sessions.len());
         sessions.insert(session.clone());
         let line = format!("connect.sid={session}; Path=/; HttpOnly; SameSite=Lax");
@@ -68,7 +68,7 @@ async fn send(client: &Client, method: Method, envoy: &Envoy, path: &str) -> Rep
     Reply::to(client.request(method, &format!("{}{path}", envoy.url()))).await.unwrap()
 }
 
-/// How many requests of 50 browsers that log in, use their session and log out are answered 401.
+/// The number of 401 responses for 50 browsers that log in, use their session and log out.
 async fn strangers(envoy: &Envoy) -> usize {
     let mut strangers = 0;
     for _ in 0..50 {
@@ -120,12 +120,12 @@ async fn with_endpoint_pins_too_they_stay() {
     }
 }
 
-/// Pods whose answers a test writes.
+/// Pods with responses that the test defines.
 fn obedient(count: usize) -> Vec<Pod> {
     (0..count).map(|index| Pod::obedient(&format!("neg-demo-{index}")).unwrap()).collect()
 }
 
-/// A request with this `Cookie`, which the application answers with these `Set-Cookie` lines.
+/// A request with this `Cookie`. The application responds with these `Set-Cookie` lines.
 async fn call(envoy: &Envoy, cookie: Option<&[u8]>, lines: &[&[u8]]) -> Reply {
     let lines: Vec<Vec<u8>> = lines.iter().map(|line| [b"Set-Cookie: ", *line].concat()).collect();
     let mut headers: Vec<(&str, &[u8])> = lines.iter().map(|line| ("x-answer-header", &line[..])).collect();
@@ -140,7 +140,7 @@ fn application_got(pods: &[Pod], reply: &Reply) -> Vec<Vec<u8>> {
 #[tokio::test]
 async fn the_application_sees_its_own_cookie_byte_for_byte_and_attributes_pass_byte_for_byte() {
     let pods = obedient(3);
-    // Without detection the filter looks at no response for any other reason.
+    // Without detection, the filter has no other reason to process a response.
     let mut plugin = plugin(&names(&pods));
     plugin["outlierDetection"] = json!({ "consecutiveLocalOriginFailure": 0 });
     let envoy = envoy(&pods, &plugin).await;
@@ -165,7 +165,7 @@ async fn the_application_sees_its_own_cookie_byte_for_byte_and_attributes_pass_b
             assert_eq!(application_got(&pods, &pinned), [expected.into_bytes()]);
             assert_eq!((pinned.set_cookies.len(), pinned.header("cache-control")), (0, None));
         }
-        // Another value is another session, on the same backend.
+        // Another value is another session on the same backend.
         let again = call(&envoy, Some(cookie.as_bytes()), &[b"connect.sid=new"]).await;
         let renewed = call(&envoy, Some(again.cookie_pair("connect.sid").unwrap().as_bytes()), &[]).await;
         assert_eq!(
@@ -222,7 +222,7 @@ async fn hostile_cookies_reach_the_application_as_they_came_and_hurt_nobody() {
         assert_ne!(outcome(&reply), "pinned");
         assert_eq!(application_got(&pods, &reply), [cookie.to_vec()]);
     }
-    // A good one among them counts, and is opened in place.
+    // A valid cookie among them counts, and is opened in place.
     let mixed = [b"connect.sid=x; ", good.as_bytes(), b"; connect.sid=\xff"].concat();
     let pinned = call(&envoy, Some(&mixed), &[]).await;
     assert_eq!((&*outcome(&pinned), &pinned.pod), ("pinned", &begun.pod));
@@ -233,7 +233,7 @@ async fn hostile_cookies_reach_the_application_as_they_came_and_hurt_nobody() {
     assert_no_vm_failed(&envoy).await;
 }
 
-/// By default Envoy takes 100 lines from a backend.
+/// By default Envoy accepts 100 header lines from a backend.
 #[tokio::test]
 async fn of_200_set_cookie_lines_only_the_sessions_own_changes() {
     let lines = "Set-Cookie: a=1; Path=/\r\n".repeat(199) + "Set-Cookie: connect.sid=x\r\n";

@@ -28,7 +28,7 @@ fn plugin(backends: &Value) -> Value {
     })
 }
 
-/// A request with this in the header, if anything, which the application answers with that, if with anything.
+/// A request with an optional value in the header. The application responds with an optional value in the header.
 async fn call(client: &Client, envoy: &Envoy, sends: Option<&[u8]>, answer: Option<&[u8]>) -> Reply {
     let answer = answer.map(|value| [b"Mcp-Session-Id: ", value].concat());
     let mut headers = Vec::new();
@@ -37,18 +37,18 @@ async fn call(client: &Client, envoy: &Envoy, sends: Option<&[u8]>, answer: Opti
     client.fetch(&envoy.url(), &headers).await.unwrap()
 }
 
-/// What the client got in the header.
+/// The header value that the client received.
 fn got(reply: &Reply) -> Option<Vec<u8>> {
     assert!(reply.headers.get_all(HEADER).iter().count() < 2);
     reply.headers.get(HEADER).map(|value| value.as_bytes().to_vec())
 }
 
-/// What the application that answered got in it.
+/// The header value that the application received.
 fn application_got(pods: &[Pod], reply: &Reply) -> Vec<Vec<u8>> {
     pods.iter().find(|pod| pod.name() == reply.pod).unwrap().last_request().header(HEADER)
 }
 
-/// Begins a session of this name.
+/// Begins a session with this name.
 async fn begin(envoy: &Envoy, value: &[u8]) -> (Vec<u8>, Reply) {
     let reply = call(&Client::http1(), envoy, None, Some(value)).await;
     (got(&reply).unwrap(), reply)
@@ -163,7 +163,7 @@ async fn what_is_no_envelope_of_ours_reaches_the_application_as_the_client_sent_
         met.insert(reply.pod);
     }
     assert!(met.len() > 1, "{met:?}");
-    // Two lines, even of good ones, are two lines.
+    // Two lines are not accepted, even if both are valid.
     let lines = [good.as_slice(), b"\r\nMCP-SESSION-ID: ", &good].concat();
     let request =
         [b"GET / HTTP/1.1\r\nhost: app\r\nmcp-session-id: ", lines.as_slice(), b"\r\n\r\n"].concat();
@@ -194,7 +194,7 @@ async fn an_expired_envelope_is_unwrapped_and_routed_anew() {
         assert_eq!(application_got(&pods, &reply), [b"mine"]);
         met.insert(reply.pod);
     }
-    // By weight: twenty on one of four by chance once in 4^19.
+    // By weight: all twenty on one of four happens by chance once in 4^19 runs.
     assert!(met.len() > 1, "{met:?}, and before {}", first.pod);
     let reply = call(&client, &envoy, Some(&envelope), Some(b"mine")).await;
     let fresh = got(&reply).unwrap();

@@ -1,4 +1,5 @@
-//! `HTTP_COOKIE`, `HEADER_FIELD` and `QUERY_PARAMETER`: the application's own cookie, header or query decides.
+//! `HTTP_COOKIE`, `HEADER_FIELD` and `QUERY_PARAMETER`: the application's own cookie, header or query parameter selects
+//! the backend.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use crate::support::{Headers, bootstrap, fetch_each, names, outcome, pods, sprea
 
 const KEYS: usize = 400;
 
-/// The route `/cookie` goes by the cookie `user`, `/header` by the header `X-User`.
+/// The route `/cookie` uses the cookie `user`, `/header` the header `X-User`.
 async fn envoy(pods: &[Pod], backends: &Value) -> Envoy {
     let service = |name: &str, affinity: Value| json!({ "name": name, "routes": [name], "sessionAffinity": affinity, "backends": backends });
     let plugin = json!({ "debugHeader": "x-debug", "services": [
@@ -32,7 +33,7 @@ async fn envoy(pods: &[Pod], backends: &Value) -> Envoy {
     Envoy::start(&bootstrap.build()).await.unwrap()
 }
 
-/// The request by this key.
+/// A request with this key.
 fn by(kind: &str, key: &[u8]) -> Headers {
     match kind {
         "cookie" => vec![("cookie", [b"a=1; user=", key, b"; b=2"].concat())],
@@ -40,7 +41,7 @@ fn by(kind: &str, key: &[u8]) -> Headers {
     }
 }
 
-/// Where each of so many keys goes.
+/// The backend of each of this many keys.
 async fn places(envoy: &Envoy, kind: &str) -> Vec<String> {
     let requests = (0..KEYS).map(|index| by(kind, format!("user-{index}").as_bytes())).collect();
     let replies = fetch_each(Client::http1, &format!("{}/{kind}", envoy.url()), requests).await;
@@ -73,7 +74,7 @@ async fn a_key_goes_to_one_backend_on_every_envoy_by_weight_and_only_those_of_a_
             u64::try_from(places.iter().filter(|place| *place == name).count()).unwrap()
         };
         let counts: Vec<u64> = pods.iter().map(|pod| count(pod.name(), &at_one)).collect();
-        // Keys and hash are the same in every run, and so is this.
+        // Keys and hash are the same in every run, and so is the result.
         assert!(chi_squared(&counts, &[1.0, 2.0, 3.0, 4.0]) > 0.001, "{kind}: {counts:?}");
         let mut moved = Vec::new();
         for (before, after) in at_one.iter().zip(places(&less, kind).await) {
@@ -109,11 +110,11 @@ async fn a_key_may_be_any_bytes_and_without_one_requests_go_by_weight() {
         for none in [vec![], by(kind, b""), vec![("cookie", b"users=1; User=2".to_vec())]] {
             let replies = fetch_each(Client::http1, &url, vec![none; 30]).await;
             assert!(replies.iter().all(|reply| outcome(reply) == "none" && reply.set_cookies.is_empty()));
-            // By weight: 30 requests all on one of four would be a chance of 1 in 4^29.
+            // By weight: the chance of all 30 requests on one of four backends is 1 in 4^29.
             assert!(spread(&pods, &replies).iter().filter(|count| **count > 0).count() > 1);
         }
     }
-    // A cookie is the same with its quotes and without, wherever it stands.
+    // A cookie counts the same with and without quotes, at any position.
     let url = format!("{}/cookie", envoy.url());
     let mut requests =
         vec![by("cookie", b"one"), by("cookie", b"\"one\""), vec![("cookie", b"user=one".to_vec())]];
@@ -142,7 +143,7 @@ async fn the_value_of_a_query_parameter_decides_percent_decoded() {
         met.insert(first.pod);
     }
     assert_eq!(met.len(), 4);
-    // Any bytes are a key, and none of them hurts.
+    // Any bytes are a valid key, and no key does harm.
     for path in ["/?user=%ff%00%", "/?user=%", "/?user=&user=x", "/?", "/?&&=&user", "/?%=%"] {
         assert_eq!(at(path).await.status, 200, "{path}");
     }

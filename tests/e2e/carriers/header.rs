@@ -47,7 +47,7 @@ async fn the_first_response_carries_the_header_and_a_client_that_sends_it_back_s
             );
         }
     }
-    // Several lines, or several in one: the first that is valid counts.
+    // Several lines, or several values in one line: the first valid value counts.
     let in_one = format!("x, y ,,{good}");
     for (lines, expected) in [
         (vec!["x", "", &good], "pinned"),
@@ -64,7 +64,7 @@ async fn the_first_response_carries_the_header_and_a_client_that_sends_it_back_s
             "{lines:?}"
         );
     }
-    // As a cookie it is worth nothing.
+    // The token is not valid in a cookie.
     let reply = Client::http1()
         .fetch_with_cookie(&envoy.url(), &format!("x-session={good}; GCLB={good}"))
         .await
@@ -92,7 +92,7 @@ async fn a_session_in_a_header_expires_is_renewed_and_moves() {
     assert_eq!(outcome(&moved), "repinned");
     let again = fetch(&after, &[&token(&moved)]).await;
     assert_eq!((&again.pod, &*outcome(&again)), (&moved.pod, "pinned"));
-    // Half of the idle timeout: more than the quarter after which use is noted, and far from the end.
+    // Half of the idle timeout: more than the quarter after which the filter renews the token, and far from the end.
     tokio::time::sleep(Duration::from_secs(4)).await;
     let renewed = fetch(&after, &[&token(&moved)]).await;
     assert_eq!((&renewed.pod, &*outcome(&renewed)), (&moved.pod, "pinned"));
@@ -112,7 +112,7 @@ async fn the_applications_own_word_in_the_header_stands() {
     let says = b"X-Session: mine".as_slice();
     let reply = Client::http1().fetch(&envoy.url(), &[("x-answer-header", says)]).await.unwrap();
     assert_eq!(reply.headers.get_all("x-session").iter().collect::<Vec<_>>(), ["mine"]);
-    // Envoy's own reply for a backend that was never reached carries none.
+    // Envoy's own reply carries no token if the backend was never reached.
     let gone = bootstrap(&pods).filter(&plugin(&json!(["gone"]), &json!({}))).build();
     let gone = Envoy::start(&gone).await.unwrap();
     let reply = fetch(&gone, &[]).await;

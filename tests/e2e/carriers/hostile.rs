@@ -1,4 +1,4 @@
-//! Bytes that nobody should send, in headers and cookies that are not the filter's own, and with endpoint pins.
+//! Hostile bytes in headers and cookies that are not the filter's own, and with endpoint pins.
 
 mod requests;
 mod responses;
@@ -14,13 +14,13 @@ use crate::endpoints::fleet::keys;
 use crate::hostile_bytes::values;
 use crate::workers::{Workers, assert_no_vm_failed};
 
-/// A service, served on the route of its name.
+/// A service on the route of the same name.
 struct Served {
     name: &'static str,
     affinity_type: &'static str,
-    /// The name of its header or cookie.
+    /// The name of the header or cookie.
     carrier: &'static str,
-    /// What it pins; nothing: its key is hashed.
+    /// What the service pins; if nothing, the service hashes the key.
     pin: &'static str,
 }
 
@@ -50,7 +50,7 @@ const SERVICES: [Served; 13] = [
 ];
 
 impl Served {
-    /// Those that can be served with keys, which are all, or without.
+    /// The services that work with keys, which are all, or without keys.
     fn all(with_keys: bool) -> impl Iterator<Item = &'static Self> {
         SERVICES.iter().filter(move |service| with_keys || !service.pin.contains("ENDPOINT"))
     }
@@ -89,7 +89,7 @@ impl Served {
     }
 }
 
-/// An Envoy in front of a pod, told to take far more of headers than it does by default. The path `/` needs no pod.
+/// An Envoy in front of a pod, with far higher header limits than the default. The path `/` needs no pod.
 async fn start(pod: SocketAddr, with_keys: bool) -> Envoy {
     let services = Served::all(with_keys).map(Served::configuration).collect::<Vec<_>>();
     let mut plugin = json!({ "debugHeader": "x-debug", "services": services });
@@ -104,7 +104,7 @@ async fn start(pod: SocketAddr, with_keys: bool) -> Envoy {
     };
     let mut bootstrap = Bootstrap::new().cluster_json(patient("a")).cluster_json(patient("b"));
     if with_keys {
-        // Endpoint pins need keys; without them nobody would take back what this filter says to clients.
+        // Endpoint pins need keys. Without keys, no filter would remove what `stateful_session` sends to clients.
         plugin["keys"] = keys();
         bootstrap = bootstrap.http_filter(stateful_session(false));
     }
@@ -118,7 +118,7 @@ async fn start(pod: SocketAddr, with_keys: bool) -> Envoy {
     Envoy::start(&config.build()).await.unwrap()
 }
 
-/// The token, or made cookie, in an answer's head.
+/// The token or generated cookie in the head of a response.
 fn token(service: &Served, answer: &[u8]) -> Option<Vec<u8>> {
     if service.is_in_a_cookie() {
         let start = format!("{}=", service.carrier);
@@ -129,12 +129,12 @@ fn token(service: &Served, answer: &[u8]) -> Option<Vec<u8>> {
     values(answer, service.carrier).first().map(|value| value.to_vec())
 }
 
-/// Where `stateful_session` stands, this filter takes back what it says: no client may see an address.
+/// If `stateful_session` is present, this filter removes its headers: no client may see an address.
 fn assert_tells_no_endpoint(answer: &[u8], what: &str) {
     assert_eq!(values(answer, "x-affinity-endpoint"), [b""; 0], "{what}");
 }
 
-/// Every route answers on every worker, tells no endpoint, and none of its VMs failed.
+/// Every route serves on every worker, reveals no endpoint, and none of its VMs failed.
 async fn assert_unharmed(envoy: &Envoy, workers: &Workers, with_keys: bool) {
     for service in Served::all(with_keys) {
         for reply in workers.fetch(&format!("/{}/", service.name), &[]).await {
@@ -149,7 +149,7 @@ fn tells_no_endpoint(reply: &Reply) -> bool {
     !reply.headers.contains_key("x-affinity-endpoint")
 }
 
-/// An answer and the beginning of what was sent, for somebody to read.
+/// A response and the beginning of its request, readable in a test failure.
 fn shown(service: &Served, sent: &[u8], answer: &[u8]) -> String {
     let short = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(300)]).into_owned();
     format!("{}: {:?}: {:?}", service.name, short(sent), short(answer))

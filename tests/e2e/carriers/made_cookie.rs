@@ -1,4 +1,4 @@
-//! `HTTP_COOKIE` with a TTL: the filter makes the cookie where a client has none, as Google Cloud does.
+//! `HTTP_COOKIE` with a TTL: the filter generates the cookie if a client has none, as Google Cloud does.
 
 use harness::client::Client;
 use serde_json::{Value, json};

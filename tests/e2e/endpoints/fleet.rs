@@ -1,4 +1,4 @@
-//! Pods that Envoy knows from a file (EDS), sessions on them, and what becomes of both.
+//! Pods that Envoy reads from a file (EDS), and sessions on these pods.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,8 +31,8 @@ pub fn pin_endpoint() -> Value {
     })
 }
 
-/// A route to the cluster `pods`. What fails, or has no answer for longer than a healthy pod on a busy machine takes,
-/// is tried on another one.
+/// A route to the cluster `pods`. A failed request is retried on another pod. So is a request without a response within
+/// a time that a healthy pod on a busy machine does not need.
 pub fn route_with_retries() -> Value {
     json!({
         "name": "app",
@@ -50,7 +50,7 @@ pub fn route_with_retries() -> Value {
     })
 }
 
-/// An Envoy and the file from which it knows its pods.
+/// An Envoy and the file that lists its pods.
 pub struct Fleet {
     pub envoy: Envoy,
     /// A client for each worker.
@@ -60,7 +60,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Starts Envoy with these endpoints in the cluster `pods`, which `edit` may change.
+    /// Starts Envoy with these endpoints in the cluster `pods`. `edit` may change the cluster.
     pub async fn start(
         endpoints: &[Value],
         plugin: &Value,
@@ -72,7 +72,7 @@ impl Fleet {
         cluster.as_object_mut().unwrap().remove("load_assignment");
         cluster["type"] = json!("EDS");
         cluster["lb_policy"] = json!("LEAST_REQUEST");
-        // Envoy before 1.40 keeps changes of health back for a second that follow another one.
+        // Before 1.40, Envoy delays changes of health for a second after another change.
         cluster["common_lb_config"]["update_merge_window"] = json!("0s");
         cluster["ignore_health_on_host_removal"] = json!(true);
         cluster["circuit_breakers"] = json!({ "thresholds": [{ "max_retries": 1024 }] });
@@ -90,7 +90,7 @@ impl Fleet {
         Self { envoy, workers, directory, updates: 1 }
     }
 
-    /// Replaces the list of endpoints; returns when Envoy has read it.
+    /// Replaces the list of endpoints. Returns when Envoy has read the list.
     pub async fn publish(&mut self, endpoints: &[Value]) {
         write(&self.directory, endpoints);
         self.updates += 1;
@@ -101,7 +101,7 @@ impl Fleet {
             .unwrap();
     }
 
-    /// Begins so many sessions, and sees that each pod has some.
+    /// Begins this many sessions, and checks that each pod has some.
     pub async fn begin(&self, count: usize) -> Sessions {
         let replies = fetch_each(Client::http1, &self.envoy.url(), vec![Vec::new(); count]).await;
         let session = |reply: Reply| {
@@ -111,7 +111,7 @@ impl Fleet {
         Sessions(replies.into_iter().map(session).collect())
     }
 
-    /// Waits until no worker sends this session to its pod any more. All the while it is answered 200.
+    /// Waits until no worker routes this session to its pod any more. Every response in the meantime must be 200.
     pub async fn until_it_moves(&self, session: &Session) {
         self.until_it_leaves(session, 200).await;
     }
@@ -133,7 +133,7 @@ impl Fleet {
         .await;
     }
 
-    /// Waits until this session, as its client had it before it moved, is served where it was.
+    /// Waits until the session's old cookie, from before the move, is served by the old pod again.
     pub async fn until_it_returns(&self, session: &Session) {
         eventually(&format!("{} is used again", session.pod), async || {
             let replies = self.workers.fetch("/", &[("cookie", session.cookie.as_bytes())]).await;
@@ -148,7 +148,7 @@ pub fn endpoints(pods: &[Pod]) -> Vec<Value> {
     pods.iter().map(|pod| endpoint(pod.address(), "HEALTHY")).collect()
 }
 
-/// An endpoint and its health as EDS says it.
+/// An endpoint and its health in EDS.
 pub fn endpoint(address: SocketAddr, health: &str) -> Value {
     json!({ "endpoint": { "address": config::socket_address(address) }, "health_status": health })
 }
@@ -162,7 +162,7 @@ fn write(directory: &TempDir, endpoints: &[Value]) {
     xds::write(&directory.path().join("eds.json"), xds::resources(&[assignment])).unwrap();
 }
 
-/// A client's cookie, and the pod it began on or moved to.
+/// A client's cookie, and the pod on which its session is.
 #[derive(Clone, Debug)]
 pub struct Session {
     pub cookie: String,
@@ -174,12 +174,12 @@ pub struct Session {
 pub struct Sessions(pub Vec<Session>);
 
 impl Sessions {
-    /// One that is on this pod.
+    /// One session on this pod.
     pub fn on(&self, pod: &str) -> &Session {
         self.0.iter().find(|session| session.pod == pod).unwrap_or_else(|| panic!("no session on {pod}"))
     }
 
-    /// So many on each pod.
+    /// This many sessions on each pod.
     pub fn some_of_each(&self, count: usize) -> Self {
         let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
         let some = self.0.iter().filter(|session| {
@@ -197,7 +197,7 @@ impl Sessions {
         replies
     }
 
-    /// Every one is served where it is, and told nothing.
+    /// Every session is served by its pod and gets no new token.
     pub async fn assert_all_stay(&self, url: &str) {
         for (session, reply) in self.0.iter().zip(self.fetch(url).await) {
             assert_eq!((&reply.pod, &*outcome(&reply)), (&session.pod, "pinned"));
@@ -205,7 +205,8 @@ impl Sessions {
         }
     }
 
-    /// With one request each, those on `gone` move, and are told so; the others stay. After that all stay.
+    /// With one request each, the sessions on `gone` move and get a new token. The others stay. After that all sessions
+    /// stay.
     pub async fn assert_only_those_move(&mut self, url: &str, gone: &str) {
         let started = Instant::now();
         let replies = self.fetch(url).await;

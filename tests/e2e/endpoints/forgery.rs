@@ -1,5 +1,5 @@
-//! Who wants another endpoint than Envoy's choice, by a token that is not the session's own or by the application's
-//! help, does not get it.
+//! A client that wants an endpoint other than Envoy's choice does not get it, neither with a token of another session
+//! nor with the application's help.
 
 use std::collections::BTreeSet;
 
@@ -59,7 +59,7 @@ impl Route {
         json!({ "name": self.name, "match": { "prefix": format!("/{}", self.name) }, "route": { to: cluster } })
     }
 
-    /// A request with this token. The application of an envelope names the session.
+    /// A request with this token. For an envelope, the application names the session.
     fn request(&self, token: Option<&str>) -> Headers {
         let mut headers = Vec::new();
         headers.extend(token.map(|token| match self.carrier {
@@ -82,7 +82,7 @@ impl Route {
     }
 }
 
-/// The application is to answer with this line.
+/// The header line that the application must send.
 fn answer(line: &str) -> (&'static str, Vec<u8>) {
     ("x-answer-header", line.as_bytes().to_vec())
 }
@@ -94,7 +94,7 @@ struct Side {
 }
 
 impl Side {
-    /// `shift` changes the carriers round.
+    /// `shift` rotates the carriers.
     async fn start(
         pods: &[Pod],
         secret: &str,
@@ -156,7 +156,7 @@ fn pods() -> Vec<Pod> {
     secrecy::pods(|name, at| Pod::obedient_at(name, at).unwrap())
 }
 
-/// This token with changes.
+/// Variations of this token.
 fn forged(good: &str) -> Vec<String> {
     let mut forged = vec![good.replacen(&good[..8], &good[8..16], 1), good[..good.len() - 4].to_owned()];
     for place in [1, 10, 50, 80, good.len() - 5] {
@@ -200,7 +200,7 @@ async fn a_forged_or_foreign_token_reaches_no_chosen_endpoint_in_whichever_carri
                 assert_eq!(outcome(&reply), "invalid", "{route:?}: {token}");
                 met.insert(reply.pod);
             }
-            // All twelve on one of four by chance: once in four million.
+            // All twelve on one of four pods by chance: once in four million runs.
             assert!(met.len() > 1, "{route:?}: {token}: {met:?}");
         }
         let reply = home.fetch(route, &route.request(Some(&good))).await;
@@ -226,14 +226,14 @@ async fn an_application_that_answers_with_an_endpoint_of_a_clients_choice_moves_
         let begun = home.fetch(route, &route.request(None)).await;
         let token = route.token(&begun).unwrap();
         for wish in &wishes {
-            // Not a session that there is.
+            // Not an existing session.
             for _ in 0..4 {
                 let request = [route.request(Some(&token)), wish.clone()].concat();
                 let reply = home.fetch(route, &request).await;
                 assert_eq!((&reply.pod, &*outcome(&reply)), (&begun.pod, "pinned"), "{route:?}: {wish:?}");
                 assert!(route.token(&reply).is_none_or(|told| told == token), "{route:?}: {wish:?}");
             }
-            // Nor a new one.
+            // Not a new session either.
             let new = home.fetch(route, &[route.request(None), wish.clone()].concat()).await;
             let again = home.fetch(route, &route.request(Some(&route.token(&new).unwrap()))).await;
             assert_eq!((&again.pod, &*outcome(&again)), (&new.pod, "pinned"), "{route:?}: {wish:?}");

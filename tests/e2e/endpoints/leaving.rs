@@ -1,4 +1,4 @@
-//! A pod leaves, in every way a pod can leave: exactly its sessions move, once, and no GET fails.
+//! A pod leaves, in every way in which a pod can leave: exactly its sessions move, once, and no GET fails.
 
 use harness::client::Client;
 use harness::config::{Bootstrap, stateful_session};
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::fleet::{Fleet, Sessions, endpoint, endpoints, pin_endpoint, route_with_retries};
 use crate::support::pods;
 
-/// Enough that four pods have some each: that one has none happens once in ten million runs.
+/// Enough sessions that each of four pods has some. One pod without a session happens once in ten million runs.
 const SESSIONS: usize = 60;
 
 fn with_retries(bootstrap: Bootstrap) -> Bootstrap {
@@ -40,7 +40,7 @@ async fn a_pod_that_eds_marks_unhealthy_or_draining_or_lists_no_more_loses_exact
         fleet.publish(&endpoints).await;
         fleet.until_it_moves(&probe).await;
         sessions.assert_only_those_move(&url, gone).await;
-        // When it is back, nobody comes back.
+        // When the pod is back, no session returns.
         fleet.publish(&healthy).await;
         sessions.assert_all_stay(&url).await;
     }
@@ -67,7 +67,7 @@ async fn a_pod_that_is_killed_or_falls_silent_loses_exactly_its_sessions_and_no_
 async fn a_pod_that_fails_its_health_check_loses_exactly_its_sessions() {
     let pods = pods(4);
     let sick = &pods[1];
-    // Its health is asked for at another port, so that requests still succeed while it is sick.
+    // The health check uses another port, so that requests still succeed while the pod is unhealthy.
     let health = RefusingAddress::new().unwrap();
     let well = Pod::start_at("well", health.address()).unwrap();
     let mut endpoints = endpoints(&pods);

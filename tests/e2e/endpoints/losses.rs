@@ -1,5 +1,5 @@
-//! A pod is lost while users are at work, in every way a pod can be lost: no GET of anybody fails, and the users of
-//! that pod alone move, each of them once.
+//! A pod is lost under load, in every way in which a pod can be lost: no GET fails. Only the users of that pod move,
+//! each of them once.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,25 +16,25 @@ use crate::ecds::eventually;
 use crate::support::pods;
 use crate::workers::assert_no_vm_failed;
 
-/// Enough that four pods have some each: that one has none happens once in ten million runs.
+/// Enough sessions that each of four pods has some. One pod without a session happens once in ten million runs.
 const SESSIONS: usize = 60;
-/// So many of them on each pod are used.
+/// The number of sessions on each pod that send requests.
 const USERS: usize = 5;
-/// So many answers each user gets before and after a loss.
+/// The number of responses that each user gets before and after a loss.
 const ANSWERS: u64 = 10;
 
 fn with_retries(bootstrap: Bootstrap) -> Bootstrap {
     bootstrap.http_filter(stateful_session(false)).route(route_with_retries())
 }
 
-/// Users at work on every pod of the fleet.
+/// Users that send requests to every pod of the fleet.
 async fn users(fleet: &Fleet) -> Users {
     let users = Users::begin(&fleet.envoy.url(), &fleet.begin(SESSIONS).await.some_of_each(USERS));
     users.go_on_for(ANSWERS).await;
     users
 }
 
-/// After the loss: its users move, all go on, and where they are in the end they stay.
+/// After the loss, the pod's users move, and all users go on and stay on their pods.
 async fn assert_only_those_move_once(fleet: &Fleet, users: Users, lost: &str) {
     users.go_on_until_none_is_on(lost).await;
     users.go_on_for(ANSWERS).await;
@@ -43,7 +43,7 @@ async fn assert_only_those_move_once(fleet: &Fleet, users: Users, lost: &str) {
     assert_no_vm_failed(&fleet.envoy).await;
 }
 
-/// The pod is listed in this way, or no more, and later again as before.
+/// The endpoint list shows the pod in this way, or omits it, and later shows it as before.
 async fn eds_says(health: Option<&str>) {
     let _alone = alone().await;
     let pods = pods(4);
@@ -56,7 +56,7 @@ async fn eds_says(health: Option<&str>) {
     fleet.publish(&listed).await;
     users.go_on_until_none_is_on(pods[1].name()).await;
     users.go_on_for(ANSWERS).await;
-    // When it is back, nobody comes back.
+    // When the pod is back, no session returns.
     listed.truncate(3);
     listed.push(lost);
     fleet.publish(&listed).await;
@@ -102,7 +102,7 @@ async fn under_load_the_sessions_of_a_pod_that_is_killed_with_requests_in_flight
 async fn under_load_the_sessions_of_a_pod_that_fails_its_health_check_move_once_and_no_get_fails() {
     let _alone = alone().await;
     let pods = pods(4);
-    // Its health is asked for at another port, so that requests still succeed while it is sick.
+    // The health check uses another port, so that requests still succeed while the pod is unhealthy.
     let health = RefusingAddress::new().unwrap();
     let well = Pod::start_at("well", health.address()).unwrap();
     let mut endpoints = endpoints(&pods);
@@ -128,7 +128,7 @@ async fn under_load_the_sessions_of_a_pod_that_outlier_detection_ejects_move_onc
     let _alone = alone().await;
     let mut pods = pods(3);
     pods.push(Pod::obedient("failing").unwrap());
-    // With one failure, since the users' successes would end a row.
+    // One failure ejects the pod, because successful requests of the users would reset the count.
     let fleet = Fleet::start(&endpoints(&pods), &pin_endpoint(), with_retries, |cluster| {
         cluster["outlier_detection"] =
             json!({ "consecutive_5xx": 1, "base_ejection_time": "300s", "max_ejection_percent": 50 });

@@ -1,4 +1,4 @@
-//! `REJECT` where Envoy decides: `strict: true` of its `stateful_session`.
+//! `REJECT` if Envoy selects the endpoint: `strict: true` of `stateful_session`.
 
 use harness::client::Client;
 use harness::config::{Bootstrap, stateful_session};
@@ -51,13 +51,13 @@ async fn a_session_that_must_not_leave_its_pod_is_answered_with_the_status_asked
             fleet.publish(&healthy).await;
             fleet.until_it_returns(&lost).await;
         }
-        // Refusing connections, and not found out: new sessions may still be sent there.
+        // The pod refuses connections, but Envoy does not know it yet: new sessions may still be sent there.
         pods.remove(0).stop();
         for _ in 0..4 {
             let reply = client.fetch_with_cookie(&url, &lost.cookie).await.unwrap();
             assert_eq!((reply.status.as_u16(), &*outcome(&reply)), (expected, "rejected"));
         }
-        // Nobody is rejected who has no session to keep.
+        // Only clients with a session are rejected.
         fleet.publish(&healthy[..1]).await;
         fleet.until_it_is_refused(&other, expected).await;
         let new = client.fetch(&url, &[]).await.unwrap();
@@ -67,7 +67,8 @@ async fn a_session_that_must_not_leave_its_pod_is_answered_with_the_status_asked
     }
 }
 
-/// Without `strict`, or with a retry policy, it is not this filter's to refuse: Envoy has answered from elsewhere.
+/// Without `strict`, or with a retry policy, the filter cannot refuse the request: Envoy has already sent it to another
+/// endpoint.
 #[tokio::test]
 async fn where_envoy_does_not_refuse_a_session_moves_in_spite_of_reject_and_one_warning_says_so() {
     for is_strict in [false, true] {
@@ -84,7 +85,7 @@ async fn where_envoy_does_not_refuse_a_session_moves_in_spite_of_reject_and_one_
             lines.map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(warnings(), [""; 0]);
-        // A quarter of the sessions, and yet one warning.
+        // A quarter of the sessions, but only one warning.
         pods.remove(0).stop();
         sessions.assert_only_those_move(&fleet.envoy.url(), "neg-demo-0").await;
         let warnings = warnings();

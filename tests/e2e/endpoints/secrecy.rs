@@ -1,4 +1,4 @@
-//! What clients learn of endpoints, and what they can do about them: nothing.
+//! What clients learn about endpoints, and what they can do to endpoints: nothing.
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
@@ -14,7 +14,7 @@ use super::fleet::keys;
 use crate::raw::exchange;
 use crate::support::outcome;
 
-/// Four pods, one of them on IPv6 where the machine has it.
+/// Four pods, one of them on IPv6 if the machine supports IPv6.
 pub fn pods(start: fn(&str, SocketAddr) -> Pod) -> Vec<Pod> {
     let last = if TcpListener::bind("[::1]:0").is_ok() { "[::1]:0" } else { "127.0.0.1:0" };
     let addresses: [SocketAddr; 4] =
@@ -22,12 +22,12 @@ pub fn pods(start: fn(&str, SocketAddr) -> Pod) -> Vec<Pod> {
     addresses.into_iter().enumerate().map(|(index, at)| start(&format!("secret-{index}"), at)).collect()
 }
 
-/// A route of this name, to this.
+/// A route with this name to this cluster.
 fn route(name: &str, to: &Value) -> Value {
     json!({ "name": name, "match": { "prefix": format!("/{name}") }, "route": to })
 }
 
-/// Services with pins and without, and routes that belong to none. All pass `stateful_session`.
+/// Services with and without pins, and routes that belong to no service. All pass `stateful_session`.
 fn bootstrap(pods: &[Pod], plugin: &Value) -> Bootstrap {
     let addresses: Vec<_> = pods.iter().map(Pod::address).collect();
     let gone = "127.0.0.1:1".parse().unwrap();
@@ -67,7 +67,7 @@ fn services() -> Value {
     ] })
 }
 
-/// What would tell where a pod is.
+/// All texts that would reveal a pod's address.
 fn tells(pod: &Pod) -> Vec<String> {
     let address = pod.address();
     let with_port = address.to_string();
@@ -131,7 +131,7 @@ async fn no_response_on_any_route_tells_of_an_endpoint() {
             for reply in replies {
                 for (name, value) in &reply.headers {
                     let line = format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()));
-                    // A pod of these tests says its own name, which the envelope alone takes away.
+                    // A pod of these tests sends its own name. Only the envelope removes that name.
                     let own = name == "x-pod" && path != "envelope";
                     assert!(own || !told.iter().any(|told| line.contains(told)), "{path}: {line}");
                 }
@@ -170,7 +170,7 @@ async fn naming_an_endpoint_gets_a_client_nowhere_with_any_pin_or_none() {
     for pod in &pods {
         assert!(pod.requests().iter().all(|request| request.header("x-affinity-endpoint").is_empty()));
     }
-    // Nor does it take a session from its pod.
+    // Nor does the cookie move a session away from its pod.
     for path in ["cookie", "both"] {
         let url = format!("{}/{path}", envoy.url());
         let first = client.fetch(&url, &[]).await.unwrap();

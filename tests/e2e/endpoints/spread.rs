@@ -15,8 +15,8 @@ const ENDPOINTS: u32 = 500;
 const SESSIONS: usize = 10_000;
 const CONNECTIONS: usize = 16;
 
-/// One server at so many addresses of the loopback network. It answers each request with the address, and does as
-/// little as it can. Nothing is kept open, so that few file descriptors are enough.
+/// One server on this many addresses of the loopback network. It responds to each request with the address and does as
+/// little as possible. It keeps no connection open, so that few file descriptors are enough.
 async fn server() -> Vec<SocketAddr> {
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -40,18 +40,18 @@ async fn answer(stream: TcpStream) {
     }
     let answer =
         format!("HTTP/1.1 200 OK\r\nx-address: {address}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-    // Envoy may have gone, which is its affair.
+    // Envoy may have closed the connection, which does not matter here.
     let _ = stream.write_all(answer.as_bytes()).await;
 }
 
-/// What one request came to.
+/// The result of one request.
 #[derive(Clone, Debug, Default)]
 struct Answer {
     address: String,
     cookie: Option<String>,
 }
 
-/// Sends a request with each of these cookies, or none, over several connections.
+/// Sends a request with each of these cookies, or without a cookie, over several connections.
 async fn fetch_each(envoy: &Envoy, path: &'static str, cookies: Vec<Option<String>>) -> Vec<Answer> {
     let address = envoy.address("http").unwrap();
     let mut lanes = Vec::new();
@@ -91,7 +91,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Answer {
     }
 }
 
-/// How many answers came from each address, fewest first.
+/// The number of responses from each address, in ascending order.
 fn counts(answers: &[Answer]) -> Vec<i64> {
     let mut by_address: BTreeMap<&str, i64> = BTreeMap::new();
     for answer in answers {
@@ -103,7 +103,7 @@ fn counts(answers: &[Answer]) -> Vec<i64> {
     counts
 }
 
-/// Sessions on the route `/`; on `/bare` there is neither filter.
+/// Sessions on the route `/`. The route `/bare` has no filter.
 async fn start(addresses: &[SocketAddr], balancer: &str) -> Fleet {
     let route = |prefix: &str, off: Value| json!({ "match": { "prefix": prefix }, "route": { "cluster": "pods" }, "typed_per_filter_config": off });
     let off = json!({ "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true });
@@ -124,11 +124,12 @@ async fn start(addresses: &[SocketAddr], balancer: &str) -> Fleet {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_sessions_spread_over_five_hundred_endpoints_as_envoy_spreads_requests_and_stay() {
     let addresses = server().await;
-    // The balancer that leaves least to chance: two spreads can be compared endpoint by endpoint.
+    // The balancer with the least randomness, so that two spreads can be compared endpoint by endpoint.
     let fleet = start(&addresses, "ROUND_ROBIN").await;
     let bare = counts(&fetch_each(&fleet.envoy, "/bare", vec![None; SESSIONS]).await);
     let sessions = fetch_each(&fleet.envoy, "/", vec![None; SESSIONS]).await;
-    // Within a tenth of the twenty sessions that each endpoint should have, the fullest and the emptiest included.
+    // The difference is at most a tenth of the twenty sessions per endpoint, even for the fullest and the emptiest
+    // endpoint.
     for (with, without) in counts(&sessions).into_iter().zip(bare) {
         assert!((with - without).abs() <= 2, "{with} sessions where without the filter there are {without}");
     }
@@ -143,13 +144,13 @@ async fn ten_thousand_sessions_spread_over_five_hundred_endpoints_as_envoy_sprea
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_the_shipped_balancer_ten_thousand_sessions_spread_as_requests_do_without_the_filter() {
     let addresses = server().await;
-    // It picks at random, and of two endpoints the one with less to do.
+    // This balancer picks two endpoints at random, and of these the one with fewer active requests.
     let fleet = start(&addresses, "LEAST_REQUEST").await;
     let bare = counts(&fetch_each(&fleet.envoy, "/bare", vec![None; SESSIONS]).await);
     let with = counts(&fetch_each(&fleet.envoy, "/", vec![None; SESSIONS]).await);
-    // A single endpoint's luck differs from run to run. The emptiest tenth of them has about as many sessions as
-    // requests without the filter, so has the next, and so on to the fullest: within a tenth of the twenty sessions
-    // that each endpoint should have. By chance alone they are further apart once in 100,000 runs.
+    // The number of sessions of a single endpoint varies from run to run. The emptiest tenth of the endpoints has about
+    // as many sessions as requests without the filter. So has each further tenth. The difference per endpoint is at
+    // most a tenth of the twenty sessions. By chance alone, the difference is larger once in 100,000 runs.
     let tenth = addresses.len() / 10;
     for (place, (with, bare)) in with.chunks(tenth).zip(bare.chunks(tenth)).enumerate() {
         let (with, bare): (i64, i64) = (with.iter().sum(), bare.iter().sum());

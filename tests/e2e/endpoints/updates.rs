@@ -1,4 +1,4 @@
-//! Endpoints that come and go under load.
+//! Endpoints that are added and removed under load.
 
 use harness::client::Client;
 use harness::config::{Bootstrap, stateful_session};
@@ -11,11 +11,11 @@ use crate::availability::load::alone;
 use crate::support::{fetch_each, pods};
 use crate::workers::assert_no_vm_failed;
 
-/// The staying pods and two of the others: each update adds one and removes another.
+/// The staying pods and two of the others. Each update adds one of the others and removes one.
 fn listed(staying: &[Pod], others: &[Pod], update: usize) -> Vec<Value> {
     let mut listed = endpoints(staying);
     listed.extend(endpoints(others).into_iter().cycle().skip(update).take(2));
-    // Nor does it matter in which order they stand.
+    // The order of the endpoints does not matter either.
     listed.rotate_left(update % staying.len());
     listed
 }
@@ -34,7 +34,7 @@ async fn twenty_updates_that_add_and_remove_other_pods_move_no_session_under_loa
     let users = Users::begin(&url, &sessions);
     for update in 1..=20 {
         users.go_on_for(5).await;
-        // Those who come now may begin on a pod that goes next.
+        // New sessions may begin on a pod that the next update removes.
         let begun = fetch_each(Client::http1, &url, vec![Vec::new(); 12]).await;
         assert!(begun.iter().all(|reply| reply.status == 200), "{begun:?}");
         let (before, after) = (listed(staying, others, update - 1), listed(staying, others, update));
@@ -46,7 +46,7 @@ async fn twenty_updates_that_add_and_remove_other_pods_move_no_session_under_loa
     users.go_on_for(5).await;
     let sessions = users.end_where_they_began().await;
     sessions.assert_all_stay(&url).await;
-    // The others were no mere names.
+    // The other pods did receive requests.
     assert!(others.iter().all(|pod| !pod.requests().is_empty()));
     assert_no_vm_failed(&fleet.envoy).await;
 }

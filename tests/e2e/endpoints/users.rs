@@ -1,4 +1,4 @@
-//! Users with a session each, who send one GET after the other while pods come and go.
+//! Users with one session each that send one GET after another while pods come and go.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,20 +11,20 @@ use super::fleet::{Session, Sessions};
 use crate::ecds::eventually;
 use crate::support::outcome;
 
-/// A user's rest between two requests: what leaves a small machine room for the pods and the test itself.
+/// A user's pause between two requests. It leaves a small machine time for the pods and the test itself.
 const REST: Duration = Duration::from_millis(5);
 
-/// One user: what it holds, and what became of it so far.
+/// One user: its session, and its moves so far.
 #[derive(Clone, Debug)]
 struct User {
     session: Session,
     began_on: String,
-    /// Where it was told to go, in order.
+    /// The pods to which its session moved, in order.
     moves: Vec<String>,
 }
 
-/// Users who send requests until they are told to end. Each fails at once where a GET is not answered 200, where it
-/// is answered by another pod than the session's without being told, or told without a move.
+/// Users that send requests until they are told to end. A user fails at once if a GET gets no 200, if another pod
+/// serves the session without a new token, or if a new token comes without a move.
 pub struct Users {
     all: Arc<[Mutex<User>]>,
     answers: Arc<[AtomicU64]>,
@@ -33,7 +33,7 @@ pub struct Users {
 }
 
 impl Users {
-    /// One for each of these sessions.
+    /// One user for each of these sessions.
     pub fn begin(url: &str, sessions: &Sessions) -> Self {
         let user = |session: &Session| User {
             session: session.clone(),
@@ -61,7 +61,7 @@ impl Users {
         Self { all: users, answers, ending, tasks }
     }
 
-    /// Lets them go on until each has been answered so many times more.
+    /// Runs until each user has this many more responses.
     pub async fn go_on_for(&self, times: u64) {
         let now = || self.answers.iter().map(|count| count.load(Ordering::Relaxed));
         let before: Vec<u64> = now().collect();
@@ -69,18 +69,19 @@ impl Users {
         eventually("every user is answered", async || self.any_failed() || gone_on()).await;
     }
 
-    /// Lets them go on until none of them is on this pod any more.
+    /// Runs until no user is on this pod any more.
     pub async fn go_on_until_none_is_on(&self, pod: &str) {
         let gone = || self.all.iter().all(|user| lock(user).session.pod != pod);
         eventually(&format!("no user is on {pod}"), async || self.any_failed() || gone()).await;
     }
 
-    /// Waits for their last answers. None of them ever moved.
+    /// Waits for the last responses. No user ever moved.
     pub async fn end_where_they_began(self) -> Sessions {
         self.end(|user| assert_eq!(user.moves, [""; 0], "{user:?}")).await
     }
 
-    /// Waits for their last answers. Those who began on this pod, and there are some, moved once; nobody else did.
+    /// Waits for the last responses. The users that began on this pod moved once, and there are some. No other user
+    /// moved.
     pub async fn end_after_only_those_moved_once(self, gone: &str) -> Sessions {
         assert!(self.all.iter().any(|user| lock(user).began_on == gone), "no user was on {gone}");
         self.end(|user| {
@@ -125,6 +126,6 @@ async fn send(client: &Client, url: &str, user: &Mutex<User>) {
 }
 
 fn lock(user: &Mutex<User>) -> MutexGuard<'_, User> {
-    // A user that failed is reported by its task.
+    // If a user failed, its task reports the error.
     user.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! `CLUSTER_AND_ENDPOINT` without cookies: the version and the pod in it ride in a header, or in the application's own.
+//! `CLUSTER_AND_ENDPOINT` without cookies: a header, or the application's own carrier, holds the version and its pod.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::workers::assert_no_vm_failed;
 const HEADER: &str = "x-session";
 const SESSIONS: usize = 80;
 
-/// A client: what it sends in the header, the name that the application gave its session, and its pod.
+/// A client: the header value that it sends, the application's name for its session, and its pod.
 #[derive(Clone, Debug)]
 struct Session {
     token: Option<Vec<u8>>,
@@ -22,7 +22,7 @@ struct Session {
     pod: String,
 }
 
-/// Clients of one Envoy, which all send back what they got last.
+/// Clients of one Envoy. Each sends back the value that it received last.
 struct Clients {
     live: Live,
     affinity_type: &'static str,
@@ -31,7 +31,7 @@ struct Clients {
 }
 
 impl Clients {
-    /// They begin over two versions of equal weight, four pods each.
+    /// The clients begin on two versions of equal weight with four pods each.
     async fn begin(affinity_type: &'static str) -> Self {
         let versions = Versions::start(4, 4);
         let live = Live::start(versions.with_retries(), &plugin(affinity_type, &weights(1, 1))).await;
@@ -53,7 +53,7 @@ impl Clients {
         self.live.update(&plugin(self.affinity_type, backends)).await;
     }
 
-    /// One request of each. For an envelope the application names the session in every answer.
+    /// One request of each client. For an envelope, the application names the session in every response.
     async fn fetch(&self) -> Vec<(Session, Reply)> {
         let request = |session: &Session| {
             let mut headers: Headers = session.token.iter().map(|token| (HEADER, token.clone())).collect();
@@ -68,17 +68,18 @@ impl Clients {
         self.sessions.iter().cloned().zip(replies).collect()
     }
 
-    /// Every one is served where it is, and told nothing new.
+    /// Every client is served by its pod and gets no new token.
     async fn assert_all_stay(&self) {
         for (session, reply) in self.fetch().await {
             assert_eq!(reply.pod, session.pod);
-            // An envelope comes with every answer, and stays the same.
+            // Every response carries an envelope, which stays the same.
             let expected = session.token.filter(|_| self.affinity_type == "HEADER_ENVELOPE");
             assert_eq!(got(&reply), expected);
         }
     }
 
-    /// Those that `moves` names move at once to a pod that `to` names, and are told so; then all stay.
+    /// The clients that `moves` selects move at once to a pod that `to` accepts, and get a new token. Then all clients
+    /// stay.
     async fn assert_only_those_move(&mut self, moves: impl Fn(&str) -> bool, to: impl Fn(&str) -> bool) {
         let mut met = BTreeSet::new();
         let replies = self.fetch().await;
@@ -97,7 +98,7 @@ impl Clients {
         self.assert_all_stay().await;
     }
 
-    /// The applications never see more than their own names.
+    /// The applications only see their own session names.
     fn assert_applications_see_their_own_names(&self) {
         let names: BTreeSet<&[u8]> = self.sessions.iter().map(|session| session.name.as_slice()).collect();
         for pod in &self.versions.0 {
@@ -120,7 +121,7 @@ fn plugin(affinity_type: &str, backends: &Value) -> Value {
     })
 }
 
-/// What the client got in the header.
+/// The header value that the client received.
 fn got(reply: &Reply) -> Option<Vec<u8>> {
     assert!(reply.headers.get_all(HEADER).iter().count() < 2);
     reply.headers.get(HEADER).map(|value| value.as_bytes().to_vec())
@@ -133,14 +134,14 @@ async fn keeps_version_and_pod(clients: &mut Clients) {
     clients.update(&weights(100, 0)).await;
     clients.assert_all_stay().await;
 
-    // A pod of each goes: its sessions keep their version.
+    // One pod of each version is removed: the sessions keep their version.
     for pod in ["stable-0", "canary-3"] {
         clients.versions.stop(pod);
         let in_version = |other: &str| other != pod && version(other) == version(pod);
         clients.assert_only_those_move(|own| own == pod, in_version).await;
     }
 
-    // A version goes.
+    // One version is removed.
     clients.update(&json!(["canary"])).await;
     let on_canary = |pod: &str| version(pod) == "canary" && pod != "canary-3";
     clients.assert_only_those_move(|pod| version(pod) == "stable", on_canary).await;

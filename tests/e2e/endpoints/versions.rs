@@ -1,4 +1,4 @@
-//! `CLUSTER_AND_ENDPOINT`: a session keeps its version, and within it its pod.
+//! `CLUSTER_AND_ENDPOINT`: a session keeps its version, and its pod within the version.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -14,11 +14,11 @@ use crate::ecds::{Live, eventually};
 use crate::support::fetch_each;
 use crate::workers::assert_no_vm_failed;
 
-/// Pods of two versions: `stable-0` and so on, in a cluster of the version's name.
+/// Pods of two versions: `stable-0` and so on, in a cluster with the name of the version.
 pub struct Versions(pub Vec<Pod>);
 
 impl Versions {
-    /// So many pods of `stable`, and so many of `canary`.
+    /// The number of pods of `stable` and of `canary`.
     pub fn start(stable: usize, canary: usize) -> Self {
         let names = [("stable", stable), ("canary", canary)]
             .into_iter()
@@ -26,12 +26,12 @@ impl Versions {
         Self(names.map(|name| Pod::obedient(&name).unwrap()).collect())
     }
 
-    /// What fails before an answer is tried on another pod of the version.
+    /// A request that fails before a response is retried on another pod of the version.
     pub fn with_retries(&self) -> Bootstrap {
         self.bootstrap(false, route_with_retries())
     }
 
-    /// What fails has failed.
+    /// A failed request is not retried.
     fn without_retries(&self, strict: bool) -> Bootstrap {
         let mut route = route_with_retries();
         route["route"].as_object_mut().unwrap().remove("retry_policy");
@@ -50,7 +50,7 @@ impl Versions {
         })
     }
 
-    /// From now on this pod refuses connections.
+    /// This pod refuses connections from now on.
     pub fn stop(&mut self, name: &str) {
         self.0.retain(|pod| pod.name() != name);
     }
@@ -70,7 +70,7 @@ pub fn weights(stable: u32, canary: u32) -> Value {
     json!([{ "cluster": "stable", "weight": stable }, { "cluster": "canary", "weight": canary }])
 }
 
-/// The version that a pod is of.
+/// The version of a pod.
 pub fn version(pod: &str) -> &str {
     pod.rsplit_once('-').unwrap().0
 }
@@ -94,7 +94,7 @@ async fn assert_all_stay(live: &Live, sessions: &[Session]) {
     }
 }
 
-/// Those that `moves` names move at once, to a pod that `to` names; then all stay.
+/// The sessions that `moves` selects move at once to a pod that `to` accepts. Then all sessions stay.
 async fn assert_only_those_move(
     live: &Live,
     sessions: &mut [Session],
@@ -126,7 +126,7 @@ async fn a_thousand_sessions_over_two_versions_keep_version_and_pod_whatever_the
     let mut sessions = begin(&live, 1000).await;
     let canary =
         u64::try_from(sessions.iter().filter(|session| version(&session.pod) == "canary").count()).unwrap();
-    // The filter's randomness has no seed to fix: a right filter fails here once in 10,000 runs.
+    // The filter's randomness has no seed to fix: a correct filter fails here once in 10,000 runs.
     let p = chi_squared(&[1000 - canary, canary], &[90.0, 10.0]);
     assert!(p > 0.0001, "{canary} of 1000 in canary, p = {p}");
     let met: BTreeSet<&str> = sessions.iter().map(|session| session.pod.as_str()).collect();
@@ -137,14 +137,14 @@ async fn a_thousand_sessions_over_two_versions_keep_version_and_pod_whatever_the
     assert!(begin(&live, 20).await.iter().all(|session| version(&session.pod) == "canary"));
     live.update(&pinned(&weights(100, 0))).await;
 
-    // A pod of each goes: its sessions keep their version. (With the weights as they are, new sessions do not.)
+    // One pod of each version is removed: the sessions keep their version. (New sessions do not, with these weights.)
     for pod in ["stable-0", "canary-3"] {
         versions.stop(pod);
         let in_version = |other: &str| other != pod && version(other) == version(pod);
         assert_only_those_move(&live, &mut sessions, |own| own == pod, in_version).await;
     }
 
-    // A version goes.
+    // One version is removed.
     live.update(&pinned(&json!(["canary"]))).await;
     let on_canary = |pod: &str| version(pod) == "canary" && pod != "canary-3";
     assert_only_those_move(&live, &mut sessions, |pod| version(pod) == "stable", on_canary).await;
@@ -185,7 +185,7 @@ async fn when_every_pod_of_a_version_is_gone_its_sessions_move_to_the_other_vers
         versions.stop(&format!("stable-{pod}"));
     }
     let lost = sessions.iter().find(|session| version(&session.pod) == "stable").unwrap().clone();
-    // Each worker learns it from failures, its own or the other's.
+    // Each worker learns of the loss from its own failures or those of the other worker.
     eventually("stable is ejected everywhere", async || {
         let replies = live.workers.fetch("/", &[("cookie", lost.cookie.as_bytes())]).await;
         replies.iter().all(|reply| reply.status == 200 && version(&reply.pod) == "canary")
@@ -214,7 +214,7 @@ async fn rejecting_for_a_lost_pod_ejects_no_version() {
     assert_all_stay(&live, &kept).await;
 }
 
-/// Nobody retries and nobody checks health: Envoy goes on sending the session to its pod, and says 503.
+/// Without retries and health checks, Envoy keeps sending the session to its pod and responds with 503.
 #[tokio::test]
 async fn a_pod_that_refuses_its_own_sessions_ejects_no_version_without_a_retry_policy_either() {
     let mut versions = Versions::start(4, 1);
@@ -230,7 +230,7 @@ async fn a_pod_that_refuses_its_own_sessions_ejects_no_version_without_a_retry_p
             assert_eq!((reply.status.as_u16(), reply.set_cookie("GCLB")), (503, None));
         }
     }
-    // Within a second all workers would know of an ejection.
+    // Within a second, all workers would know of an ejection.
     let failed = Instant::now();
     while failed.elapsed() < Duration::from_millis(1500) {
         assert_all_stay(&live, &kept).await;

@@ -1,4 +1,4 @@
-//! Plugin configurations.
+//! Hostile plugin configurations.
 
 use base64ct::{Base64, Encoding as _};
 use harness::config::Bootstrap;
@@ -24,7 +24,7 @@ fn bytes(bytes: &[u8]) -> Value {
     any("BytesValue", &json!(Base64::encode_string(bytes)))
 }
 
-/// A field of a protobuf message: length-delimited.
+/// A length-delimited field of a protobuf message.
 fn field(number: u8, value: &[u8]) -> Vec<u8> {
     let mut field = vec![number << 3 | 2];
     let mut length = value.len();
@@ -42,7 +42,7 @@ fn a_struct(name: &str, value: &[u8]) -> Vec<u8> {
     field(1, &[field(1, name.as_bytes()), field(2, value)].concat())
 }
 
-/// A Struct so deep, or a list so deep in a Struct.
+/// A Struct of this depth, or a list of this depth in a Struct.
 fn deep_struct(depth: usize) -> Vec<u8> {
     let innermost = field(3, b"a");
     let value = (0..depth).fold(innermost, |value, _| field(5, &a_struct("a", &value)));
@@ -75,7 +75,7 @@ fn large() -> Vec<Value> {
         text(&json!({ "backends": ["a"], "keys": [{ "id": "a", "secret": odd }] }).to_string()),
         any("Struct", &json!({ &odd: 1, "backends": [long] })),
     ]);
-    // 0x0a in every byte begins a Struct too.
+    // 0x0a in every byte begins a Struct as well.
     large.extend(["CgoK".repeat(MEBIBYTE / 3), random].map(|base64| any("BytesValue", &json!(base64))));
     large.push(bytes(&a_struct("backends", &field(3, &vec![0xff; MEBIBYTE / 4]))));
     large
@@ -96,7 +96,7 @@ fn deep() -> Vec<Value> {
     deep
 }
 
-/// A Struct that would be right, cut off, or with lengths that lie.
+/// A valid Struct, cut off or with wrong lengths.
 fn broken_structs() -> Vec<Value> {
     let list = field(6, &field(1, &field(3, b"neg-demo-0")));
     let affinity = field(5, &a_struct("affinityType", &field(3, b"CLIENT_IP")));
@@ -152,7 +152,7 @@ async fn an_empty_configuration_is_an_error_and_harms_no_vm() {
     for configuration in empty() {
         live.expect_refusal(&configuration).await;
     }
-    // Envoy before 1.40 remembers by its bytes what was refused: only the first of them comes to the filter.
+    // Before 1.40, Envoy recognizes a refused configuration by its bytes: only the first copy reaches the filter.
     let error = "config error at (root): no configuration";
     assert!(live.envoy.log().contains(error), "{}", live.envoy.log_excerpt());
     assert_no_vm_failed(&live.envoy).await;

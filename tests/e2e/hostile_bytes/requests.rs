@@ -1,4 +1,4 @@
-//! Requests. Envoy is told to take far more of them than it does by default.
+//! Hostile requests. Envoy has far higher limits for requests than the default.
 
 use harness::client::Client;
 use harness::config::Bootstrap;
@@ -46,7 +46,7 @@ async fn start(pod: &RawPod, with_keys: bool) -> Envoy {
     Envoy::start(&config.build()).await.unwrap()
 }
 
-/// Header lines with any bytes, all of which Envoy passes on.
+/// Header lines with any bytes. Envoy forwards all of them.
 pub fn lines_that_pass(cookie: &str, token: &str) -> Vec<Vec<u8>> {
     let own = |value: &[u8]| [b"cookie: ", cookie.as_bytes(), b"=", value, b"\r\n"].concat();
     let cookies = |value: &[u8]| [b"cookie: ", value, b"\r\n"].concat();
@@ -77,7 +77,7 @@ pub fn lines_that_pass(cookie: &str, token: &str) -> Vec<Vec<u8>> {
         [own(b"\xff"), own(b""), own(b"=\""), own(token.as_bytes()), own(b"x")].concat(),
         many(3000, &format!("cookie: {cookie}=x\r\n")),
         many(3000, &format!("cookie: {pair}\r\n")),
-        // Large ones, and many.
+        // Large cookies, and many cookies.
         own(&many(60 * 1024, "A")),
         own(&many(500 * 1024, "A")),
         cookies(&many(60 * 1024, "a")),
@@ -86,7 +86,7 @@ pub fn lines_that_pass(cookie: &str, token: &str) -> Vec<Vec<u8>> {
         cookies(&many(2000, &format!("{cookie}={token}x; "))),
         cookies(&many(5000, &format!("{cookie}=\"; "))),
         cookies(&many(5000, &format!("{cookie}x=1,{cookie}"))),
-        // Nothing but what separates.
+        // Only separators.
         cookies(&many(50_000, ";")),
         cookies(&many(50_000, ",")),
         cookies(&many(50_000, "=")),
@@ -107,7 +107,7 @@ pub fn lines_that_pass(cookie: &str, token: &str) -> Vec<Vec<u8>> {
     ]
 }
 
-/// What Envoy may refuse, each release as it likes.
+/// Lines that an Envoy release may refuse.
 pub fn lines_that_may_not_pass(cookie: &str, token: &str) -> Vec<Vec<u8>> {
     let mut lines: Vec<Vec<u8>> = (0x00..0x20)
         .chain([0x7f])
@@ -135,7 +135,7 @@ pub fn lines_that_may_not_pass(cookie: &str, token: &str) -> Vec<Vec<u8>> {
     lines
 }
 
-/// Header values of a cookie's own building blocks and any bytes, put together at random.
+/// Random combinations of a cookie's building blocks and any bytes in header values.
 fn random_lines(dice: &mut Dice, cookie: &str, token: &str) -> Vec<u8> {
     let mut line = b"cookie: ".to_vec();
     for _ in 0..dice.roll(40) {
@@ -152,7 +152,7 @@ fn random_lines(dice: &mut Dice, cookie: &str, token: &str) -> Vec<u8> {
     line
 }
 
-/// Every route answers on every worker, and none of its VMs failed.
+/// Every route serves on every worker, and none of its VMs failed.
 async fn assert_unharmed(envoy: &Envoy, workers: &Workers) {
     for (route, _) in SERVICES {
         for reply in workers.fetch(&format!("/{route}"), &[]).await {

@@ -1,4 +1,4 @@
-//! What applications answer.
+//! Hostile responses of applications.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use super::{get, status, values};
 use crate::shipped_files::SECRET;
 use crate::workers::{Workers, assert_no_vm_failed};
 
-/// Heads of responses without their end, with any bytes, all of which Envoy passes on.
+/// Heads of responses without their end, with any bytes. Envoy forwards all of them.
 pub fn heads_that_pass() -> Vec<Vec<u8>> {
     let head = |lines: &[u8]| [b"HTTP/1.1 200 OK\r\n", lines].concat();
     let line = |name: &str, value: &[u8]| head(&[name.as_bytes(), b": ", value, b"\r\n"].concat());
@@ -52,7 +52,7 @@ pub fn heads_that_pass() -> Vec<Vec<u8>> {
     heads
 }
 
-/// Answers that Envoy may or may not take for one.
+/// Bytes that Envoy may or may not accept as a response.
 pub fn answers_that_may_not_pass() -> Vec<Vec<u8>> {
     let mut answers: Vec<Vec<u8>> = [
         "",
@@ -92,7 +92,7 @@ pub fn answers_that_may_not_pass() -> Vec<Vec<u8>> {
     answers
 }
 
-/// A pod that answers the request for `/<number>` with the bytes of that number, and closes the connection.
+/// A pod that responds to a request for `/<number>` with the bytes of that number, and closes the connection.
 async fn scripted_pod(answers: Vec<Vec<u8>>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -105,7 +105,7 @@ async fn scripted_pod(answers: Vec<Vec<u8>>) -> SocketAddr {
             let head = String::from_utf8(head).unwrap();
             let path = head.strip_prefix("GET /").and_then(|rest| rest.split(' ').next());
             let answer = path.and_then(|path| answers.get(path.parse::<usize>().ok()?));
-            // Envoy may have heard enough before it has heard all of it.
+            // Envoy may close the connection before it has read the whole response.
             let _ = stream.write_all(answer.map_or(b"HTTP/1.1 404 No\r\n\r\n", Vec::as_slice)).await;
             let _ = stream.shutdown().await;
         }
@@ -113,7 +113,7 @@ async fn scripted_pod(answers: Vec<Vec<u8>>) -> SocketAddr {
     address
 }
 
-/// An Envoy in front of it, told to take far larger responses than it does by default. The path `/` needs no pod.
+/// An Envoy in front of that pod, with far higher limits for responses than the default. The path `/` needs no pod.
 async fn start(pod: SocketAddr, with_keys: bool) -> Envoy {
     let mut app = cluster("app", &[pod]);
     app["typed_extension_protocol_options"] = json!({ "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
@@ -147,11 +147,11 @@ async fn no_response_harms_a_vm(with_keys: bool) {
         let got = get(&envoy, path.as_bytes(), b"connection: close\r\n").await;
         let shown = String::from_utf8_lossy(&answer[..answer.len().min(100)]).into_owned();
         if number >= heads.len() {
-            // Envoy's to judge; ours to live through.
+            // Envoy decides whether this response is valid. The filter must survive it.
             continue;
         }
         assert_eq!(status(&got), status(answer), "{shown:?}: {:?}", String::from_utf8_lossy(&got));
-        // The application's cookies are as they were, and ours is beside them.
+        // The application's cookies are unchanged, and the filter's cookie is added.
         let (ours, theirs): (Vec<&[u8]>, _) = values(&got, "set-cookie")
             .into_iter()
             .partition(|line| line.ends_with(b"; Path=/; HttpOnly; SameSite=Lax"));

@@ -1,4 +1,4 @@
-//! Applications that set a cookie of our name themselves.
+//! Applications that set a cookie with the filter's cookie name.
 
 use harness::client::Client;
 use harness::envoy::Envoy;
@@ -27,7 +27,7 @@ async fn an_application_that_keeps_setting_a_cookie_of_our_name_is_warned_of_onc
     });
     let envoy = Envoy::start(&config.build()).await.unwrap();
     for (name, cookie) in services {
-        // The wiki has a cookie of its own.
+        // The wiki has its own cookie.
         let set = if name == "wiki" { "WIKI".to_owned() } else { cookie.to_owned() };
         let line = format!("set-cookie: {set}=mine; Path=/");
         let requests = vec![vec![("x-answer-header", line.into_bytes())]; 60];

@@ -1,4 +1,4 @@
-//! Fields that speak to one kind of shared cache, and outrank `Cache-Control: private` there.
+//! Header fields for one kind of shared cache. For that cache they override `Cache-Control: private`.
 
 use harness::client::{Client, Reply};
 use harness::envoy::Envoy;
@@ -20,10 +20,10 @@ const TARGETED: [&str; 9] = [
     "X-Accel-Expires",
 ];
 
-/// Their names only look like it.
+/// Fields that only have similar names.
 const OTHERS: [&str; 3] = ["CDN-Cache-Control-Note", "X-Accel-Buffering", "Edge-Controls"];
 
-/// The application's answer with all of these fields, each twice.
+/// The application's response with all of these fields, each twice.
 async fn fetch(envoy: &Envoy, carrier: &str, token: Option<&str>) -> Reply {
     let names = TARGETED.iter().chain(&OTHERS);
     let lines: Vec<_> = names.map(|name| format!("{name}: max-age=600")).collect();
@@ -42,7 +42,8 @@ async fn started(affinity: Value) -> ([Pod; 2], Envoy) {
     (pods, envoy)
 }
 
-/// With a token they go; without one, when the client has it already, they stay.
+/// A response with a token loses these fields. A response without a token keeps them, because the client already has
+/// its token.
 async fn in_carrier(affinity: Value, carrier: &str, token: fn(&Reply) -> String) {
     let (_pods, envoy) = started(affinity).await;
     let begun = fetch(&envoy, carrier, None).await;

@@ -1,4 +1,4 @@
-//! Several cookies of one name: the first that can be honoured counts.
+//! Several cookies with one name: the first usable cookie counts.
 
 use harness::client::Client;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ async fn a_cookie_whose_backend_was_removed_gives_way_to_one_whose_backend_is_th
             assert_eq!(reply.set_cookies, [""; 0]);
         }
     }
-    // No backend of theirs is left: the first of them moves.
+    // Their backends are no longer configured: the first of these sessions moves.
     let alone = client.fetch_with_cookie(&envoy.url(), &gone).await.unwrap();
     let both = client.fetch_with_cookie(&envoy.url(), &format!("{gone}; {gone_too}")).await.unwrap();
     assert_eq!((&*outcome(&both), &both.pod), ("repinned", &alone.pod));
@@ -57,10 +57,10 @@ async fn a_cookie_whose_backend_is_unavailable_gives_way_to_one_whose_backend_is
     }
 }
 
-/// So many cookies that have the length and the first byte of this one, and are no tokens.
+/// This many cookies with the length and the first byte of this token that are not tokens.
 fn lookalikes(cookie: &str, count: usize) -> String {
     let value = cookie.strip_prefix("GCLB=").unwrap();
-    // Two characters, which hold the first byte in base64, too.
+    // Two characters of base64 also hold the first byte.
     let (begin, rest) = value.split_at(2);
     let width = rest.len();
     (0..count).map(|index| format!("GCLB={begin}{index:0>width$}; ")).collect::<Vec<_>>().concat()
@@ -102,7 +102,7 @@ async fn cookies_that_do_not_look_like_tokens_do_not_count() {
         format!("GCLB={}; ", &value[1..]),
         format!("GCLB={value}x; "),
         format!("GCLB={}; ", "x".repeat(100)),
-        // As long, with another first byte.
+        // The same length, but another first byte.
         format!("GCLB={other_first}{rest}; "),
     ] {
         for count in [4, 16, 200] {

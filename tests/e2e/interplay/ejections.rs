@@ -1,4 +1,4 @@
-//! How many errors and how many backends: limits that must hold for real numbers of backends.
+//! Limits on errors and on ejected backends, for realistic numbers of backends.
 
 use harness::client::Client;
 use harness::envoy::Envoy;
@@ -10,7 +10,7 @@ use super::told;
 use crate::availability::failover::{adapted, manager};
 use crate::availability::fleet::{Fleet, session_on};
 
-/// The shipped file with pods that answer as they are told.
+/// The shipped file with pods that respond as the request says.
 async fn obedient_pods(retry_on: Option<&str>) -> (Vec<Pod>, Envoy) {
     let pods: Vec<_> = (0..4).map(|index| Pod::obedient(&format!("app-{index}")).unwrap()).collect();
     let shipped = pods.iter().fold(Shipped::new(), |shipped, pod| shipped.host(pod.name(), pod.address()));
@@ -37,7 +37,7 @@ async fn a_path_that_answers_503_everywhere_moves_no_session() {
     assert_eq!((told(&stays), &*stays.pod), ((200, "pinned".to_owned()), "app-1"));
 }
 
-/// The answers are not retried, so each of them comes from the session's own backend.
+/// These responses are not retried, so each response comes from the session's own backend.
 #[tokio::test]
 async fn five_gateway_errors_eject_a_backend_whose_cluster_falls_over_to_others() {
     let (_pods, envoy) = obedient_pods(Some("connect-failure")).await;
@@ -65,7 +65,7 @@ async fn one_of_three_backends_is_ejected_where_30_percent_may_be() {
     assert_eq!(told(&failed), (503, "pinned".to_owned()));
     let moved = client.fetch_with_cookie(&envoy.url(), &first).await.unwrap();
     assert_eq!(told(&moved), (200, "repinned".to_owned()));
-    // A second one would be more than 30 %.
+    // A second ejection would exceed 30 %.
     fleet.down(1);
     for _ in 0..3 {
         let failed = client.fetch_with_cookie(&envoy.url(), &second).await.unwrap();

@@ -1,4 +1,4 @@
-//! gRPC: a failed call has the status 200, and says in `grpc-status` that it failed.
+//! gRPC: a failed call has the status 200 and reports its failure in `grpc-status`.
 
 use harness::client::{Client, Reply};
 use harness::envoy::Envoy;
@@ -11,7 +11,7 @@ use crate::availability::fleet::Fleet;
 use crate::ecds::SOON;
 use crate::support::bootstrap;
 
-/// A gRPC call of this user, which the application answers with these header lines.
+/// A gRPC call of this user. The application responds with these header lines.
 async fn call(client: &Client, envoy: &Envoy, user: &str, answer: &[&str]) -> Reply {
     let request = client.request(Method::POST, &format!("{}/demo.Greeter/Hello", envoy.url()));
     let request = request.header("content-type", "application/grpc").header("te", "trailers");
@@ -40,7 +40,7 @@ async fn three_failed_grpc_calls_eject_a_backend_and_later_calls_move() {
     }
 }
 
-/// Two applications that speak gRPC, and a user of the second one.
+/// Two applications that speak gRPC, and a user of the second application.
 async fn applications(detection: Value) -> ([Pod; 2], Envoy, Client, String) {
     let pods = obedient_pods();
     let plugin = hashed(&json!({ "outlierDetection": detection }));

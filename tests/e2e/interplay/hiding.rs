@@ -1,4 +1,5 @@
-//! `hideFromUpstream`: no backend behind the filter sees the cookie, whichever service or none serves the route.
+//! `hideFromUpstream`: no backend behind the filter sees the cookie, with any service or without a service on the
+//! route.
 
 use harness::client::Client;
 use harness::envoy::Envoy;

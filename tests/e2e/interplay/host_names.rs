@@ -1,4 +1,4 @@
-//! The Host of a health check, where cluster names are no host names.
+//! The Host header of a health check if cluster names are not valid host names.
 
 use harness::client::Client;
 use harness::config::{self, Bootstrap};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::ecds::{SOON, eventually};
 use crate::support::{bootstrap, outcome};
 
-/// As Istio and Envoy Gateway name clusters.
+/// Cluster names of Istio and Envoy Gateway.
 const NAMES: [&str; 4] = [
     "plain",
     "outbound|80|v1|web.default.svc.cluster.local",
@@ -31,7 +31,7 @@ fn plugin(fields: &Value) -> Value {
     })
 }
 
-/// An application that is an Envoy, as with a sidecar: it answers 400 where the Host is no legal one.
+/// An application behind an Envoy sidecar. The sidecar responds with 400 to an invalid Host.
 async fn strict_application() -> Envoy {
     let answer = json!({ "status": 200, "body": { "inline_string": "ok" } });
     let route = json!({ "match": { "prefix": "/" }, "direct_response": answer });
@@ -65,7 +65,7 @@ async fn a_backend_whose_cluster_name_is_no_host_name_passes_its_health_checks()
     }
 }
 
-/// The Host of the first probe of each pod.
+/// The Host header of the first probe of each pod.
 async fn hosts(fields: &Value) -> Vec<String> {
     let pods = NAMES.map(|name| Pod::start(name).unwrap());
     let envoy = Envoy::start(&bootstrap(&pods).filter(&plugin(fields)).build()).await.unwrap();

@@ -1,4 +1,4 @@
-//! `idleTimeoutSec` is turned on while users are at work.
+//! A configuration update turns on `idleTimeoutSec` under load.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ fn cookies(backends: &Value, idle_timeout: u64) -> Value {
     })
 }
 
-/// Time is what is tested here, so it is waited for.
+/// The test is about time, so it waits.
 #[tokio::test]
 async fn turning_the_idle_timeout_on_ends_no_session_in_use() {
     let pods = pods(3);
@@ -39,17 +39,17 @@ async fn turning_the_idle_timeout_on_ends_no_session_in_use() {
     for (cookie, pod) in &mut sessions {
         let reply = client.fetch_with_cookie(&live.envoy.url(), cookie).await.unwrap();
         assert_eq!((&*outcome_in(&reply, mark), &reply.pod), ("pinned", &*pod));
-        // From now on the token notes its use.
+        // From now on the token records its last use.
         reply.cookie_pair("GCLB").expect("a renewed token").clone_into(cookie);
     }
-    // Those that are used no more end.
+    // Unused sessions end.
     tokio::time::sleep(Duration::from_secs(IDLE_TIMEOUT + 1)).await;
     let (cookie, _) = &sessions[0];
     let reply = client.fetch_with_cookie(&live.envoy.url(), cookie).await.unwrap();
     assert_eq!(outcome_in(&reply, mark), "expired");
 }
 
-/// The outcome that this debug header tells.
+/// The outcome in this debug header.
 fn outcome_in(reply: &Reply, header: &str) -> String {
     reply.header(header).unwrap().split(';').next().unwrap().to_owned()
 }

@@ -1,4 +1,4 @@
-//! `local_reply_config`: operators change what Envoy's own replies look like.
+//! `local_reply_config`: operators change Envoy's own replies.
 
 use harness::client::Client;
 use harness::envoy::Envoy;

@@ -1,4 +1,4 @@
-//! Lines in Envoy's log: Envoy says whose they are, so the filter need not.
+//! Lines in Envoy's log: Envoy names the plugin in each line, so the filter does not repeat the name.
 
 use harness::client::Client;
 use harness::envoy::Envoy;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{bootstrap, generated_cookie, names, pods};
 
-/// Has Envoy's own prefix of the filter's lines contain nothing that looks like the product's name.
+/// Removes the product's name from the prefix that Envoy puts before the filter's lines.
 fn rename(bootstrap: &mut Value) {
     let filters = bootstrap
         .pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters");
@@ -16,7 +16,7 @@ fn rename(bootstrap: &mut Value) {
     config["vm_config"]["vm_id"] = json!("vm-7");
 }
 
-/// The filter's lines, without what Envoy puts before them.
+/// The filter's lines without Envoy's prefix.
 fn own_words(log: &str) -> Vec<String> {
     let lines = log.lines().filter(|line| line.contains("][wasm]"));
     lines.filter_map(|line| Some(line.split_once("vm-7: ")?.1.to_owned())).collect()

@@ -29,12 +29,12 @@ use tokio::task::JoinSet;
 use crate::ecds::{SOON, eventually};
 use crate::support::outcome;
 
-/// Two pods that answer as each request says.
+/// Two pods that respond as each request says.
 fn obedient_pods() -> [Pod; 2] {
     ["app-0", "app-1"].map(|name| Pod::obedient(name).unwrap())
 }
 
-/// A consistent hash of the header `x-user` over `app-0` and `app-1`, with these fields of the service beside.
+/// A consistent hash of the header `x-user` over `app-0` and `app-1`, with these additional fields of the service.
 fn hashed(fields: &Value) -> Value {
     let affinity = json!({ "affinityType": "HEADER_FIELD", "header": { "name": "x-user" } });
     let mut plugin = json!({
@@ -46,14 +46,14 @@ fn hashed(fields: &Value) -> Value {
     plugin
 }
 
-/// Has every cluster speak HTTP/2 to its endpoints.
+/// Makes every cluster use HTTP/2 to its endpoints.
 fn over_http2(bootstrap: &mut Value) {
     for cluster in bootstrap["static_resources"]["clusters"].as_array_mut().unwrap() {
         speak_http2(cluster);
     }
 }
 
-/// Has this cluster speak HTTP/2 to its endpoints.
+/// Makes this cluster use HTTP/2 to its endpoints.
 fn speak_http2(cluster: &mut Value) {
     cluster["typed_extension_protocol_options"] = json!({
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
@@ -63,7 +63,7 @@ fn speak_http2(cluster: &mut Value) {
     });
 }
 
-/// A plain cluster for each pod; that of `app-1` has these thresholds in its circuit breakers.
+/// A plain cluster for each pod. The cluster of `app-1` has these circuit breaker thresholds.
 fn with_thresholds(pods: &[Pod], thresholds: &Value) -> Bootstrap {
     pods.iter().fold(Bootstrap::new(), |bootstrap, pod| {
         let mut cluster = config::cluster(pod.name(), &[pod.address()]);
@@ -74,7 +74,7 @@ fn with_thresholds(pods: &[Pod], thresholds: &Value) -> Bootstrap {
     })
 }
 
-/// A route to the cluster that the filter names.
+/// A route to the cluster that the filter selects.
 fn route(name: &str, prefix: &str) -> Value {
     json!({
         "name": name,
@@ -83,12 +83,12 @@ fn route(name: &str, prefix: &str) -> Value {
     })
 }
 
-/// A route of this name to one cluster, whatever the filter says; without a name if that is empty.
+/// A route with this name to a fixed cluster, independent of the filter. An empty name means no name.
 fn route_to(cluster: &str, name: &str, prefix: &str) -> Value {
     json!({ "name": name, "match": { "prefix": prefix }, "route": { "cluster": cluster } })
 }
 
-/// A user whose key has this backend.
+/// A user whose key maps to this backend.
 async fn user_of(client: &Client, envoy: &Envoy, pod: &str) -> String {
     for index in 0..100 {
         let user = format!("user-{index}");
@@ -105,19 +105,20 @@ fn told(reply: &Reply) -> (u16, String) {
     (reply.status.as_u16(), outcome(reply))
 }
 
-/// Requests that get no answer until this is dropped.
+/// Requests that get no response until this value is dropped.
 struct Hanging {
     _requests: JoinSet<()>,
 }
 
 impl Hanging {
-    /// So many requests of this user on the client's connection. Returns when the user's pod has them all.
+    /// This many requests of this user on the client's connection. Returns when the user's pod has received all of
+    /// them.
     async fn start(client: &Client, envoy: &Envoy, user: &str, pod: &Pod, count: usize) -> Self {
         let request = || {
             let (client, url, user) = (client.clone(), format!("{}/hang", envoy.url()), user.to_owned());
             async move {
                 let headers = [("x-user", user.as_bytes()), ("x-answer-after-ms", b"600000")];
-                // A health check may have the place of one for a moment.
+                // A health check may take the place of a request for a moment.
                 while client.fetch(&url, &headers).await.is_ok_and(|reply| reply.status == 503) {}
             }
         };
@@ -127,7 +128,7 @@ impl Hanging {
         Self { _requests: requests }
     }
 
-    /// Ends them. Returns when Envoy has no request at `app-1` any more.
+    /// Ends the requests. Returns when Envoy has no request to `app-1` any more.
     async fn end(self, envoy: &Envoy) {
         drop(self);
         envoy.wait_for_stat("cluster.app-1.upstream_rq_active", |active| active == 0, SOON).await.unwrap();

@@ -1,4 +1,4 @@
-//! Requests that run out of time before they have a connection: their backend was never asked.
+//! Requests that time out before they get a connection: their backend never received them.
 
 use harness::client::Client;
 use harness::config::Bootstrap;
@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 use super::{Hanging, hashed, obedient_pods, route, told, user_of, with_thresholds};
 use crate::availability::fleet::{Fleet, session_on};
 
-/// A route that waits for so long.
+/// A route with this timeout.
 fn route_with_timeout(name: &str, prefix: &str, timeout: &str) -> Value {
     let mut route = route(name, prefix);
     route["route"]["timeout"] = json!(timeout);
     route
 }
 
-/// Long requests have all of a backend's connections. Requests that wait in vain for one of these say nothing of it.
+/// Long requests hold all connections of a backend. Requests that wait in vain for a connection show nothing about its
+/// health.
 async fn waits_in_vain(timeout: &str, headers: &[(&str, &[u8])], edit: fn(&mut Value)) {
     let pods = obedient_pods();
     let bootstrap: Bootstrap = with_thresholds(&pods, &json!({ "max_connections": 2 }));
@@ -25,7 +26,7 @@ async fn waits_in_vain(timeout: &str, headers: &[(&str, &[u8])], edit: fn(&mut V
         .route(route_with_timeout("app", "/", timeout))
         .hcm(edit);
     let envoy = Envoy::start(&config.build()).await.unwrap();
-    // One connection, so one worker: another one has a pool of its own.
+    // One connection means one worker. Another worker would have its own pool.
     let client = Client::http2();
     let user = user_of(&client, &envoy, "app-1").await;
     let of_user = [("x-user", user.as_bytes())];

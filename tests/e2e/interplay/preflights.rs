@@ -1,4 +1,4 @@
-//! CORS preflights: browsers send no cookies with them, and keep none.
+//! CORS preflights: browsers send no cookies with them and store none.
 
 use harness::client::{Client, Reply};
 use http::Method;
@@ -25,7 +25,7 @@ async fn a_preflight_begins_no_session_and_counts_none() {
     }
     let with_session = options(&[preflight, ("cookie", &cookie)]).await.unwrap();
     assert_eq!((&*outcome(&with_session), &with_session.pod), ("pinned", &pod));
-    // Any other OPTIONS, and any other method, begins one.
+    // Any other OPTIONS request, and any other method, begins a session.
     let no_preflight = options(&[]).await.unwrap();
     assert_eq!((&*outcome(&no_preflight), no_preflight.set_cookies.len()), ("assigned", 1));
     let get = client.fetch(&envoy.url(), &[("access-control-request-method", b"PUT")]).await.unwrap();

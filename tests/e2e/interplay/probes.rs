@@ -1,4 +1,4 @@
-//! Health checks of a backend that is busy: what Envoy's own limits keep back says nothing.
+//! Health checks of a busy backend: a probe that Envoy's own limits hold back shows nothing about the backend.
 
 use harness::client::Client;
 use harness::envoy::Envoy;
@@ -14,13 +14,13 @@ fn checks() -> Value {
     }))
 }
 
-/// How many requests for `app-1` Envoy's circuit breakers kept back.
+/// The number of requests to `app-1` that Envoy's circuit breakers rejected.
 async fn overflows(envoy: &Envoy) -> u64 {
     let stats = envoy.stats("cluster.app-1.upstream_rq_").await.unwrap();
     stats.iter().filter(|(name, _)| name.ends_with("_overflow")).map(|(_, count)| count).sum()
 }
 
-/// Two long requests are all that `app-1` may have at a time. Its probes are not sent.
+/// `app-1` accepts two requests at a time, and two long requests use both. Probes of `app-1` are not sent.
 async fn overflow(edit: fn(&mut Value)) {
     let pods = obedient_pods();
     let mut hang = route("hang", "/hang");
@@ -55,7 +55,7 @@ async fn a_backend_whose_circuit_breakers_are_full_stays_available_over_http2() 
     overflow(over_http2).await;
 }
 
-/// The connections that a worker may have are all taken, and further requests wait.
+/// All connections that a worker may open are in use, and further requests wait.
 #[tokio::test]
 async fn a_backend_whose_connections_are_all_taken_stays_available() {
     let pods = obedient_pods();
@@ -69,7 +69,7 @@ async fn a_backend_whose_connections_are_all_taken_stays_available() {
     let client = Client::http2();
     let user = user_of(&client, &envoy, "app-1").await;
     let hanging = Hanging::start(&client, &envoy, &user, &pods[1], 2).await;
-    // A probe of either backend is due each second: as many as would take this one out.
+    // A probe of each backend is due every second. This many failed probes would make the backend unavailable.
     let probes = || pods[0].requests().iter().filter(|request| request.uri.path() == "/healthz").count();
     let before = probes();
     eventually("five more checks are due", async || probes() > before + 5).await;

@@ -1,11 +1,11 @@
-//! Configurations that no browser and no backend could do anything with.
+//! Configurations that no browser or no backend could use.
 
 use harness::envoy::Envoy;
 use serde_json::{Value, json};
 
 use crate::support::{bootstrap, generated_cookie, pods};
 
-/// Envoy's log, where it refuses the configuration.
+/// Envoy's log if Envoy refuses the configuration.
 async fn validate(plugin: &Value) -> Result<(), String> {
     Envoy::validate(&bootstrap(&pods(1)).filter(plugin).build()).await
 }

@@ -1,4 +1,5 @@
-//! `REJECT` of gRPC calls: by the filter, and with endpoint pins by Envoy's `stateful_session`, of which the filter says how.
+//! `REJECT` of gRPC calls: by the filter, or, with endpoint pins, by Envoy's `stateful_session` under the filter's
+//! control.
 
 use harness::client::{Client, Reply};
 use harness::config::{Bootstrap, stateful_session};
@@ -47,7 +48,7 @@ async fn a_grpc_call_that_the_filter_itself_rejects_is_unavailable_whatever_the_
     fleet.down(1);
     let get = async || Client::http1_fresh().fetch_with_cookie(&envoy.url(), &cookie).await.unwrap();
     for _ in 0..20 {
-        // Every worker knows it within a tick.
+        // Every worker knows of the loss within a tick.
         eventually("the session is refused", async || outcome(&get().await) == "rejected").await;
     }
     let call = Client::http2().request(Method::POST, &format!("{}/demo.Greeter/Hello", envoy.url()));

@@ -1,4 +1,4 @@
-//! A filter before ours has Envoy choose the route again: the filter must not serve by the route that was.
+//! Another filter makes Envoy select the route again: the session affinity filter must not use the old route.
 
 use harness::client::{Client, Reply};
 use harness::config::Bootstrap;
@@ -10,7 +10,7 @@ use super::{route, warnings};
 use crate::endpoints::fleet::keys;
 use crate::support::{bootstrap, fetch_each, pods};
 
-/// What `ext_authz` and `jwt_authn` do as well: it sets a header, and has Envoy forget the route.
+/// Sets a header and clears Envoy's route cache, as `ext_authz` and `jwt_authn` do.
 fn lua() -> Value {
     let code = "function envoy_on_request(handle)
       if handle:headers():get('x-tenant') then
@@ -27,7 +27,7 @@ fn lua() -> Value {
     })
 }
 
-/// It changes nothing.
+/// Changes nothing.
 fn header_mutation() -> Value {
     json!({
         "name": "envoy.filters.http.header_mutation",
@@ -35,8 +35,8 @@ fn header_mutation() -> Value {
     })
 }
 
-/// Two services, each with a route and a backend of its own. Requests for tenants begin on the route `first-route`, and
-/// the filters before ours send them to `second-route`.
+/// Two services, each with its own route and backend. Requests of tenants begin on the route `first-route`, and the
+/// filters before the session affinity filter send them to `second-route`.
 async fn two_services(affinity: &Value, before: Vec<Value>) -> (Vec<Pod>, Envoy) {
     let pods = pods(2);
     let service = |name: &str, cookie: &str, backend: &str| {
@@ -95,7 +95,7 @@ async fn without_it_no_token_goes_out_and_one_warning_names_both_routes() {
         }
         let said = warnings(&envoy, &["first-route", "second-route"]);
         assert_eq!(said.len(), 1, "{affinity}: {said:#?}");
-        // Others are served as ever.
+        // Other requests are served as before.
         let other = Client::http1().fetch(&envoy.url(), &[]).await.unwrap();
         assert_eq!(other.header("x-debug").unwrap(), "assigned; service=first");
         assert!(other.set_cookie("x-one").is_some() || other.headers.contains_key("x-one"));

@@ -1,4 +1,4 @@
-//! Routes that no service serves: they are counted, and the filter's headers do not pass.
+//! Routes that no service serves: the filter counts their requests and removes its own headers from them.
 
 use harness::client::Client;
 use harness::envoy::Envoy;
@@ -10,7 +10,7 @@ use crate::ecds::SOON;
 use crate::endpoints::fleet::keys;
 use crate::support::{bootstrap, fetch_each, pods};
 
-/// A route that a service serves, one whose name is misspelt, one without a name, and one that goes by the header.
+/// A served route, a route with a misspelt name, a route without a name, and a route that uses the header.
 async fn started() -> (Vec<Pod>, Envoy) {
     let pods = pods(2);
     let cookie = |name: &str| json!({ "affinityType": "GENERATED_COOKIE", "cookie": { "name": name } });

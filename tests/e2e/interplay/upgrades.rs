@@ -1,4 +1,4 @@
-//! A WebSocket that the application declines: its answer is an answer as any other.
+//! A WebSocket that the application declines: the response is handled like any other response.
 
 use harness::envoy::Envoy;
 use harness::pod::Pod;
@@ -14,7 +14,7 @@ use crate::support::envoy;
 
 const STATUSES: [u16; 7] = [200, 204, 302, 400, 403, 404, 503];
 
-/// Asks for a WebSocket with these header lines. Returns the head of the answer, in lower case but for values.
+/// Requests a WebSocket with these header lines. Returns the response head, in lower case except for values.
 async fn upgrade(envoy: &Envoy, lines: &[String]) -> Vec<String> {
     let mut request = "GET /ws HTTP/1.1\r\nhost: app\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -34,7 +34,7 @@ async fn upgrade(envoy: &Envoy, lines: &[String]) -> Vec<String> {
     head.lines().map(str::to_owned).collect()
 }
 
-/// The value of a header in the head of an answer.
+/// The value of a header in a response head.
 fn value<'h>(head: &'h [String], name: &str) -> Option<&'h str> {
     head.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }

@@ -1,4 +1,4 @@
-//! `sessionAffinity.cookie`: each setting as the browser gets to see it.
+//! `sessionAffinity.cookie`: each setting as the browser receives it.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{bootstrap, generated_cookie, outcome, pods};
 
-/// The attributes of the one cookie that is set: all after its value. Their order means nothing.
+/// The attributes of the only cookie in the response: everything after its value. Their order does not matter.
 fn attributes(reply: &Reply, name: &str) -> BTreeSet<String> {
     assert_eq!(reply.set_cookies.len(), 1, "{:?}", reply.set_cookies);
     let line = reply.set_cookie(name).unwrap_or_else(|| panic!("{name}: {:?}", reply.set_cookies));
@@ -23,7 +23,7 @@ fn set(text: &str) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn each_setting_of_the_cookie_is_an_attribute_of_it() {
-    // The settings, and the attributes over http and over https.
+    // The settings, and the attributes over HTTP and over HTTPS.
     let cases = [
         (json!({ "name": "c0" }), "Path=/; HttpOnly; SameSite=Lax", "Path=/; Secure; HttpOnly; SameSite=Lax"),
         (
@@ -107,7 +107,7 @@ async fn each_setting_of_the_cookie_is_an_attribute_of_it() {
     }
 }
 
-/// Envoy decides what is https, and whom to believe.
+/// Envoy decides which requests are HTTPS, and which proxy to trust.
 #[tokio::test]
 async fn secure_auto_goes_by_the_scheme_as_envoy_sees_it() {
     let pods = pods(1);

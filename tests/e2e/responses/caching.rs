@@ -1,4 +1,4 @@
-//! A response that carries a token is nothing for a shared cache.
+//! A shared cache must not store a response that carries a token.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ fn directives(reply: &Reply) -> BTreeSet<String> {
     lines.flat_map(|line| line.split(", ")).map(str::to_owned).collect()
 }
 
-/// What the application says, and what a response with a token says instead.
+/// The application's `Cache-Control`, and the `Cache-Control` of a response with a token.
 const CASES: [(&[&str], &[&str]); 14] = [
     (&[], &["private"]),
     (&["public"], &["private"]),
@@ -69,7 +69,7 @@ async fn a_response_without_a_token_is_cached_as_the_application_says() {
         lines.extend(["surrogate-control: max-age=9", "cdn-cache-control: max-age=8"]);
         let reply = answered(&envoy, ours, &lines).await;
         assert_eq!((&*outcome(&reply), reply.set_cookies.len()), ("pinned", 0));
-        // Envoy itself makes one line of several.
+        // Envoy itself joins several lines into one.
         let kept = reply.header("cache-control").unwrap_or_default();
         assert_eq!(kept, said.join(",").trim());
         assert_eq!(reply.header("surrogate-control").unwrap(), "max-age=9");

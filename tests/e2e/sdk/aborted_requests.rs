@@ -1,4 +1,4 @@
-//! Clients that close the connection before the backend has answered.
+//! Clients that close the connection before the backend has responded.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,9 +18,9 @@ use crate::workers::{Workers, assert_no_vm_failed};
 const REQUESTS: usize = 200;
 /// The length of the value that a request leaves in the memory of its stream.
 const VALUE_LEN: usize = 4096;
-/// After so many rounds the VMs have the memory that a round needs.
+/// After this many rounds, the VMs have the memory that a round needs.
 const WARM_UP: usize = 4;
-/// Rounds after which the VMs must not have more.
+/// The number of rounds after which the VMs must not have more memory.
 const ROUNDS: usize = 10;
 
 /// The outcomes that Envoy has counted.
@@ -31,8 +31,9 @@ async fn outcomes(envoy: &Envoy) -> BTreeMap<String, u64> {
     outcomes.filter(|(_, count)| *count > 0).collect()
 }
 
-/// Sends requests that the backend never answers, each on a connection of its own. When all have arrived, closes the
-/// connections, and waits until Envoy has no request left. Half of the requests belong to the session of this token.
+/// Sends requests to which the backend never responds, each on its own connection. When all requests have arrived,
+/// closes the connections and waits until Envoy has no request left. Half of the requests belong to the session of this
+/// token.
 async fn abort(envoy: &Envoy, pod: &Pod, token: &str) {
     pod.clear_requests();
     let mut requests = JoinSet::new();
@@ -50,8 +51,8 @@ async fn abort(envoy: &Envoy, pod: &Pod, token: &str) {
     envoy.wait_for_stat("cluster.silent.upstream_rq_active", |active| active == 0, SOON).await.unwrap();
 }
 
-/// The bytes of Wasm memory that the VMs of this process use. V8 reserves some GiB for each memory, and makes
-/// accessible what the module has asked for, which stands at the beginning.
+/// The bytes of Wasm memory that the VMs of this process use. V8 reserves several GiB for each memory, and makes the
+/// part accessible that the module has requested. That part is at the beginning.
 fn wasm_memory(envoy: &Envoy) -> u64 {
     const RESERVED: u64 = 1 << 30;
     let maps = fs::read_to_string(format!("/proc/{}/maps", envoy.pid())).unwrap();
@@ -79,7 +80,7 @@ async fn each_aborted_request_counts_once_and_leaves_nothing_in_the_memory_of_th
     let pod = Pod::obedient("silent").unwrap();
     let affinity = json!({ "affinityType": "HEADER_ENVELOPE", "header": { "name": "x-session" } });
     let plugin = json!({ "sessionAffinity": affinity, "backends": ["silent"], "keys": keys() });
-    // All connections of a round are made at once, which fills the queue of the pod's listener.
+    // All connections of a round are opened at once, which fills the accept queue of the pod's listener.
     let mut cluster = config::cluster("silent", &[pod.address()]);
     cluster["connect_timeout"] = json!("20s");
     let bootstrap = Bootstrap::new().cluster_json(cluster).filter(&plugin);
@@ -99,12 +100,12 @@ async fn each_aborted_request_counts_once_and_leaves_nothing_in_the_memory_of_th
     for _ in 0..ROUNDS {
         abort(&envoy, &pod, &token).await;
     }
-    // What a round keeps for a moment differs a little: the system spreads the connections over the workers.
+    // The temporary memory of a round varies a little, because the system spreads the connections over the workers.
     let grown = wasm_memory(&envoy) - memory;
     let kept_if_leaked = u64::try_from(ROUNDS * REQUESTS / 2 * VALUE_LEN).unwrap();
     assert!(grown < kept_if_leaked / 4, "{grown} bytes more after {ROUNDS} rounds");
 
-    // A worker hands all that it has counted to Envoy at once. So when these two requests are counted, all are.
+    // A worker passes all its counts to Envoy at once. If these two requests are counted, all requests are counted.
     let before = outcomes(&envoy).await["assigned"];
     for worker in 0..2 {
         workers.fetch_from(worker, "/", &[]).await;

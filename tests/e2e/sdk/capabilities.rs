@@ -25,7 +25,7 @@ fn documented() -> Value {
     serde_saphyr::from_str(snippet).unwrap()
 }
 
-/// Services for everything that the filter does, on a route each.
+/// Services for every feature of the filter, each on its own route.
 fn plugin() -> Value {
     let service = |name: &str, fields: Value| {
         let mut service = json!({
@@ -79,7 +79,7 @@ fn bootstrap(fleet: &Fleet, endpoints: &[Pod], restriction: &Value) -> Value {
         .build()
 }
 
-/// Begins sessions of a service until one is on this pod. Returns its cookie.
+/// Begins sessions of a service until one is on this pod. Returns the cookie of that session.
 async fn session_on(envoy: &Envoy, service: &str, pod: &str) -> String {
     let (client, url) = (Client::http1_fresh(), format!("{}/{service}", envoy.url()));
     for _ in 0..100 {
@@ -94,7 +94,7 @@ async fn session_on(envoy: &Envoy, service: &str, pod: &str) -> String {
     panic!("none of 100 sessions of {service} began on {pod}");
 }
 
-/// Waits until every worker answers the session as expected: status and outcome.
+/// Waits until every worker serves the session with the expected status and outcome.
 async fn until_told(workers: &Workers, service: &str, cookie: &str, expected: (u16, &str)) {
     let path = format!("/{service}");
     let is_expected = |reply: &Reply| {
@@ -114,13 +114,13 @@ async fn with_the_documented_capabilities_and_no_others_the_filter_does_all_that
     let envoy = Envoy::start(&bootstrap(&fleet, &endpoints, &documented())).await.unwrap();
     let counter =
         |service: &str, name: &str| format!("wasmcustom.session_affinity.service.{service}.outcome.{name}");
-    // A client cannot name a cluster on a route that no service serves: the request has no cluster.
+    // A client cannot name a cluster on a route that no service serves, so the request has no cluster.
     let url = format!("{}/unserved", envoy.url());
     let unserved = Client::http1().fetch(&url, &[("x-affinity-cluster", b"app-0")]).await.unwrap();
     assert_eq!(unserved.status, 503);
     envoy.wait_for_stat("wasmcustom.session_affinity.unserved", |count| count == 1, SOON).await.unwrap();
 
-    // Sessions of clusters and of endpoints stay where they are, on every worker.
+    // Sessions pinned to clusters and to endpoints stay, on every worker.
     let workers = Workers::of(&envoy).await;
     let (ejecting, checking) = ("ejecting", "checking");
     let pinned = (200, "pinned");
@@ -138,7 +138,7 @@ async fn with_the_documented_capabilities_and_no_others_the_filter_does_all_that
         envoy.wait_for_stat(&counter(service, "pinned"), |count| count == 20, SOON).await.unwrap();
     }
 
-    // A backend that is down is ejected, and fails its health checks. All workers learn it.
+    // A backend that is down is ejected and fails its health checks. All workers learn of it.
     fleet.down(1);
     until_told(&workers, ejecting, &moves, (200, "repinned")).await;
     envoy.wait_for_log("service ejecting: backend app-1 ejected for 300 s", SOON).await.unwrap();
@@ -152,7 +152,7 @@ async fn with_the_documented_capabilities_and_no_others_the_filter_does_all_that
         .unwrap();
     until_told(&workers, checking, &stays, pinned).await;
 
-    // A request that its client aborts counts.
+    // A request that its client aborts is counted.
     let aborted = tokio::spawn(async move {
         Client::http1()
             .fetch(&url.replace("unserved", "endpoints/aborted"), &[("x-answer-after-ms", b"600000")])
@@ -177,7 +177,7 @@ async fn with_the_documented_capabilities_and_no_others_the_filter_does_all_that
     assert_no_vm_failed(&envoy).await;
 }
 
-/// docs/envoy.md has no capability that the module cannot use.
+/// docs/envoy.md lists no capability that the module cannot use.
 #[test]
 fn each_documented_capability_is_a_function_that_the_module_imports_or_exports() {
     let module = fs::read(harness::module_path().unwrap()).unwrap();

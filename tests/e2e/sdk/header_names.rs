@@ -1,4 +1,4 @@
-//! Names of headers that are not UTF-8. HTTP has none, but another filter can add them.
+//! Header names that are not UTF-8. HTTP does not allow them, but another filter can add them.
 
 use harness::client::Client;
 use harness::envoy::Envoy;
@@ -31,7 +31,7 @@ async fn a_header_whose_name_is_not_utf_8_costs_no_session_and_no_vm() {
     let envoy = Envoy::start(&bootstrap.build()).await.unwrap();
     for client in [Client::http1(), Client::http2()] {
         let first = client.fetch(&envoy.url(), &[("cookie", b"a=1")]).await;
-        // Envoy may refuse to send such a header on. The VM must live either way.
+        // Envoy may refuse to forward such a header. The VM must survive in both cases.
         if let Ok(first) = first
             && let Some(cookie) = first.cookie_pair("GCLB")
         {

@@ -1,4 +1,5 @@
-//! The level of Envoy's `wasm` logger, which operators change at run time. Envoy's "off" has no value in the SDK's enum.
+//! The level of Envoy's `wasm` logger, which operators change at run time. The SDK's enum has no value for Envoy's
+//! "off".
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::workers::{Workers, assert_no_vm_failed};
 
 /// The counter of requests that belong to a session.
 const PINNED: &str = "wasmcustom.session_affinity.service.default.outcome.pinned";
-/// The counter of requests whose cookie is no token.
+/// The counter of requests with an invalid token in the cookie.
 const INVALID: &str = "wasmcustom.session_affinity.service.default.outcome.invalid";
 
 /// Clients with a session each, which send requests until [`Self::end`].
@@ -26,7 +27,8 @@ struct Load {
 }
 
 impl Load {
-    /// So many clients. Each panics if it gets no answer, or an answer of another pod than that of its session.
+    /// This many clients. A client panics if it gets no response, or a response from a pod other than that of its
+    /// session.
     fn start(envoy: &Envoy, count: usize) -> Self {
         let (ends, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let clients = (0..count).map(|_| {
@@ -45,7 +47,7 @@ impl Load {
         Self { clients: clients.collect(), ends, answered }
     }
 
-    /// Returns how many requests of sessions were answered.
+    /// Returns the number of responses to requests of sessions.
     async fn end(mut self) -> u64 {
         self.ends.store(true, Ordering::Relaxed);
         while let Some(client) = self.clients.join_next().await {
@@ -55,7 +57,7 @@ impl Load {
     }
 }
 
-/// Waits until every worker logs its requests of this session. `since` is the length of the log before.
+/// Waits until every worker logs its requests of this session. `since` is the length of the log before these requests.
 async fn every_worker_logs(envoy: &Envoy, workers: &Workers, cookie: &str, since: usize) {
     let threads = || {
         let log = envoy.log();
@@ -74,7 +76,7 @@ async fn session(workers: &Workers) -> String {
     workers.fetch_from(0, "/", &[]).await.cookie_pair("GCLB").expect("a session begins").to_owned()
 }
 
-/// Waits for a tick of each worker. On a tick a worker takes over the level of the logger, and then hands its counts to
+/// Waits for a tick of each worker. On a tick a worker adopts the level of the logger, and then passes its counts to
 /// Envoy. Only this function sends requests that count as invalid.
 async fn every_worker_ticks(envoy: &Envoy, workers: &Workers) {
     for worker in 0..2 {
@@ -100,7 +102,7 @@ async fn the_log_level_changes_between_off_and_debug_while_every_request_is_answ
         every_worker_ticks(&envoy, &workers).await;
         assert!(!envoy.log()[since..].contains("][wasm]"), "a line at off");
 
-        // The requests go on.
+        // The requests continue.
         let since = envoy.log().len();
         envoy.admin_post("/logging?wasm=debug").await.unwrap();
         every_worker_logs(&envoy, &workers, &cookie, since).await;

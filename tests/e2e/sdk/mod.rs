@@ -1,4 +1,4 @@
-//! Cases in which Envoy answers a host call with a status that makes the proxy-wasm SDK panic, or keeps state that the
+//! Cases in which Envoy returns a status from a host call that makes the proxy-wasm SDK panic, or keeps state that the
 //! SDK must free. A panic ends the VM of a worker, so `assert_no_vm_failed` is part of each test.
 
 mod aborted_requests;

@@ -1,4 +1,4 @@
-//! Backends that close the connection in the middle of the answer to a health check.
+//! Backends that close the connection in the middle of the response to a health check.
 
 use harness::client::Client;
 use harness::envoy::Envoy;
@@ -46,7 +46,7 @@ async fn a_backend_that_cuts_off_its_answer_to_a_health_check_fails_the_check_an
         true
     };
     eventually("the workers send requests only to the backend that answers", served).await;
-    // The checks go on failing: nothing brings the other backends back.
+    // The health checks keep failing, so the other backends do not come back.
     let heads = pods[0].1.requests().len();
     eventually("two more checks", async || pods[0].1.requests().len() >= heads + 2).await;
     let workers = Workers::of(&envoy).await;

@@ -1,4 +1,4 @@
-//! `backup: true`: backends for when no other is there.
+//! `backup: true`: backends that serve only when no other backend is available.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Where in a request the cookie is looked for, and which one counts.
+//! The positions in a request at which the filter looks for the cookie, and the cookie that counts.
 
 use harness::client::Client;
 use serde_json::json;
@@ -10,8 +10,8 @@ fn lines(texts: &[&str]) -> Headers {
     texts.iter().map(|text| ("cookie", text.as_bytes().to_vec())).collect()
 }
 
-/// Ten pods: a session that was not found meets its backend by chance too rarely to hide it ten times over; and
-/// the outcome tells each time.
+/// Ten pods: a lost session reaches its own backend by chance too rarely to stay unnoticed ten times. The outcome also
+/// shows the result each time.
 #[tokio::test]
 async fn the_cookie_is_found_wherever_it_stands() {
     let pods = pods(10);
@@ -88,7 +88,7 @@ async fn at_most_sixteen_cookies_that_look_like_tokens_are_tried() {
     let pods = pods(1);
     let envoy = envoy(&pods, &generated_cookie(&pods, &json!({}))).await;
     let (cookie, _) = session(&envoy).await;
-    // It has the length and the first byte of a token, and its last character is another.
+    // It has the length and the first byte of a token, but another last character.
     let (start, end) = cookie.split_at(cookie.len() - 1);
     let lookalike = format!("{start}{}; ", if end == "A" { "Q" } else { "A" });
     for (junk, count, expected) in [

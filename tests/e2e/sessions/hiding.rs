@@ -1,4 +1,4 @@
-//! `hideFromUpstream`: the application sees every cookie but ours.
+//! `hideFromUpstream`: the application sees every cookie except the filter's.
 
 use harness::client::Client;
 use harness::envoy::Envoy;
@@ -14,7 +14,7 @@ async fn through(client: &Client, envoy: &Envoy, pod: &Pod, lines: &[&[u8]]) -> 
     (outcome(&reply), pod.last_request().header("cookie"))
 }
 
-/// The cookies of `Cookie` lines: what stands between semicolons, to the byte.
+/// The cookies of `Cookie` lines: the exact bytes between semicolons.
 fn cookies(lines: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let pairs = lines.iter().flat_map(|line| line.split(|byte| *byte == b';'));
     pairs.map(|pair| pair.trim_ascii().to_vec()).collect()
@@ -30,7 +30,7 @@ async fn a_hidden_cookie_leaves_the_others_as_they_were() {
     let (cookie, _) = session(&envoy).await;
     let ours = cookie.as_bytes();
     let quoted = cookie.replacen('=', "=\"", 1) + "\"";
-    // Lines as sent, and the cookies that must be left.
+    // The lines as sent, and the cookies that must remain.
     let cases: [(Lines, Lines); 11] = [
         (&[ours, b"a=1"], &[b"a=1"]),
         (&[&[b"a=1; ", ours, b"; b=2"].concat()], &[b"a=1", b"b=2"]),

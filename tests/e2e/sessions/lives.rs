@@ -1,4 +1,4 @@
-//! How long sessions live. Time is what is tested here, so it is waited for.
+//! How long sessions live. The test is about time, so it waits.
 
 use std::time::{Duration, Instant};
 
@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use crate::support::{envoy, generated_cookie, outcome, pods};
 
-/// How often a session is used or looked at.
+/// The interval at which a session is used or checked.
 const STEP: Duration = Duration::from_millis(50);
 
-/// The clock that judges sessions moves on in steps.
+/// The filter's clock advances in steps of this length.
 const SLACK: Duration = Duration::from_millis(100);
 
-/// A client that keeps one cookie and notes when its session began.
+/// A client that keeps one cookie and records when its session began.
 struct Visitor {
     client: Client,
     url: String,
@@ -22,9 +22,9 @@ struct Visitor {
     earliest_start: Instant,
     /// After the first response came.
     latest_start: Instant,
-    /// When the last request of a session that was still alive was sent.
+    /// When the last request of a session that was still valid was sent.
     last_pinned: Instant,
-    /// How often a response renewed it.
+    /// The number of responses that renewed the session.
     renewals: u128,
 }
 
@@ -46,7 +46,7 @@ impl Visitor {
         }
     }
 
-    /// Sends the cookie and keeps a new one of the same session, as a browser would.
+    /// Sends the cookie and stores a new cookie of the same session, as a browser would.
     async fn visit(&mut self) -> Reply {
         let sent = Instant::now();
         let reply = self.client.fetch_with_cookie(&self.url, &self.cookie).await.unwrap();
@@ -133,7 +133,7 @@ async fn an_idle_timeout_ends_sessions_by_disuse_and_use_renews_them() {
                     reply.set_cookies[0].split_once(';').unwrap().1,
                     format!(" Path=/; HttpOnly; SameSite=Lax; Max-Age={left}")
                 );
-                // What is left of the 100 s, in whole seconds and rounded up.
+                // The rest of the 100 s in whole seconds, rounded up.
                 let youngest = (sent - visitor.latest_start).saturating_sub(Duration::from_millis(500));
                 assert!(left >= 100 - visitor.earliest_start.elapsed().as_secs(), "{left}");
                 assert!(left <= 100 - youngest.as_secs(), "{left} after {youngest:?}");

@@ -1,5 +1,5 @@
-//! What becomes of sessions whose backend is no longer configured, or drains. One Envoy has the list from
-//! before, another the list from after.
+//! Sessions whose backend is no longer configured or drains. One Envoy has the old list of backends, another Envoy the
+//! new list.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::UNLIKELY;
 use crate::support::{envoy, fetch_each, generated_cookie, outcome, pods, session, spread, with_cookie};
 
-/// Begins so many sessions, and returns the first replies.
+/// Begins this many sessions and returns the first replies.
 async fn begin(envoy: &Envoy, count: usize) -> Vec<Reply> {
     fetch_each(Client::http1, &envoy.url(), vec![Vec::new(); count]).await
 }
@@ -64,7 +64,7 @@ async fn requests_of_one_session_at_the_same_time_move_to_the_same_backend() {
         tokio::join!(envoy(&pods, &before), envoy(&pods, &after), envoy(&pods, &after));
     for _ in 0..5 {
         let (cookie, _) = session(&before).await;
-        // Four at once, five times over, on new connections: they reach both workers.
+        // Four requests at once, five times, on new connections: they reach both workers.
         let mut replies = Vec::new();
         for envoy in [&after, &other] {
             for _ in 0..5 {
@@ -80,7 +80,7 @@ async fn requests_of_one_session_at_the_same_time_move_to_the_same_backend() {
     }
 }
 
-/// Sessions of two backends that went one after the other.
+/// Sessions of two backends that are removed one after the other.
 #[tokio::test]
 async fn sessions_that_moved_together_part_when_they_move_again() {
     let pods = pods(4);
@@ -107,7 +107,7 @@ async fn a_move_neither_prolongs_a_session_nor_changes_whether_its_cookie_is_sec
     };
     let secure = with_scheme(&before, "https", "a=1").await;
     let insecure = with_scheme(&before, "http", "a=1").await;
-    // More than the first second of their lives: what is left is less than 50 s, rounded up.
+    // More than the first second of their lifetime has passed: less than 50 s remain, rounded up.
     tokio::time::sleep(Duration::from_millis(1300)).await;
     for (session, scheme, attributes) in [
         (secure, "http", "Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age="),
@@ -171,7 +171,7 @@ async fn adding_backends_and_changing_weights_move_no_session() {
     assert_all_stay(&before, &after).await;
 }
 
-/// Sessions that one Envoy began go on at the other as if nothing had happened.
+/// Sessions that began at one Envoy continue at the other without a change.
 async fn assert_all_stay(before: &Envoy, after: &Envoy) {
     let sessions = begin(before, 60).await;
     for (session, reply) in sessions.iter().zip(resume(after, &sessions).await) {
@@ -180,8 +180,8 @@ async fn assert_all_stay(before: &Envoy, after: &Envoy) {
     }
 }
 
-/// A removed backend's sessions go to a draining one only where nothing else is left, which a list with a
-/// weight above 0 never is.
+/// A removed backend's sessions move to a draining backend only if no other is left. A list with a weight above 0
+/// always has another one.
 #[tokio::test]
 async fn no_session_moves_to_a_draining_backend() {
     let pods = pods(3);

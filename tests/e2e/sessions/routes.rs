@@ -1,4 +1,4 @@
-//! Several services in one filter: a route's name says which one serves it.
+//! Several services in one filter: a route's name selects the service.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{bootstrap, fetch_each, outcome, pods, with_cookie};
 
-/// A route to the cluster that the filter names; without a name if that is empty.
+/// A route to the cluster that the filter selects. An empty name means no name.
 fn route(name: &str, prefix: &str) -> Value {
     json!({
         "name": name,
@@ -87,7 +87,7 @@ async fn a_route_that_no_service_has_passes_untouched_and_uncounted() {
         .route(plain("", "/"))
         .build();
     let envoy = Envoy::start(&config).await.unwrap();
-    // One connection, so one worker: its counts arrive together.
+    // One connection means one worker: its counts arrive together.
     let client = Client::http1();
     for path in ["/static", "/"] {
         let url = format!("{}{path}", envoy.url());

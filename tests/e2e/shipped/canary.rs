@@ -8,7 +8,7 @@ use harness::client::{Client, Reply};
 use crate::shipped_files::File;
 use crate::support::{fetch_each, with_cookie};
 
-/// A pod's version: `canary-1` is one of `canary`.
+/// A pod's version: `canary-1` belongs to `canary`.
 fn version(reply: &Reply) -> &str {
     assert_eq!(reply.status, 200);
     reply.pod.rsplit_once('-').unwrap().0
@@ -22,7 +22,7 @@ async fn in_the_canary_file_nine_of_ten_sessions_are_stable_and_each_keeps_its_v
     let sessions = fetch_each(Client::http1, &url, vec![Vec::new(); 1000]).await;
     let canaries: Vec<&Reply> = sessions.iter().filter(|reply| version(reply) == "canary").collect();
     let canary = u64::try_from(canaries.len()).unwrap();
-    // The filter's randomness has no seed to fix: a right filter fails here once in 10,000 runs.
+    // The filter's randomness has no seed to fix: a correct filter fails here once in 10,000 runs.
     let p = chi_squared(&[1000 - canary, canary], &[90.0, 10.0]);
     assert!(p > 0.0001, "{canary} of 1000 in canary, p = {p}");
 
@@ -36,7 +36,7 @@ async fn in_the_canary_file_nine_of_ten_sessions_are_stable_and_each_keeps_its_v
         assert_eq!(met.len(), 2, "Envoy balances within the version: {met:?}");
     }
 
-    // A pod less: its version serves on.
+    // A pod is removed: its version keeps serving.
     for session in both {
         file.stop_pod(&session.pod);
         let cookie = session.cookie_pair("GCLB").unwrap();

@@ -7,7 +7,7 @@ use harness::client::{Client, Reply};
 use crate::shipped_files::File;
 use crate::support::{fetch_each, with_cookie};
 
-/// A pod's version: `canary-1` is one of `canary`.
+/// A pod's version: `canary-1` belongs to `canary`.
 fn version(reply: &Reply) -> &str {
     assert_eq!(reply.status, 200);
     reply.pod.rsplit_once('-').unwrap().0
@@ -18,7 +18,7 @@ async fn in_the_canary_endpoints_file_a_session_keeps_its_version_and_while_it_l
     let mut file = File::load("canary-endpoints.yaml");
     let envoy = file.start().await;
     let url = envoy.url();
-    // That 240 sessions miss one of canary's two pods happens once in 100,000 runs.
+    // 240 sessions miss one of the two pods of canary once in 100,000 runs.
     let sessions = fetch_each(Client::http1, &url, vec![Vec::new(); 240]).await;
     let met: BTreeSet<&str> = sessions.iter().map(|reply| reply.pod.as_str()).collect();
     assert_eq!(met, ["canary-0", "canary-1", "stable-0", "stable-1"].into());
@@ -33,7 +33,7 @@ async fn in_the_canary_endpoints_file_a_session_keeps_its_version_and_while_it_l
             if reply.status == 200 {
                 break reply;
             }
-            // Sent on a connection that the pod was just closing: this file does not send it again.
+            // The pod was just closing the connection of this request. This file does not retry it.
             assert!(reply.pod.ends_with("connection termination"), "{} {}", reply.status, reply.pod);
         };
         assert_eq!(version(&moved), version_name);

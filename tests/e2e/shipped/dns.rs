@@ -1,4 +1,4 @@
-//! envoy/dns.yaml. That it follows its name's changing answers is what `cargo xtask test --compose` shows.
+//! envoy/dns.yaml. `cargo xtask test --compose` tests that it follows changing DNS records.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::shipped_files::File;
 
-/// Much longer than it takes.
+/// A generous limit, much longer than needed.
 const SOON: Duration = Duration::from_secs(20);
 use crate::support::{fetch_each, pods, with_cookie};
 
@@ -18,14 +18,14 @@ async fn in_the_dns_file_sessions_stay_on_their_address_of_the_name_until_it_is_
     let mut pods = pods(3);
     let file = File::load("dns.yaml");
     let mut bootstrap = file.bootstrap.clone();
-    // What a resolver would answer.
+    // The addresses that a resolver would return.
     let addresses =
         pods.iter().map(|pod| json!({ "endpoint": { "address": socket_address(pod.address()) } }));
     let cluster = &mut bootstrap["static_resources"]["clusters"][0];
     assert_eq!(cluster["type"], "STRICT_DNS");
     cluster["load_assignment"]["endpoints"][0]["lb_endpoints"] = addresses.collect();
     let envoy = file.start_as(&bootstrap).await;
-    // Each address is resolved by itself.
+    // Envoy resolves each address separately.
     envoy.wait_for_stat("cluster.app.membership_healthy", |healthy| healthy == 3, SOON).await.unwrap();
 
     let sessions = fetch_each(Client::http1, &envoy.url(), vec![Vec::new(); 60]).await;

@@ -1,4 +1,4 @@
-//! envoy/endpoints.yaml and its companion.
+//! envoy/endpoints.yaml and its endpoint file.
 
 use std::collections::BTreeSet;
 
@@ -41,7 +41,7 @@ async fn in_the_endpoints_file_sessions_stay_on_their_pods_until_those_drain_go_
         assert_eq!((again.pod, again.set_cookies.len()), (moved.pod, 0));
     };
 
-    // As its comments tell: DRAINING, which keeps its sessions, then off the list.
+    // The steps of its comments: first DRAINING, which keeps the sessions, then removal from the list.
     let mut endpoints = file.companion(ENDPOINTS);
     let listed = &mut endpoints["resources"][0]["endpoints"][0]["lb_endpoints"];
     listed[0]["health_status"] = json!("DRAINING");
@@ -65,7 +65,7 @@ async fn in_the_endpoints_file_sessions_stay_on_their_pods_until_those_drain_go_
         moves(gone).await;
     }
 
-    // A pod dies: what may be repeated is tried on another one.
+    // A pod dies: repeatable requests are retried on another pod.
     file.stop_pod("10.0.0.3");
     moves("10.0.0.3").await;
     assert_eq!(fetch(&envoy, &on("10.0.0.4")).await.pod, "10.0.0.4");

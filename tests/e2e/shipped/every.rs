@@ -1,4 +1,4 @@
-//! What holds for every file, whatever it shows.
+//! Tests for every file, whatever the file shows.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::shipped_files::{File, clusters, companions, envoy_directory, everything, names, of_type};
 
-/// A bootstrap and the files that belong to it, as they are.
+/// A bootstrap and the files that belong to it, unchanged.
 fn documents(name: &str) -> Vec<Value> {
     let mut paths = companions(name);
     paths.push(name.into());
@@ -91,7 +91,7 @@ fn every_filter_for_endpoints_stands_where_it_must_and_goes_by_the_right_header(
     }
 }
 
-/// Envoy's own defaults end an answer after 15 seconds.
+/// Envoy ends a response after 15 seconds by default.
 #[test]
 fn every_route_says_how_long_an_answer_may_take_and_every_connection_manager_how_long_it_may_be_quiet() {
     for name in names() {

@@ -10,12 +10,12 @@ use crate::ecds::eventually;
 use crate::shipped_files::File;
 use crate::support::{fetch_each, with_cookie};
 
-/// How long the clients wait for an answer.
+/// How long the clients wait for a response.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const FILES: [&str; 2] = ["failover.yaml", "endpoints.yaml"];
 
-/// Sessions on every pod; returns one of them as its pod and its cookie, and all of that pod.
+/// Begins sessions on every pod. Returns one pod and the cookies of all its sessions.
 async fn sessions_on_one_pod(envoy: &Envoy) -> (String, Vec<String>) {
     let begun = fetch_each(Client::http1, &envoy.url(), vec![Vec::new(); 60]).await;
     let pods: BTreeSet<&str> = begun.iter().map(|reply| &*reply.pod).collect();
@@ -51,7 +51,7 @@ async fn a_get_that_waits_at_a_silent_process_is_answered_by_another_backend_wit
     }
 }
 
-/// Of the endpoints file, where every pod is as slow: a second pod is asked, and answers later.
+/// With the endpoints file, every pod is equally slow: a second pod gets the request and responds later.
 #[tokio::test]
 async fn a_healthy_backend_that_takes_20_seconds_for_a_get_is_neither_cut_off_nor_left() {
     let of_file = async |name: &str, everyone: bool| {
@@ -73,7 +73,7 @@ async fn a_healthy_backend_that_takes_20_seconds_for_a_get_is_neither_cut_off_no
     );
 }
 
-/// Its health checks pass all the same.
+/// The pod's health checks still pass.
 #[tokio::test]
 async fn a_backend_that_answers_503_to_everything_is_left_and_the_gets_that_met_it_are_answered_by_others() {
     for name in FILES {
@@ -116,7 +116,7 @@ async fn an_endpoint_session_does_not_move_with_an_answer_503() {
     assert_eq!(patient_get(&envoy, &cookies[0]).await.pod, pod);
 }
 
-/// Applications have a page at `/`, and few have one at `/healthz`.
+/// Applications have a page at `/`, but few have a page at `/healthz`.
 #[tokio::test]
 async fn health_checks_of_shipped_files_ask_for_the_root() {
     for name in crate::shipped_files::names() {

@@ -69,7 +69,7 @@ async fn in_the_ingress_file_client_ip_is_that_of_the_connection() {
     assert_eq!(met.len(), 3, "{met:?}");
 }
 
-/// The pod that answers service-a's host, asked from this address.
+/// The pod that serves service-a's host to this client address.
 async fn pod_for(envoy: SocketAddr, from: SocketAddr, headers: &str) -> String {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(from).unwrap();
@@ -93,7 +93,7 @@ async fn in_the_ingress_file_service_b_has_no_affinity() {
     assert!(replies.iter().all(|reply| service(reply) == "service-b" && reply.set_cookies.is_empty()));
     let first = replies.iter().filter(|reply| reply.pod == "service-b-0").count();
     let first = u64::try_from(first).unwrap();
-    // The filter's randomness has no seed to fix: a right filter fails here once in 10,000 runs.
+    // The filter's randomness has no seed to fix: a correct filter fails here once in 10,000 runs.
     let p = chi_squared(&[first, 400 - first], &[1.0, 1.0]);
     assert!(p > 0.0001, "{first} of 400 on service-b-0, p = {p}");
 }

@@ -17,7 +17,7 @@ use crate::workers::{Workers, assert_no_vm_failed};
 const FILTER: &str = "live-update/filter.yaml";
 const CLUSTERS: &str = "live-update/clusters.yaml";
 
-/// filter.yaml with these backends, and a debug header that tells which update this is.
+/// filter.yaml with these backends, and a debug header that identifies the update.
 fn filter(file: &File, backends: &Value, update: &str) -> Value {
     let mut filter = file.companion(FILTER);
     let plugin = filter.pointer_mut("/resources/0/typed_config/config/configuration/value").unwrap();
@@ -33,7 +33,7 @@ async fn served(workers: &Workers, update: &str) {
     .await;
 }
 
-/// Begins sessions until one is on this pod; returns its cookie.
+/// Begins sessions until one is on this pod. Returns the cookie of that session.
 async fn session_on(envoy: &Envoy, pod: &str) -> String {
     for _ in 0..500 {
         let reply = Client::http1_fresh().fetch(&envoy.url(), &[]).await.unwrap();
@@ -71,7 +71,7 @@ async fn in_the_live_update_file_backends_come_and_go_as_its_comments_tell() {
             .unwrap();
     assert_eq!(socket.next().await.unwrap().unwrap().to_text().unwrap(), "app-0");
 
-    // app-3 waits in clusters.yaml; for app-4 there are both steps.
+    // app-3 is already in clusters.yaml. app-4 needs both steps.
     file.replace(FILTER, &filter(&file, &json!(["app-0", "app-1", "app-2", "app-3"]), "x-with-3"));
     served(&workers, "x-with-3").await;
     session_on(&envoy, "app-3").await;
@@ -92,7 +92,7 @@ async fn in_the_live_update_file_backends_come_and_go_as_its_comments_tell() {
     session_on(&envoy, "app-4").await;
     stay_but("").await;
 
-    // Drained, it keeps its sessions and gets none.
+    // A draining backend keeps its sessions and gets no new ones.
     let drained = json!([{ "cluster": "app-0", "weight": 0 }, "app-1", "app-2", "app-3", "app-4"]);
     file.replace(FILTER, &filter(&file, &drained, "x-drained"));
     served(&workers, "x-drained").await;
@@ -102,7 +102,7 @@ async fn in_the_live_update_file_backends_come_and_go_as_its_comments_tell() {
         assert_ne!(client.fetch(&envoy.url(), &[]).await.unwrap().pod, "app-0");
     }
 
-    // Taken out of filter.yaml, then of clusters.yaml. What is open on it goes on.
+    // Removed first from filter.yaml, then from clusters.yaml. Open requests on the backend continue.
     file.replace(FILTER, &filter(&file, &json!(["app-1", "app-2", "app-3", "app-4"]), "x-without-0"));
     served(&workers, "x-without-0").await;
     stay_but("app-0").await;
@@ -161,7 +161,7 @@ async fn the_live_update_file_does_not_start_without_its_companions() {
     }
 }
 
-/// Kubernetes makes every file of a mounted `ConfigMap` a link through `..data`, and an update one rename of that.
+/// Kubernetes makes every file of a mounted `ConfigMap` a link through `..data`. An update is one rename of that link.
 #[tokio::test]
 async fn the_live_update_file_follows_a_config_map_mounted_as_its_directory() {
     let file = File::load("live-update.yaml");

@@ -1,4 +1,4 @@
-//! Answers that take long, through every file.
+//! Slow responses through every file.
 
 use harness::client::Client;
 use harness::envoy::Envoy;
@@ -6,7 +6,7 @@ use http::header::HOST;
 
 use crate::shipped_files::{File, names};
 
-/// Every file but those of MCP serves any path. The hosts are those of ingress.yaml.
+/// All files except those of MCP serve any path. The hosts are those of ingress.yaml.
 async fn fetch(envoy: &Envoy, name: &str, header: (&str, &str)) -> (u16, String) {
     let client = Client::http1();
     let mut request = client.get(&envoy.url()).header(header.0, header.1);

@@ -1,4 +1,4 @@
-//! envoy/mcp.yaml, with the official SDK on both sides.
+//! envoy/mcp.yaml with the official SDK as client and server.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +10,8 @@ use crate::availability::load::alone;
 use crate::shipped_files::File;
 use crate::workers::assert_no_vm_failed;
 
-/// The official SDK and all that it needs, at versions that are known to pass; for Python 3.11 or later. From version 2
-/// on its default client speaks a protocol without sessions.
+/// The official SDK and its dependencies, at versions that are known to pass, for Python 3.11 or later. From version 2
+/// on, the default client of the SDK uses a protocol without sessions.
 const SDK: Packages = Packages {
     name: "mcp",
     requirements: &[
@@ -50,17 +50,17 @@ const SDK: Packages = Packages {
 const CLIENTS: usize = 50;
 const CALLS: usize = 50;
 
-/// What one client came to.
+/// The result of one client.
 #[derive(Debug)]
 struct Session {
-    /// The server that answered all of its calls.
+    /// The server that responded to all of its calls.
     pod: String,
     /// The session's id as the client knows it.
     id: String,
 }
 
-/// Runs so many clients at once, each with so many calls, as `tests/mcp/client.py` tells. Fails with what the clients
-/// say went wrong.
+/// Runs this many clients at once, each with this many calls, as described in `tests/mcp/client.py`. Fails with the
+/// errors that the clients report.
 async fn clients(url: &str, clients: usize, calls: usize) -> Result<Vec<Session>, String> {
     let url = format!("{url}/mcp");
     let run = move || {
@@ -78,7 +78,7 @@ async fn clients(url: &str, clients: usize, calls: usize) -> Result<Vec<Session>
     Ok(lines.lines().map(session).collect())
 }
 
-/// The same without the filter and what belongs to it.
+/// The same without the filter and its settings.
 fn bare(file: &File) -> Value {
     let mut bootstrap = file.bootstrap.clone();
     let filters = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters";
@@ -100,7 +100,7 @@ async fn in_the_mcp_file_sessions_of_the_official_sdk_hold_which_fail_without_th
     assert_eq!((sessions.len(), pods.len()), (CLIENTS, 3), "{pods:?}");
     let ids: BTreeSet<&str> = sessions.iter().map(|session| session.id.as_str()).collect();
     assert_eq!(ids.len(), CLIENTS);
-    // A server's own are 32 hexadecimal digits.
+    // A server's own session ids are 32 hexadecimal digits.
     assert!(ids.iter().all(|id| id.len() > 128), "{ids:?}");
     assert_no_vm_failed(&envoy).await;
 

@@ -1,4 +1,4 @@
-//! What every file tells its operators: counters with labels, an access log, and the dashboard over them.
+//! Observability of every file: counters with labels, an access log, and the dashboard.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::ecds::eventually;
 use crate::shipped_files::{File, names, plugin};
 
-/// Envoy writes access logs every 10 seconds, unless told otherwise.
+/// Envoy writes access logs every 10 seconds by default.
 const FLUSH: [&str; 2] = ["--file-flush-interval-msec", "20"];
 
 async fn start(file: &File) -> Envoy {
@@ -19,14 +19,14 @@ async fn start(file: &File) -> Envoy {
     file.start_with(&options, &file.bootstrap).await
 }
 
-/// The line of the access log that follows so many others.
+/// The line of the access log after this many others.
 async fn logged(envoy: &Envoy, before: usize) -> Value {
     let lines = || envoy.output().matches('\n').count();
     eventually("the request is in the access log", async || lines() > before).await;
     serde_json::from_str(envoy.output().lines().nth(before).unwrap()).unwrap()
 }
 
-/// All metrics as Prometheus gets them: by name, each with its labels and its value.
+/// All metrics as Prometheus reads them: by name, each with its labels and its value.
 async fn metrics(envoy: &Envoy) -> BTreeMap<String, Vec<(BTreeMap<String, String>, f64)>> {
     let page = envoy.admin_get("/stats/prometheus").await.unwrap();
     let mut metrics: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -41,7 +41,7 @@ async fn metrics(envoy: &Envoy) -> BTreeMap<String, Vec<(BTreeMap<String, String
     metrics
 }
 
-/// How many requests of a service Prometheus sees in this outcome.
+/// The number of requests of a service with this outcome in Prometheus.
 async fn counted(envoy: &Envoy, service: &str, outcome: &str) -> f64 {
     let metrics = metrics(envoy).await;
     let wanted = BTreeMap::from([("service", service), ("outcome", outcome)]);
@@ -99,7 +99,7 @@ async fn the_access_log_tells_who_moved_from_where_to_where_and_who_was_refused(
     let told = ["outcome", "cluster", "backend"].map(|field| line[field].as_str().unwrap());
     assert_eq!(told, ["repinned", &begun.pod, &moved.pod], "{line}");
 
-    // Whom the filter itself answers passes the same way.
+    // Requests that the filter itself responds to are counted as well.
     file.bootstrap = refusing(&file.bootstrap, &begun.pod);
     let envoy = start(&file).await;
     let refused = Client::http1_fresh().fetch_with_cookie(&envoy.url(), cookie).await.unwrap();
@@ -109,7 +109,7 @@ async fn the_access_log_tells_who_moved_from_where_to_where_and_who_was_refused(
     assert_eq!(line["details"], "session_affinity_backend_unavailable", "{line}");
 }
 
-/// The same without this backend, whose sessions are refused.
+/// The same file without this backend. Its sessions are refused.
 fn refusing(bootstrap: &Value, gone: &str) -> Value {
     let mut bootstrap = bootstrap.clone();
     let plugin = plugin(&mut bootstrap);
@@ -118,7 +118,7 @@ fn refusing(bootstrap: &Value, gone: &str) -> Value {
     bootstrap
 }
 
-/// The words of a query outside its strings, each with what follows it.
+/// The words of a query outside its strings, each with the text after it.
 fn words(query: &str) -> Vec<(&str, char)> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut words = Vec::new();
@@ -140,7 +140,7 @@ async fn the_dashboard_asks_only_for_metrics_labels_and_outcomes_that_envoy_tell
     let file = File::load("envoy.yaml");
     let envoy = start(&file).await;
     Client::http1_fresh().fetch(&envoy.url(), &[]).await.unwrap();
-    // The gauge of a backend is there once the backend was unavailable.
+    // The gauge of a backend exists once the backend was unavailable.
     file.pods().next().unwrap().fail();
     eventually("a backend fails its health checks", async || {
         metrics(&envoy).await.contains_key("session_affinity_backend_unavailable")
@@ -179,7 +179,7 @@ async fn the_dashboard_asks_only_for_metrics_labels_and_outcomes_that_envoy_tell
     assert_eq!(variable, Some(&"label_values(session_affinity_outcome, service)".into()));
 }
 
-/// `promtool` is Prometheus's own.
+/// `promtool` is part of Prometheus.
 #[test]
 fn the_alert_rules_hold_what_they_say() {
     harness::packages::need("promtool", &["prometheus"]).unwrap();

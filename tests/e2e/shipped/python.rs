@@ -1,4 +1,4 @@
-//! Servers and clients of official Python packages, as processes.
+//! Servers and clients with official Python packages, as processes.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
@@ -8,22 +8,22 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use harness::{python_package, workspace_root};
 
-/// What some scripts need.
+/// A set of Python packages that some scripts need.
 #[derive(Clone, Copy, Debug)]
 pub struct Packages {
     /// The scripts' directory in `tests/`.
     pub name: &'static str,
-    /// As pip takes them.
+    /// The requirements in pip's format.
     pub requirements: &'static [&'static str],
 }
 
 impl Packages {
-    /// Where the packages are, installed the first time that they are needed.
+    /// The directory of the packages. They are installed on first use.
     fn directory(self) -> PathBuf {
         python_package::site(self.name, self.requirements, Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap()
     }
 
-    /// A script of theirs.
+    /// A script that uses these packages.
     pub fn script(self, name: &str) -> Command {
         let mut command = Command::new("python3");
         command.arg(workspace_root().join("tests").join(self.name).join(name));
@@ -33,7 +33,7 @@ impl Packages {
     }
 }
 
-/// A script that is talked to in lines. It ends with its standard input.
+/// A script that reads and writes lines. It ends when its standard input closes.
 pub struct Talk {
     process: Child,
     input: Option<ChildStdin>,
@@ -41,7 +41,7 @@ pub struct Talk {
 }
 
 impl Talk {
-    /// Starts it.
+    /// Starts the script.
     pub fn start(mut command: Command) -> Self {
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let input = process.stdin.take();
@@ -49,12 +49,12 @@ impl Talk {
         Self { process, input, output }
     }
 
-    /// The next line; `None` when it has said all.
+    /// The next line, or `None` after the last line.
     pub fn hear(&mut self) -> Option<String> {
         self.output.next().map(Result::unwrap)
     }
 
-    /// Says a line.
+    /// Sends a line.
     pub fn say(&mut self, line: &str) {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }
@@ -63,19 +63,19 @@ impl Talk {
 impl Drop for Talk {
     fn drop(&mut self) {
         drop(self.input.take());
-        // Fails only where it has been waited for.
+        // Fails only if the process has already ended and been waited for.
         let _ = self.process.wait();
     }
 }
 
-/// Servers that keep their sessions in memory, each a process of its own.
+/// Servers that keep their sessions in memory, each in its own process.
 pub struct Servers {
     talk: Talk,
     addresses: BTreeMap<String, SocketAddr>,
 }
 
 impl Servers {
-    /// Starts one for each name: `server.py` of these packages.
+    /// Starts one server for each name: `server.py` with these packages.
     pub fn start(packages: Packages, names: &[&str]) -> Self {
         let mut command = packages.script("server.py");
         command.args(names);
@@ -89,12 +89,12 @@ impl Servers {
         Self { talk, addresses }
     }
 
-    /// Where the one of this name listens.
+    /// The address of the server with this name.
     pub fn address(&self, name: &str) -> SocketAddr {
         self.addresses[name]
     }
 
-    /// Kills the one of this name, and waits until it is dead. Not every `server.py` can do it.
+    /// Kills the server with this name, and waits until it is dead. Not every `server.py` supports this.
     pub fn kill(&mut self, name: &str) {
         self.talk.say(name);
         assert_eq!(self.talk.hear().as_deref(), Some(name));

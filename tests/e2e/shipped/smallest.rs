@@ -10,7 +10,7 @@ use crate::availability::fleet::SECOND;
 use crate::ecds::{SOON, eventually};
 use crate::shipped_files::{File, envoy_directory};
 
-/// Begins sessions until every pod has one; each then stays where it began.
+/// Begins sessions until every pod has one. Each session then stays where it began.
 async fn assert_sessions_stick(file: &File, envoy: &Envoy) {
     let mut met = BTreeSet::new();
     while met.len() < file.pods().count() {
@@ -35,7 +35,7 @@ async fn the_smallest_file_keeps_each_session_on_its_pod_for_50_seconds() {
     assert_sessions_stick(&file, &envoy).await;
 }
 
-/// What its comments say of keys, done.
+/// Follows the comments of the file about keys.
 #[tokio::test]
 async fn the_smallest_file_takes_keys_as_its_comments_tell() {
     let mut uncommented = 0;

@@ -1,4 +1,4 @@
-//! envoy/websocket.yaml, with socket.io on both sides, as it is published for Python.
+//! envoy/websocket.yaml with socket.io as client and server, in its release for Python.
 
 use std::collections::BTreeMap;
 
@@ -18,12 +18,12 @@ const PODS: [&str; 3] = ["ws-0", "ws-1", "ws-2"];
 
 const LONG_POLLING_FIRST: &str = "polling,websocket";
 
-/// What one client came to, as `tests/socketio/client.py` tells it.
+/// The result of one client, as `tests/socketio/client.py` reports it.
 #[derive(Debug)]
 struct User(Value);
 
 impl User {
-    /// The pods that have answered it, in order.
+    /// The pods that have served it, in order.
     fn pods(&self) -> Vec<&str> {
         self.0["pods"].as_array().unwrap().iter().map(|pod| pod.as_str().unwrap()).collect()
     }
@@ -32,7 +32,7 @@ impl User {
         self.0[name].as_u64().unwrap()
     }
 
-    /// Everything went well: `connects` times it connected, and once less it lost the connection.
+    /// Everything went well: the client connected `connects` times and lost the connection one time less.
     fn assert_fine(&self, messages: u64, transport: &str, connects: u64) {
         assert_eq!(self.0["errors"], json!([]), "{self:?}");
         assert!(self.number("messages") >= messages, "{self:?}");
@@ -46,8 +46,8 @@ impl User {
     }
 }
 
-/// Runs so many clients with so many messages each. When all have exchanged half of them, `halfway` may kill a pod,
-/// which it then names.
+/// Runs this many clients with this many messages each. When all clients have exchanged half of the messages, `halfway`
+/// may kill a pod and return its name.
 fn users(
     envoy: &Envoy,
     count: usize,
@@ -73,7 +73,7 @@ fn nobody_dies() -> &'static str {
     ""
 }
 
-/// How many of these users are on each pod.
+/// The number of these users on each pod.
 fn spread<'a>(users: &[&'a User]) -> BTreeMap<&'a str, u64> {
     let mut spread = BTreeMap::new();
     for &user in users {
@@ -89,7 +89,7 @@ fn without_affinity(file: &File) -> Value {
     bootstrap
 }
 
-/// Requests that Envoy's connection manager has answered, by what `name` ends with.
+/// The number of requests that Envoy's connection manager has responded to, by stats whose names end with `name`.
 async fn requests(envoy: &Envoy, name: &str) -> u64 {
     envoy.stat(&format!("http.ingress.downstream_rq_{name}")).await.unwrap()
 }
@@ -101,7 +101,7 @@ async fn socket_io_clients_upgrade_and_outlive_a_pod_which_fail_without_affinity
     let (envoy, bare) =
         tokio::join!(file.start(), async { Envoy::start(&without_affinity(&file)).await.unwrap() });
 
-    // An upgrade meets the server of its session once in three times, and that is all it takes.
+    // Without affinity, an upgrade reaches the server of its session once in three times, which is all that it needs.
     let unlucky = users(&bare, 200, 100, LONG_POLLING_FIRST, nobody_dies);
     let failed = unlucky.iter().filter(|user| user.failed()).count();
     assert!(failed > 80, "{failed} of 200 failed, 133 were expected");
@@ -123,7 +123,7 @@ async fn socket_io_clients_upgrade_and_outlive_a_pod_which_fail_without_affinity
     eprintln!("{failed} of 200 failed without affinity; with it {stayed:?} stayed and {moved:?} moved");
     assert_eq!((stayed.len(), moved.len()), (2, 2));
 
-    // One poll and one upgrade for each connection: nobody needed a second try.
+    // One poll and one upgrade for each connection: no client needed a retry.
     let connections = 200 + moved.values().sum::<u64>();
     let answers = [requests(&envoy, "2xx").await, requests(&envoy, "1xx").await];
     assert_eq!((answers, requests(&envoy, "total").await), ([connections; 2], 2 * connections));

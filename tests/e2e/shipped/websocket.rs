@@ -10,7 +10,7 @@ async fn in_the_websocket_file_polling_requests_and_the_websocket_of_a_session_m
     let file = File::load("websocket.yaml");
     let envoy = file.start().await;
     for _ in 0..10 {
-        // As socket.io does: a poll begins the session, more polls, then the upgrade, then a poll again.
+        // The sequence of socket.io: a poll begins the session, then more polls, then the upgrade, then a poll again.
         let poll = format!("{}/socket.io/?EIO=4&transport=polling", envoy.url());
         let first = Client::http1_fresh().fetch(&poll, &[]).await.unwrap();
         let cookie = first.cookie_pair("GCLB").unwrap();

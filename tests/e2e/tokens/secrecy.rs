@@ -1,4 +1,4 @@
-//! What a token tells to whoever holds it.
+//! What a token reveals to its holder.
 
 use std::collections::HashSet;
 
@@ -25,7 +25,7 @@ async fn sealed_tokens_do_not_show_which_of_them_belong_to_one_backend() {
     let len = tokens[0].len();
     assert!(tokens.iter().all(|token| token.len() == len), "one length for all");
     assert_eq!(tokens.iter().collect::<HashSet<_>>().len(), tokens.len(), "no two are the same");
-    // A place that is the same in all tokens, such as a version or the id of the key, tells nothing.
+    // A position with the same byte in all tokens, such as a version or the id of the key, reveals nothing.
     let different = |tokens: &[Vec<u8>], place: usize| {
         tokens.iter().map(|token| token[place]).collect::<HashSet<_>>().len()
     };
@@ -33,8 +33,8 @@ async fn sealed_tokens_do_not_show_which_of_them_belong_to_one_backend() {
     for pod in &pods {
         let name = pod.name().as_bytes();
         assert!(!tokens.iter().any(|token| token.windows(name.len()).any(|window| window == name)));
-        // All others look random among the tokens of one backend too: of 100 random bytes, 5 or fewer different
-        // ones come once in 10^100 runs.
+        // All other positions look random among the tokens of one backend as well. 100 random bytes have 5 or fewer
+        // different values once in 10^100 runs.
         let own = replies.iter().filter(|reply| reply.pod == pod.name());
         let own: Vec<_> = own.map(decoded_token).collect();
         assert!(own.len() > 100);

@@ -1,4 +1,4 @@
-//! Tokens that somebody changed, and what never was one.
+//! Modified tokens, and values that were never tokens.
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use harness::client::Client;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{SECRETS, key, token_of, with_keys};
 use crate::support::{envoy, fetch_each, generated_cookie, outcome, pods};
 
-/// Each of these values of our cookie begins a new session, and none is an error.
+/// Each of these values of the filter's cookie begins a new session, and none is an error.
 async fn assert_all_invalid(envoy: &Envoy, tokens: Vec<Vec<u8>>) {
     let requests = tokens.iter().map(|token| vec![("cookie", [b"GCLB=", token.as_slice()].concat())]);
     let replies = fetch_each(Client::http1, &envoy.url(), requests.collect()).await;
@@ -41,7 +41,7 @@ async fn assert_no_change_goes_unnoticed(plugin: &Value) {
     let bytes = Base64UrlUnpadded::decode_vec(str::from_utf8(&text).unwrap()).unwrap();
     assert_eq!(encode(&bytes), text);
 
-    // Control characters are not legal in a header: such a request gets no further than Envoy's parser.
+    // Control characters are not legal in a header: Envoy's parser refuses such a request.
     let legal = |text: &Vec<u8>| text.iter().all(|byte| !byte.is_ascii_control());
     assert_all_invalid(&envoy, flips(&text).filter(legal).collect()).await;
     assert_all_invalid(&envoy, flips(&bytes).map(|flipped| encode(&flipped)).collect()).await;

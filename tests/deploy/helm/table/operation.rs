@@ -1,4 +1,4 @@
-//! How Envoy runs, and who reaches it.
+//! The operation of Envoy, and the access to it.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What sessions are tied to.
+//! The pins of sessions.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// Several services, with a pin, hosts and paths of their own.
+/// Several services, each with its own pin, hosts and paths.
 fn several() -> Case {
     let values = json!({
         "clusters": [

@@ -1,4 +1,4 @@
-//! What clients send.
+//! Hostile requests of clients.
 
 use harness::client::Client;
 use harness::pod::RawPod;
@@ -9,20 +9,20 @@ use super::{
 use crate::hostile_bytes::{self, Dice, get, status};
 use crate::workers::Workers;
 
-/// An application that sets the cookies of the services that wrap one.
+/// An application that sets the cookies of the services that wrap a cookie.
 fn pod() -> RawPod {
     let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\
         set-cookie: v=a\r\nset-cookie: w=b; Path=/\r\nset-cookie: x=c; httponly\r\n\r\nok";
     RawPod::start(*answer).unwrap()
 }
 
-/// The lines by which a request carries this value, to whichever service.
+/// The header lines by which a request carries this value to any service.
 fn carried(value: &[u8]) -> Vec<u8> {
     let cookies = [b"s=", b"t=", b"u=", b"v=", b"w=", b"x="].map(|name| [name.as_slice(), value].concat());
     [b"s: ", value, b"\r\ncookie: ", &cookies.join(b"; ".as_slice()), b"\r\n"].concat()
 }
 
-/// Header lines with any bytes, all of which Envoy passes on.
+/// Header lines with any bytes. Envoy forwards all of them.
 fn lines_that_pass(service: &Served, token: &[u8]) -> Vec<Vec<u8>> {
     let high: Vec<u8> = (0x80..=0xff).collect();
     let many = |count: usize, one: &[u8]| one.repeat(count);
@@ -46,7 +46,7 @@ fn lines_that_pass(service: &Served, token: &[u8]) -> Vec<Vec<u8>> {
     // An envelope holds at most 4 KiB, which are 5592 characters.
     for length in [1, 2, 3, 127, 128, 129, 4096, 5591, 5592, 5593, 8192] {
         lines.push(carried(&many(length, b"A")));
-        // With a beginning that is right: version 2, key k1, nonce; version 1.
+        // Values with a valid beginning: version 2, key k1, nonce; version 1.
         lines.push(carried(&[b"AgJrMQ".as_slice(), &many(length, b"A")].concat()));
         lines.push(carried(&[b"AQ".as_slice(), &many(length, b"A")].concat()));
         lines.push(carried(&[token, &many(length, b"A")].concat()));
@@ -60,7 +60,7 @@ fn lines_that_pass(service: &Served, token: &[u8]) -> Vec<Vec<u8>> {
     lines
 }
 
-/// What Envoy may refuse, each release as it likes.
+/// Lines that an Envoy release may refuse.
 fn lines_that_may_not_pass(service: &Served, token: &[u8]) -> Vec<Vec<u8>> {
     let controls = (0x00..0x20).chain([0x7f]).flat_map(|control: u8| {
         [carried(&[token, &[control]].concat()), carried(&[&[control], token].concat())]
@@ -76,7 +76,7 @@ fn lines_that_may_not_pass(service: &Served, token: &[u8]) -> Vec<Vec<u8>> {
     lines
 }
 
-/// Values of a token's own building blocks and any bytes, put together at random.
+/// Random combinations of a token's building blocks and any bytes.
 fn random_value(dice: &mut Dice, token: &[u8]) -> Vec<u8> {
     let mut value = Vec::new();
     for _ in 0..dice.roll(30) {

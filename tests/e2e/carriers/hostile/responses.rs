@@ -1,4 +1,4 @@
-//! What applications answer.
+//! Hostile responses of applications.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use crate::hostile_bytes::responses::{answers_that_may_not_pass, heads_that_pass
 use crate::hostile_bytes::{get, status, values};
 use crate::workers::Workers;
 
-/// Values of an application's headers, all of which Envoy passes on.
+/// Values of an application's headers. Envoy forwards all of them.
 fn application_values() -> Vec<Vec<u8>> {
     let high: Vec<u8> = (0x80..=0xff).collect();
     let printable: Vec<u8> = (0x21..0x7f).collect();
@@ -21,7 +21,7 @@ fn application_values() -> Vec<Vec<u8>> {
     values
 }
 
-/// Other lines of an application's, all of which Envoy passes on.
+/// Other header lines of an application. Envoy forwards all of them.
 fn other_lines() -> Vec<Vec<u8>> {
     let high: Vec<u8> = (0x80..=0xff).collect();
     let mut lines = vec![
@@ -53,18 +53,18 @@ fn other_lines() -> Vec<Vec<u8>> {
     lines
 }
 
-/// What a pod answers with.
+/// What a pod responds with.
 #[derive(Clone)]
 enum Answer {
-    /// This line, and as its body what came in the header `s`.
+    /// This line, and as its body the value of the request header `s`.
     Line(Vec<u8>),
     /// These bytes and nothing else.
     Bytes(Vec<u8>),
-    /// Nothing: the connection is reset.
+    /// No response: the connection is reset.
     Reset,
 }
 
-/// A pod that answers the request for `/<route>/<number>` with the answer of that number; any other with the first.
+/// A pod that sends response N to a request for `/<route>/<N>`, and the first response to any other request.
 async fn scripted_pod(answers: Vec<Answer>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -85,12 +85,12 @@ async fn scripted_pod(answers: Vec<Answer>) -> SocketAddr {
                 }
                 Answer::Bytes(bytes) => bytes.clone(),
                 Answer::Reset => {
-                    // Closed with nothing left to say, and at once.
+                    // Closed at once, without unsent data.
                     stream.set_zero_linger().unwrap();
                     continue;
                 }
             };
-            // Envoy may have heard enough before it has heard all of it.
+            // Envoy may close the connection before it has read the whole response.
             let _ = stream.write_all(&bytes).await;
             let _ = stream.shutdown().await;
         }
@@ -137,10 +137,10 @@ async fn no_bytes_of_an_applications_headers_harm_a_vm_and_a_wrapped_value_comes
     no_application_header_harms_a_vm(true).await;
 }
 
-/// Whole answers of any bytes, and none: for new sessions, and for those that are known.
+/// Whole responses of any bytes, and none: for new sessions and for known sessions.
 async fn no_answer_harms_a_vm(with_keys: bool) {
     const END: &[u8] = b"content-length: 2\r\nconnection: close\r\n\r\nok";
-    // How large they may be is not the carriers' affair.
+    // The size limits do not concern the carriers.
     let is_small = |bytes: &Vec<u8>| bytes.len() < 1 << 18;
     let heads: Vec<_> = heads_that_pass().into_iter().filter(is_small).collect();
     let whole = heads.iter().map(|head| Answer::Bytes([head, END].concat()));
