@@ -10,8 +10,9 @@ use crate::support::{envoy, generated_cookie, outcome, pods};
 /// The interval at which a session is used or checked.
 const STEP: Duration = Duration::from_millis(50);
 
-/// The filter's clock advances in steps of this length.
-const SLACK: Duration = Duration::from_millis(100);
+/// How much earlier or later than its limit a session may end. The filter's clock advances with Envoy's ticks: every
+/// 200 ms, and somewhat later on a busy machine.
+const SLACK: Duration = Duration::from_millis(250);
 
 /// A client that keeps one cookie and records when its session began.
 struct Visitor {
@@ -105,7 +106,7 @@ async fn ends_with_its_ttl(ttl: u64, life: Value) {
     let end = visitor.visit_until_the_end().await;
     assert_eq!(outcome(&end), "expired");
     let over = visitor.earliest_start.elapsed();
-    assert!(over >= Duration::from_secs(ttl), "{life}: over after {over:?}");
+    assert!(over > Duration::from_secs(ttl) - SLACK, "{life}: over after {over:?}");
     let alive = visitor.last_pinned - visitor.latest_start;
     assert!(alive < Duration::from_secs(ttl) + SLACK, "{life}: alive after {alive:?}");
     assert_eq!(visitor.renewals > 0, life.get("idleTimeoutSec").is_some(), "{}", visitor.renewals);
