@@ -1,8 +1,8 @@
 //! Programs that come with the distribution's packages.
 
+use std::env;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -14,8 +14,7 @@ use crate::progress::Progress;
 /// # Errors
 /// If the program is missing and cannot be installed. The message names the packages.
 pub fn need(program: &str, packages: &[&str]) -> Result<()> {
-    let is_there = || on_path(program).is_some();
-    if is_there() { Ok(()) } else { install(program, packages, is_there) }
+    if on_path(program).is_some() { Ok(()) } else { install(program, packages) }
 }
 
 /// Makes sure that this file exists, for packages without a program. If the file is missing, root installs these
@@ -24,17 +23,10 @@ pub fn need(program: &str, packages: &[&str]) -> Result<()> {
 /// # Errors
 /// If the file is missing and cannot be installed. The message names the packages.
 pub fn need_file(file: &Path, packages: &[&str]) -> Result<()> {
-    let is_there = || file.exists();
-    if is_there() { Ok(()) } else { install(&file.display().to_string(), packages, is_there) }
+    if file.exists() { Ok(()) } else { install(&file.display().to_string(), packages) }
 }
 
-fn install(missing: &str, packages: &[&str], is_there: impl Fn() -> bool) -> Result<()> {
-    // Two tests may miss the same program, and apt-get refuses to run twice.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    if is_there() {
-        return Ok(());
-    }
+fn install(missing: &str, packages: &[&str]) -> Result<()> {
     let packages = packages.join(" ");
     if !is_root() || on_path("apt-get").is_none() {
         bail!("{missing} is missing: install it first (Debian: apt-get install {packages})");
@@ -43,7 +35,12 @@ fn install(missing: &str, packages: &[&str], is_there: impl Fn() -> bool) -> Res
     let script = format!(
         "apt-get update && apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends {packages}"
     );
-    let installed = run(Command::new("sh").args(["-c", &script]).env("DEBIAN_FRONTEND", "noninteractive"));
+    // Several tests, also of different processes, may miss a program at the same time. `apt-get update` refuses to run
+    // twice and has no option to wait.
+    let lock = env::temp_dir().join("session-affinity-apt-get.lock");
+    let mut command = Command::new("flock");
+    command.arg(lock).args(["sh", "-c", &script]).env("DEBIAN_FRONTEND", "noninteractive");
+    let installed = run(&mut command);
     progress.finish(if installed.is_ok() { "done" } else { "failed" });
     installed.map(drop)
 }
