@@ -16,7 +16,7 @@ mod report;
 mod routes;
 mod secrets;
 mod services;
-mod suggest;
+pub(crate) mod suggest;
 mod vm;
 mod websockets;
 

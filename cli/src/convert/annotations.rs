@@ -12,6 +12,8 @@ use super::remarks::Remarks;
 const BACKEND_CONFIG: [&str; 2] = ["cloud.google.com/backend-config", "beta.cloud.google.com/backend-config"];
 const APP_PROTOCOLS: [&str; 2] =
     ["service.alpha.kubernetes.io/app-protocols", "cloud.google.com/app-protocols"];
+/// The similarity of a misspelt annotation to the annotation that is meant.
+const MISSPELT: f64 = 0.9;
 const NEG: &str = "cloud.google.com/neg";
 
 /// The BackendConfigs of the ports of a Service.
@@ -45,18 +47,97 @@ pub fn backend_config<'a>(
             format!("write {ALLOWED}"),
         );
     }
+    let known: Vec<String> = service.spec.ports().flat_map(|port| names_of(&port.value)).collect();
+    refuse_unknown_ports(service, annotation, names.ports.keys(), &known, "write one of", remarks);
     let by_name = port.name.as_ref().and_then(|name| names.ports.get(name));
     let by_number = || names.ports.get(&port.port.number().to_string());
     let name = by_name.or_else(by_number).or(names.default.as_ref())?;
     Some((name.clone(), annotation))
 }
 
-/// The protocol of the pods behind a port.
-pub fn protocol(service: &Service, port: &ServicePort, remarks: &mut Remarks) -> AppProtocol {
+/// The protocol of the pods behind a port. A GKE Gateway reads `appProtocol`, and an Ingress the annotation.
+pub fn protocol(
+    service: &Service,
+    port: &ServicePort,
+    is_gateway: bool,
+    remarks: &mut Remarks,
+) -> AppProtocol {
     const ALLOWED: &str = r#"{"PORT NAME": PROTOCOL}, where PROTOCOL is "HTTP", "HTTPS" or "HTTP2""#;
     let protocols = json::<BTreeMap<String, AppProtocol>>(service, &APP_PROTOCOLS, ALLOWED, remarks);
-    let named = protocols.and_then(|(_, protocols)| protocols.get(port.name.as_ref()?).copied());
-    named.unwrap_or_default()
+    let annotated = protocols.and_then(|(annotation, protocols)| {
+        let known: Vec<String> = service.spec.ports().filter_map(|port| port.value.name.clone()).collect();
+        let help = "this annotation needs the name of a port: write one of";
+        refuse_unknown_ports(service, annotation, protocols.keys(), &known, help, remarks);
+        protocols.get(port.name.as_ref()?).copied()
+    });
+    let Some(written) = &port.app_protocol else { return annotated.unwrap_or_default() };
+    let protocol = match &*written.value {
+        "HTTP" | "http" | "kubernetes.io/ws" => Some(AppProtocol::Http),
+        "HTTPS" => Some(AppProtocol::Https),
+        "HTTP2" => Some(AppProtocol::Http2),
+        "kubernetes.io/h2c" => Some(AppProtocol::H2c),
+        _ => None,
+    };
+    match (is_gateway, protocol) {
+        (true, Some(protocol)) => return protocol,
+        (true, None) => {
+            let message = format!(
+                "not carried over: GKE does not know the protocol {:?}: requests to the pods use HTTP/1.1",
+                written.value
+            );
+            remarks.warning(service.at(written), message, "write HTTP, HTTPS, HTTP2 or kubernetes.io/h2c");
+        }
+        (false, Some(AppProtocol::Http)) => {}
+        (false, _) if annotated.is_some() => {}
+        (false, _) => {
+            let help = "write the annotation cloud.google.com/app-protocols";
+            remarks.warning(service.at(written), "a GKE Ingress ignores this field", help);
+        }
+    }
+    annotated.unwrap_or_default()
+}
+
+/// Reports annotations that GKE does not read: misspelt names, and the BackendConfig of a Service behind a Gateway.
+pub fn check(service: &Service, is_gateway: bool, remarks: &mut Remarks) {
+    let known = || BACKEND_CONFIG.into_iter().chain(APP_PROTOCOLS);
+    for (name, value) in service.annotations() {
+        let is_near = |known: &&str| strsim::normalized_damerau_levenshtein(name, known) >= MISSPELT;
+        if known().all(|known| known != name)
+            && let Some(meant) = known().find(is_near)
+        {
+            let message = format!("not carried over: there is no annotation {name}");
+            remarks.warning(service.at(value), message, format!("write {meant}"));
+        }
+        if is_gateway && BACKEND_CONFIG.contains(&name) {
+            let message = "not carried over: a GKE Gateway ignores BackendConfigs";
+            remarks.warning(service.at(value), message, "write a GCPBackendPolicy for this Service");
+        }
+    }
+}
+
+/// The name and the number of a port.
+fn names_of(port: &ServicePort) -> impl Iterator<Item = String> + '_ {
+    port.name.clone().into_iter().chain([port.port.number().to_string()])
+}
+
+/// Reports ports in an annotation that the Service does not have.
+fn refuse_unknown_ports<'a>(
+    service: &Service,
+    annotation: &str,
+    given: impl Iterator<Item = &'a String>,
+    known: &[String],
+    help: &str,
+    remarks: &mut Remarks,
+) {
+    let Some(place) = service.annotation(annotation).map(|text| service.at(text)) else { return };
+    for port in given.filter(|port| !known.contains(port)) {
+        let message = format!("Service {} has no port {port:?}", service.name());
+        let help = match known {
+            [] => "give the port a name".to_owned(),
+            known => format!("{help} {}", known.join(", ")),
+        };
+        remarks.error(place.clone(), message, help);
+    }
 }
 
 /// Whether a Service turns off network endpoint groups for an Ingress.

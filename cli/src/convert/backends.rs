@@ -3,10 +3,9 @@
 use serde_saphyr::Spanned;
 
 use super::annotations;
+use super::filter_service::FilterService;
 use super::health::Health;
-use super::manifests::backend_config::AffinityType;
 use super::manifests::fields::PortRef;
-use super::manifests::gateway::PolicySpec;
 use super::manifests::service::{AppProtocol, ServicePort};
 use super::manifests::{BackendConfig, Manifest, Manifests, Service};
 use super::pods::{Pods, Target, is_first};
@@ -52,17 +51,6 @@ pub struct Reference {
     pub port_place: Place,
 }
 
-/// A service of the filter: some routes, and the backends of their requests with weights.
-#[derive(Debug)]
-pub struct FilterService {
-    /// The name of the service and of its routes.
-    pub name: String,
-    /// The indices of the backends, and their weights.
-    pub backends: Vec<(usize, u32)>,
-    /// The name of the cookie, if the service makes one.
-    pub cookie: Option<String>,
-}
-
 /// All Services in use, each port once.
 #[derive(Debug)]
 pub struct Backends<'a> {
@@ -70,7 +58,7 @@ pub struct Backends<'a> {
     /// In the order of the first reference.
     pub services: Vec<FilterService>,
     manifests: &'a Manifests,
-    pods: Pods<'a>,
+    pub pods: Pods<'a>,
     /// Whether the policies of a Gateway apply, and not BackendConfigs.
     is_gateway: bool,
     /// The places of the BackendConfigs and policies in use.
@@ -86,36 +74,78 @@ impl<'a> Backends<'a> {
     /// Adds a service of the filter for requests to one Service. Returns its index.
     pub fn add(&mut self, reference: &Reference, remarks: &mut Remarks) -> Option<usize> {
         let backend = self.backend(reference, remarks)?;
-        let name = self.all.get(backend)?.name.clone();
-        Some(self.service(name, vec![(backend, 1)], reference.place.clone(), remarks))
+        self.add_one(backend, remarks)
     }
 
-    /// Adds a service of the filter for requests to these backends. Returns its index.
-    pub fn service(
+    /// Adds a service of the filter for requests to one backend. Returns its index.
+    pub fn add_one(&mut self, backend: usize, remarks: &mut Remarks) -> Option<usize> {
+        let is_same = |known: &FilterService| known.backends == [(backend, 1)];
+        if let Some(known) = self.services.iter().position(is_same) {
+            return Some(known);
+        }
+        let one = self.all.get(backend)?;
+        let (name, place) = (one.name.clone(), one.service.at(one.port));
+        Some(self.push(name, vec![(backend, 1)], &place, remarks))
+    }
+
+    /// Adds a service of the filter for requests that several backends share. Returns its index.
+    pub fn add_split(
         &mut self,
         name: String,
         backends: Vec<(usize, u32)>,
-        place: Place,
+        place: &Place,
         remarks: &mut Remarks,
     ) -> usize {
-        if let Some(known) = self.services.iter().position(|one| one.name == name && one.backends == backends)
-        {
-            return known;
+        let added = self.push(name, backends, place, remarks);
+        if let Some(service) = self.services.get(added) {
+            self.report_policies(service, place, remarks);
         }
-        let makes_cookie = |(index, _): &(usize, u32)| {
-            self.all.get(*index).is_some_and(|one| one.policy.affinity_type == AffinityType::GeneratedCookie)
-        };
-        let place = match backends.as_slice() {
-            [(index, _)] => self.all.get(*index).map_or(place, |one| one.service.at(one.port)),
-            _ => place,
-        };
+        added
+    }
+
+    fn push(
+        &mut self,
+        name: String,
+        backends: Vec<(usize, u32)>,
+        place: &Place,
+        remarks: &mut Remarks,
+    ) -> usize {
         if self.services.iter().any(|one| one.name == name) {
             let message = format!("two services have the name {name}");
             remarks.error(place.clone(), message, "give one of the two another name");
         }
-        let cookie = backends.iter().any(makes_cookie).then(|| self.cookie(&name, place, remarks));
-        self.services.push(FilterService { name, backends, cookie });
+        let mut service = FilterService { name, backends, cookie: None };
+        if service.makes_cookie(self) {
+            service.cookie = Some(self.cookie(&service.name, place.clone(), remarks));
+        }
+        self.services.push(service);
         self.services.len() - 1
+    }
+
+    /// Reports the policies that do not apply, because the backends of a rule share one policy.
+    fn report_policies(&self, service: &FilterService, place: &Place, remarks: &mut Remarks) {
+        let Some(lead) = service.lead(self) else { return };
+        for (other, _) in service.own(self).filter(|(other, _)| other.policy != lead.policy) {
+            let (name, lead) = (&other.name, &lead.name);
+            if other.policy == Policy::default() {
+                let text = format!("{name} has no policy: the policy of {lead} applies to all backends");
+                remarks.note(place.clone(), text);
+            } else {
+                let message = format!(
+                    "not carried over: the policy of {name}: all backends of a rule have one policy, here that of {lead}"
+                );
+                remarks.warning(place.clone(), message, "give these Services the same policy");
+            }
+        }
+    }
+
+    /// The backends of all services, with their indices.
+    pub fn in_use(&self) -> impl Iterator<Item = (usize, &Backend<'a>)> {
+        let is_used = |index| {
+            let mut all = self.services.iter().flat_map(|service| &service.backends);
+            all.any(|(own, _)| *own == index)
+        };
+        self.all.iter().enumerate().filter(move |(index, _)| is_used(*index))
     }
 
     /// Whether the backend shares the requests of a route with another backend.
@@ -131,24 +161,33 @@ impl<'a> Backends<'a> {
         if known.is_some() {
             return known;
         }
-        check(service, remarks);
-        let name = name(service, &port.value);
-        let protocol = annotations::protocol(service, &port.value, remarks);
+        check(service, self.is_gateway, remarks);
+        let name = self.name(service, &port.value);
+        let protocol = annotations::protocol(service, &port.value, self.is_gateway, remarks);
         let (policy, health) = self.policy(service, &port.value, protocol, remarks);
         let target = self.pods.target(&name, service, port, remarks);
         self.all.push(Backend { name, service, port, target, policy, protocol, health });
         Some(self.all.len() - 1)
     }
 
-    /// Reports manifests that nothing refers to, because the reference may be missing by accident.
+    /// Reports options and policies for nothing that exists, and manifests that nothing refers to, because the reference
+    /// may be missing by accident.
     pub fn finish(&self, remarks: &mut Remarks) {
         self.pods.refuse_unknown(remarks);
-        let used = || self.all.iter().map(|backend| backend.service);
+        if self.is_gateway {
+            policies::check_targets(&self.manifests.backend_policies, self.manifests, remarks);
+            policies::check_targets(&self.manifests.health_policies, self.manifests, remarks);
+        }
+        // After an error, references are incomplete.
+        if remarks.errors() > 0 {
+            return;
+        }
+        let used = || self.in_use().map(|(_, backend)| backend.service);
         for service in &self.manifests.services {
             let names_pods =
                 |target: &Target| matches!(target, Target::Dns(name, _) if name == service.name());
             let is_used = used().any(|used| std::ptr::eq(used, service));
-            if !is_used && !self.all.iter().any(|one| names_pods(&one.target)) {
+            if !is_used && !self.in_use().any(|(_, one)| names_pods(&one.target)) {
                 remarks.note(service.place(), "not used: no request is sent to this Service");
             }
         }
@@ -179,8 +218,7 @@ impl<'a> Backends<'a> {
         let Reference { namespace, service: name, port, place, port_place } = reference;
         let here = self.manifests.services.iter().filter(|service| service.namespace() == namespace);
         let Some(service) = here.clone().find(|service| service.name() == name) else {
-            let names = here.map(Service::name).collect::<Vec<_>>().join(", ");
-            let help = one_of(&names, "add the Service to the manifests");
+            let help = where_to_find("Service", &self.manifests.services, here, name);
             remarks.error(place.clone(), format!("no Service {name:?} in namespace {namespace}"), help);
             return None;
         };
@@ -206,8 +244,8 @@ impl<'a> Backends<'a> {
         let workloads = self.pods.selected(service);
         let number = workloads.iter().find_map(|workload| workload.spec.port(&target));
         if self.is_gateway {
-            let policy = targeting(&self.manifests.backend_policies, service);
-            let checks = targeting(&self.manifests.health_policies, service);
+            let policy = policies::targeting(&self.manifests.backend_policies, service);
+            let checks = policies::targeting(&self.manifests.health_policies, service);
             self.used.extend(policy.map(Manifest::place));
             self.used.extend(checks.map(Manifest::place));
             let health = checks.map(|checks| policies::health_of(checks, number, protocol, remarks));
@@ -238,15 +276,23 @@ impl<'a> Backends<'a> {
         let here = all.filter(|config| config.namespace() == service.namespace());
         let found = here.clone().find(|config| config.name() == name);
         if let (None, Some(text)) = (found, service.annotation(annotation)) {
-            let names = here.map(BackendConfig::name).collect::<Vec<_>>().join(", ");
             let message = format!("no BackendConfig {name:?} in namespace {}", service.namespace());
             remarks.error(
                 service.at(text),
                 message,
-                one_of(&names, "add the BackendConfig to the manifests"),
+                where_to_find("BackendConfig", &self.manifests.backend_configs, here, &name),
             );
         }
         found
+    }
+
+    /// The Service's name, with the number of the port unless it is the Service's first port. The name depends on no
+    /// other Service, because sessions are bound to it.
+    fn name(&self, service: &Service, port: &ServicePort) -> String {
+        let name = self.pods.qualified(service.namespace(), service.name());
+        let suffix = if is_first(service, port) { String::new() } else { format!("_{}", port.port.number()) };
+        // The filter takes names of at most 64 bytes.
+        name.chars().take(64 - suffix.len()).chain(suffix.chars()).collect()
     }
 
     /// The cookie of a service. Services have different cookies, because cookies with the same name overwrite each
@@ -274,31 +320,9 @@ impl Backend<'_> {
     }
 }
 
-/// The policy for a Service.
-fn targeting<'a, T>(
-    policies: &'a [Manifest<PolicySpec<T>>],
-    service: &Service,
-) -> Option<&'a Manifest<PolicySpec<T>>> {
-    policies.iter().find(|policy| {
-        let target = &policy.spec.target_ref;
-        let namespace = target.namespace.as_ref().map_or(policy.namespace(), |namespace| namespace.get());
-        (&*target.kind, target.name.get(), namespace) == ("Service", service.name(), service.namespace())
-    })
-}
-
-/// The Service's name, with the number of the port unless it is the Service's first port. The name does not depend on
-/// other manifests, because sessions are bound to it.
-fn name(service: &Service, port: &ServicePort) -> String {
-    if is_first(service, port) {
-        return service.name().to_owned();
-    }
-    // The filter takes names of at most 64 bytes, Kubernetes Services of at most 63, in ASCII.
-    let suffix = format!("_{}", port.port.number());
-    service.name().chars().take(64 - suffix.len()).chain(suffix.chars()).collect()
-}
-
 /// Reports settings of a Service that a GKE load balancer refuses or that are not supported.
-fn check(service: &Service, remarks: &mut Remarks) {
+fn check(service: &Service, is_gateway: bool, remarks: &mut Remarks) {
+    annotations::check(service, is_gateway, remarks);
     if service.name().len() > 63 || service.name().contains('.') {
         let message = format!("not a valid name of a Service: {:?}", service.name());
         remarks.error(service.place(), message, "write lower-case letters, digits and `-`, at most 63");
@@ -328,6 +352,21 @@ fn check(service: &Service, remarks: &mut Remarks) {
             remarks.not_carried_over(service.at(annotation), why);
         }
     }
+}
+
+/// The help for a reference to a missing object: its namespace, or the objects that are `here`.
+fn where_to_find<'a, S: 'a>(
+    kind: &str,
+    all: &[Manifest<S>],
+    here: impl Iterator<Item = &'a Manifest<S>>,
+    name: &str,
+) -> String {
+    if let Some(other) = all.iter().find(|other| other.name() == name) {
+        let namespace = other.namespace();
+        return format!("the {kind} is in namespace {namespace}: write `namespace: {namespace}`");
+    }
+    let names = here.map(Manifest::name).collect::<Vec<_>>().join(", ");
+    one_of(&names, &format!("add the {kind} to the manifests"))
 }
 
 fn one_of(names: &str, otherwise: &str) -> String {

@@ -8,10 +8,11 @@ use std::path::Path;
 use minijinja::{Value, context};
 use serde::Serialize;
 
-use super::backends::{Backend, Backends, FilterService};
+use super::backends::Backends;
 use super::configuration::{Cluster, VirtualHost};
+use super::filter_service::FilterService;
 use super::manifests::backend_config::AffinityType;
-use super::manifests::{Manifests, Service};
+use super::manifests::{DEFAULT_NAMESPACE, Manifests, Service};
 use super::options::{Host, Options, To};
 use super::pods::{Pod, Target, headless_name, shortened};
 use super::remarks::{Remarks, argument};
@@ -82,13 +83,7 @@ impl Balancer<'_> {
 
     /// The values for `kubernetes.yaml.jinja`. `envoy` is the Envoy configuration.
     pub fn objects(&self, manifests: &Manifests, envoy: &str, remarks: &mut Remarks) -> Value {
-        let is_taken = |name: &str| {
-            let is_one = |(kind, other): &(String, String)| OBJECTS.contains(&&**kind) && other == name;
-            manifests.names.iter().any(is_one)
-        };
-        // Names of the application's objects are taken.
-        let plain = shortened(&self.name.replace('.', "-"), "");
-        let name = if is_taken(&plain) { shortened(&plain, "-envoy") } else { plain };
+        let name = self.free_name(manifests);
         let headless = self.headless(manifests, remarks);
         let kubernetes = &self.options.kubernetes;
         let image = concat!("registry.example.com/session-affinity:", env!("CARGO_PKG_VERSION"));
@@ -111,10 +106,24 @@ impl Balancer<'_> {
         }
     }
 
+    /// The name of the written objects. Names of the application's objects are taken.
+    fn free_name(&self, manifests: &Manifests) -> String {
+        let namespace = self.namespace.unwrap_or(DEFAULT_NAMESPACE);
+        let is_taken = |name: &String| {
+            manifests.names.iter().any(|(kind, other_namespace, other)| {
+                OBJECTS.contains(&&**kind) && other_namespace == namespace && other == name
+            })
+        };
+        let plain = shortened(&self.name.replace('.', "-"), "");
+        let numbered = (2..).map(|number| shortened(&plain, &format!("-envoy-{number}")));
+        let mut names = [plain.clone(), shortened(&plain, "-envoy")].into_iter().chain(numbered);
+        names.find(|name| !is_taken(name)).unwrap_or(plain)
+    }
+
     /// A headless Service for each Service that has none.
     fn headless(&self, manifests: &Manifests, remarks: &mut Remarks) -> Vec<Headless<'_>> {
         let mut all: Vec<Headless<'_>> = Vec::new();
-        for backend in &self.backends.all {
+        for (_, backend) in self.backends.in_use() {
             let service = backend.service;
             let name = headless_name(service, manifests);
             let here = |one: &&Service| one.name() == name && one.namespace() == service.namespace();
@@ -128,9 +137,11 @@ impl Balancer<'_> {
                         format!("a Service of this name would be written for the pods of {}", service.name());
                     remarks.error(other.place(), message, "give this Service another name");
                 }
-                None if all.iter().any(|one| one.name == name) => {}
                 None => {
                     let (of, namespace) = (service.name(), service.written_namespace());
+                    if all.iter().any(|one| one.name == name && one.namespace == namespace) {
+                        continue;
+                    }
                     all.push(Headless { name, of, namespace, selector: &selector.value, port: *port });
                 }
             }
@@ -142,7 +153,7 @@ impl Balancer<'_> {
     /// values for `endpoints.yaml.jinja`.
     pub fn files(&self, remarks: &mut Remarks) -> Vec<(&Path, bool, Value)> {
         let mut files = Vec::new();
-        for backend in &self.backends.all {
+        for (_, backend) in self.backends.in_use() {
             let Target::File(path, pods) = &backend.target else { continue };
             for pod in pods {
                 if let Host::Name(name) = &pod.host {
@@ -169,10 +180,9 @@ impl Balancer<'_> {
         self.backends.services.iter().any(|service| service.pin(&self.backends).is_some())
     }
 
-    /// The access log of a service, if logging is on for one of its backends.
+    /// The access log of a service, if logging is on.
     fn log(&self, service: &FilterService) -> Option<Value> {
-        let mut own = service.backends.iter().filter_map(|(index, _)| self.backends.all.get(*index));
-        let millionths = own.find_map(|backend| backend.policy.logged_millionths)?;
+        let millionths = service.lead(&self.backends)?.policy.logged_millionths?;
         Some(context! { route => service.name, millionths })
     }
 
@@ -185,7 +195,7 @@ impl Balancer<'_> {
     /// All clusters. A cluster that several Services share appears once.
     fn clusters(&self, remarks: &mut Remarks) -> Vec<Cluster> {
         let mut clusters: Vec<Cluster> = Vec::new();
-        for (index, backend) in self.backends.all.iter().enumerate() {
+        for (index, backend) in self.backends.in_use() {
             for new in Cluster::of(backend, self.backends.is_in_split(index)) {
                 let place = backend.service.at(backend.port);
                 let is_there =
@@ -234,22 +244,19 @@ impl Balancer<'_> {
 
     /// A service's affinity, and its pods.
     fn summary(&self, service: &FilterService) -> String {
-        let own = service
-            .backends
-            .iter()
-            .filter_map(|(index, weight)| Some((self.backends.all.get(*index)?, *weight)));
-        let lifetime = match own.clone().find_map(|(backend, _)| backend.policy.cookie_ttl_sec) {
+        let policy = service.lead(&self.backends).map(|lead| &lead.policy);
+        let lifetime = match policy.and_then(|policy| policy.cookie_ttl_sec) {
             Some(seconds) if seconds > 0 => format!("{seconds} seconds"),
             _ => "until the browser closes".to_owned(),
         };
-        let is_by_address =
-            |(backend, _): (&Backend<'_>, u32)| backend.policy.affinity_type == AffinityType::ClientIp;
+        let is_by_address = policy.is_some_and(|policy| policy.affinity_type == AffinityType::ClientIp);
         let affinity = match &service.cookie {
             Some(cookie) => format!("cookie {cookie}, {lifetime}"),
-            None if own.clone().any(is_by_address) => "CLIENT_IP".to_owned(),
+            None if is_by_address => "CLIENT_IP".to_owned(),
             None => "NONE".to_owned(),
         };
-        let targets: Vec<String> = own
+        let targets: Vec<String> = service
+            .own(&self.backends)
             .map(|(backend, weight)| {
                 let target = match &backend.target {
                     Target::Pods(pods) => pods.iter().map(|pod| &*pod.cluster).collect::<Vec<_>>().join(", "),

@@ -6,7 +6,8 @@ use std::fmt;
 use minijinja::{Value, context};
 use serde::Serialize;
 
-use super::backends::{Backend, Backends, COOKIE, FilterService};
+use super::backends::{Backend, Backends};
+use super::filter_service::FilterService;
 use super::headers::HeaderOption;
 use super::manifests::backend_config::AffinityType;
 use super::options::Host;
@@ -24,7 +25,7 @@ pub struct VirtualHost {
     pub routes: Vec<Route>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Route {
     pub name: String,
     /// The match as shown in the heading.
@@ -39,7 +40,7 @@ pub struct Route {
 }
 
 /// Changes to headers.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Headers {
     pub request_headers_to_add: Vec<HeaderOption>,
     pub response_headers_to_add: Vec<HeaderOption>,
@@ -65,6 +66,14 @@ pub struct Changes {
     pub timeout_ms: Option<u64>,
     /// Fields of Envoy's `RouteAction`, such as `host_rewrite_literal`.
     pub rewrite: Value,
+}
+
+impl Headers {
+    /// Only the changes to responses.
+    pub fn of_response(self) -> Self {
+        let Self { response_headers_to_add, response_headers_to_remove, .. } = self;
+        Self { response_headers_to_add, response_headers_to_remove, ..Self::default() }
+    }
 }
 
 impl Match {
@@ -105,9 +114,7 @@ impl fmt::Display for Match {
 impl Route {
     /// A route to a service of the filter.
     pub fn to(matches: &Match, service: &FilterService, backends: &Backends<'_>, changes: Changes) -> Self {
-        let Some(backend) = service.backends.first().and_then(|(index, _)| backends.all.get(*index)) else {
-            return Self::not_found(matches);
-        };
+        let Some(backend) = service.lead(backends) else { return Self::not_found(matches) };
         let Changes { mut headers, timeout_ms, rewrite } = changes;
         let is_cluster = service.pin(backends) == Some("ENDPOINT");
         let timeout = timeout_ms.unwrap_or(u64::from(backend.policy.timeout_sec.unwrap_or(0)) * 1000);
@@ -156,77 +163,6 @@ fn seconds(milliseconds: u64) -> String {
         0 => format!("{}s", milliseconds / 1000),
         rest => format!("{}.{rest:03}s", milliseconds / 1000),
     }
-}
-
-impl FilterService {
-    /// The `pin` of the service, if it is not the default.
-    pub fn pin(&self, backends: &Backends<'_>) -> Option<&'static str> {
-        let mut own = self.backends.iter().filter_map(|(index, _)| backends.all.get(*index));
-        let is_pinned = self.cookie.is_some() && own.all(Backend::is_one_cluster);
-        is_pinned.then_some(if self.backends.len() > 1 { "CLUSTER_AND_ENDPOINT" } else { "ENDPOINT" })
-    }
-
-    /// The service in the filter's configuration.
-    pub fn to_value(&self, backends: &Backends<'_>) -> Value {
-        let own =
-            || self.backends.iter().filter_map(|(index, weight)| Some((backends.all.get(*index)?, *weight)));
-        let mut policies = own().map(|(backend, _)| &backend.policy);
-        let affine = policies.clone().find(|policy| policy.affinity_type != AffinityType::None);
-        let policy = affine.or_else(|| policies.next());
-        let pin = self.pin(backends);
-        let shares = shares(&own().map(|(backend, weight)| (backend.clusters(), weight)).collect::<Vec<_>>());
-        let clusters = own().zip(shares).flat_map(|((backend, _), share)| match &backend.target {
-            Target::Pods(pods) => pods.iter().map(|pod| (pod.cluster.clone(), share)).collect(),
-            _ => vec![(backend.name.clone(), share)],
-        });
-        let is_split = self.backends.len() > 1;
-        let named = |(cluster, weight): (String, u32)| {
-            if is_split {
-                context! { cluster, weight }
-            } else {
-                Value::from(cluster)
-            }
-        };
-        let first = own().next().map(|(backend, _)| backend);
-        let is_one_cluster = first.is_some_and(Backend::is_one_cluster);
-        let health = first.and_then(|backend| backend.health.as_ref()).filter(|health| !health.is_special());
-        let cookie = self.cookie.as_ref().filter(|name| *name != COOKIE);
-        context! {
-            name => self.name,
-            routes => [&self.name],
-            sessionAffinity => context! {
-                affinityType => policy.map(|policy| policy.affinity_type),
-                affinityCookieTtlSec => policy.and_then(|policy| policy.cookie_ttl_sec),
-                cookie => cookie.map(|name| context! { name }),
-            },
-            pin => pin,
-            backends => (pin != Some("ENDPOINT")).then(|| clusters.map(named).collect::<Vec<_>>()),
-            // With one cluster, Envoy itself picks an endpoint and knows which endpoints are healthy.
-            outlierDetection => (is_one_cluster && pin.is_none() && !is_split)
-                .then(|| context! { consecutiveLocalOriginFailure => 0 }),
-            healthCheck => health.filter(|_| !is_one_cluster && !is_split),
-        }
-    }
-}
-
-/// The weight of each cluster. `services` has the number of clusters and the weight of each Service. The clusters of a
-/// Service share its weight. The filter accepts whole numbers up to 1,000.
-fn shares(services: &[(usize, u32)]) -> Vec<u32> {
-    const MOST: f64 = 1000.0;
-    let counts = || services.iter().map(|(clusters, _)| u32::try_from(*clusters).unwrap_or(u32::MAX).max(1));
-    let weights = || services.iter().map(|(_, weight)| *weight);
-    if counts().all(|count| Some(count) == counts().next()) {
-        return weights().collect();
-    }
-    if weights().zip(counts()).all(|(weight, count)| weight % count == 0) {
-        return weights().zip(counts()).map(|(weight, count)| weight / count).collect();
-    }
-    let exact = || weights().zip(counts()).map(|(weight, count)| f64::from(weight) / f64::from(count));
-    let largest = exact().fold(f64::MIN_POSITIVE, f64::max);
-    let scaled =
-        exact().map(|share| if share > 0.0 { (share / largest * MOST).round().max(1.0) } else { 0.0 });
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 1,000")]
-    scaled.map(|share| share as u32).collect()
 }
 
 /// A cluster: a pod, or all pods of a Service.

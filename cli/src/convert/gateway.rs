@@ -1,36 +1,29 @@
-//! A Gateway and its `HTTPRoute`s as GKE reads them.
+//! A Gateway as GKE reads it: which hosts lead to which `HTTPRoute`s.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use minijinja::{Value, context};
 use serde_saphyr::Spanned;
 
-use super::backends::{Backends, Reference};
+use super::backends::Backends;
 use super::balancer::Balancer;
-use super::configuration::{Changes, Match, Route, VirtualHost};
-use super::headers::{HeaderOption, escaped};
-use super::manifests::fields::{Port, PortRef};
-use super::manifests::gateway::{
-    BackendRef, Filter, HeaderModifier, Listener, ParentRef, PathMatchType, PathModifier, RouteMatch,
-    RouteRule, ValueMatch, ValueMatchType,
-};
+use super::configuration::{Match, Route, VirtualHost};
+use super::http_route::{Candidate, Converter};
+use super::manifests::gateway::{FromNamespaces, Listener, ParentRef};
+use super::manifests::ingress::Hostname;
 use super::manifests::{Gateway, HttpRoute, Manifests};
 use super::options::Options;
 use super::pods::Pods;
 use super::remarks::Remarks;
 
-/// The filter's limit for weights.
-const MAX_WEIGHT: u32 = 1000;
 const TLS: &str = "the written listener uses plain HTTP on one port: add a certificate (`transport_socket`), or \
                    terminate TLS before Envoy";
 
-/// A route and its precedence.
-struct Candidate {
-    /// Exact paths come first, then the longest path, then a method, then the most headers, then the most query
-    /// parameters.
-    precedence: (bool, usize, bool, usize, usize),
-    route: Route,
+/// An `HTTPRoute`, and the hosts for which the Gateway accepts it.
+struct Attached<'a> {
+    route: &'a HttpRoute,
+    /// `*` is every host.
+    domains: BTreeSet<String>,
 }
 
 /// The load balancer of a Gateway. Only meaningful if there are no errors.
@@ -41,30 +34,35 @@ pub fn balancer<'a>(
     remarks: &mut Remarks,
 ) -> Balancer<'a> {
     check(gateway, remarks);
-    let pods = Pods { manifests, options, namespace: gateway.namespace() };
+    let attached: Vec<Attached<'_>> =
+        manifests.http_routes.iter().filter_map(|route| attached(gateway, route, remarks)).collect();
+    let has_namespaces = namespaces_in_use(&attached).len() > 1;
+    let pods = Pods { manifests, options, namespace: gateway.namespace(), has_namespaces };
     let mut converter =
         Converter { backends: Backends::new(manifests, pods, true), shortest_timeout_ms: u64::MAX };
     let mut hosts: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
-    for route in &manifests.http_routes {
-        let domains = domains(gateway, route);
-        if domains.is_empty() {
-            remarks.note(route.place(), "not used: no listener of the Gateway accepts this HTTPRoute");
-            continue;
-        }
-        for (index, rule) in route.spec.rules.iter().flatten().enumerate() {
-            for candidate in converter.routes(route, index, rule, remarks) {
-                for domain in &domains {
-                    let Candidate { precedence, route } = &candidate;
-                    let new = Candidate { precedence: *precedence, route: route.clone() };
-                    hosts.entry(domain.clone()).or_default().push(new);
+    for Attached { route, domains } in attached {
+        for candidate in converter.candidates(route, remarks) {
+            for domain in &domains {
+                if repeats_on_https(gateway, domain, &candidate) {
+                    let message = "not carried over: the written listener has the requests of the HTTPS listener too, \
+                                   and this redirect would apply to them";
+                    let help = "configure the redirect where TLS ends";
+                    remarks.warning(candidate.place.clone(), message, help);
+                    continue;
                 }
+                add(hosts.entry(domain.clone()).or_default(), domain, candidate.clone(), remarks);
             }
         }
     }
-    let Converter { backends, shortest_timeout_ms } = converter;
-    if hosts.is_empty() && remarks.errors() == 0 {
-        let help = "add an HTTPRoute with this Gateway among its parentRefs";
-        remarks.error(gateway.place(), "no request is sent anywhere", help);
+    let Converter { mut backends, shortest_timeout_ms } = converter;
+    // A service of a rule that was left out has no route.
+    let has_route = |name: &str| hosts.values().flatten().any(|candidate| candidate.route.name == name);
+    backends.services.retain(|service| has_route(&service.name));
+    if backends.services.is_empty() && remarks.errors() == 0 {
+        let message = "no request is sent to a Service, so there is nothing for the filter to do";
+        let help = "add an HTTPRoute with this Gateway among its parentRefs and with backendRefs in a rule";
+        remarks.error(gateway.place(), message, help);
     }
     backends.finish(remarks);
     let others = hosts.remove("*").unwrap_or_default();
@@ -79,16 +77,58 @@ pub fn balancer<'a>(
     };
     let policies = backends.all.iter().filter_map(|backend| backend.policy.timeout_sec);
     let shortest = policies.map(|seconds| u64::from(seconds) * 1000).min().unwrap_or(u64::MAX);
+    let class = &gateway.spec.gateway_class_name.value;
     Balancer {
         kind: "Gateway",
         name: gateway.name(),
         namespace: gateway.written_namespace(),
-        is_internal: gateway.spec.gateway_class_name.value.contains("rilb"),
+        is_internal: class.contains("rilb") || class.contains("internal"),
         shortest_timeout_ms: shortest_timeout_ms.min(shortest),
         hosts: hosts.into_iter().map(host).collect(),
         backends,
         options,
     }
+}
+
+/// Adds a route to a host. Reports the route if an earlier route has the same match, because no request would reach it.
+fn add(routes: &mut Vec<Candidate>, domain: &str, new: Candidate, remarks: &mut Remarks) {
+    match routes.iter().find(|known| known.shape == new.shape) {
+        None => routes.push(new),
+        Some(known) if known.route == new.route => {}
+        Some(known) => {
+            let (line, _) = known.place.line_and_column();
+            let file = &known.place.source.name;
+            let host = if domain == "*" { "all hosts" } else { domain };
+            let message = format!(
+                "not carried over: the rule at {file}:{line} has the same match for {host}, so no request reaches this rule"
+            );
+            remarks.warning(new.place, message, "leave one of the two rules out, or give it another match");
+        }
+    }
+}
+
+/// Whether a candidate redirects requests to HTTPS that an HTTPS listener would accept. The written listener has the
+/// requests of all listeners, so the redirect would lead to itself.
+fn repeats_on_https(gateway: &Gateway, domain: &str, candidate: &Candidate) -> bool {
+    let accepts = |listener: &Spanned<Listener>| {
+        let domain = if domain == "*" { "" } else { domain };
+        listener.value.protocol.value == "HTTPS" && common(own_host(&listener.value), domain).is_some()
+    };
+    let is_to_itself = candidate.redirect.as_ref().is_some_and(|redirect| {
+        redirect.is_to_https && redirect.host.as_ref().is_none_or(|host| host == domain)
+    });
+    is_to_itself && gateway.spec.listeners.iter().any(accepts)
+}
+
+/// The namespaces of the Services that requests are sent to.
+fn namespaces_in_use(attached: &[Attached<'_>]) -> BTreeSet<String> {
+    let of_route = |route: &HttpRoute| -> Vec<String> {
+        let rules = route.spec.rules.iter().flatten();
+        let backends = rules.flat_map(|rule| rule.value.backend_refs.iter().flatten());
+        let namespace = route.namespace();
+        backends.map(|one| one.value.namespace.as_deref().unwrap_or(namespace).to_owned()).collect()
+    };
+    attached.iter().flat_map(|attached| of_route(attached.route)).collect()
 }
 
 /// Reports settings of a Gateway that are not supported.
@@ -114,34 +154,90 @@ fn check(gateway: &Gateway, remarks: &mut Remarks) {
                 remarks.error(gateway.at(&listener.value.protocol), message, "write HTTP or HTTPS");
             }
         }
+        let from = namespaces(&listener.value).filter(|from| from.value == FromNamespaces::Selector);
+        if let Some(from) = from {
+            let message = "not carried over: the labels of namespaces are not known, so the HTTPRoutes of all \
+                           namespaces are accepted";
+            let help = "leave out the HTTPRoutes of namespaces that the selector does not select";
+            remarks.warning(gateway.at(from), message, help);
+        }
     }
 }
 
-/// The hosts for which a Gateway accepts an `HTTPRoute`. `*` is every host.
-fn domains(gateway: &Gateway, route: &HttpRoute) -> Vec<String> {
+/// The hosts for which a Gateway accepts an `HTTPRoute`. Reports what the Gateway does not accept.
+fn attached<'a>(gateway: &Gateway, route: &'a HttpRoute, remarks: &mut Remarks) -> Option<Attached<'a>> {
     let is_parent = |parent: &&ParentRef| {
         let namespace = parent.namespace.as_deref().unwrap_or(route.namespace());
         let kind = parent.kind.as_deref().unwrap_or("Gateway");
         (kind, &*parent.name, namespace) == ("Gateway", gateway.name(), gateway.namespace())
     };
-    let mut domains: Vec<String> = Vec::new();
-    for parent in route.spec.parent_refs.iter().flatten().filter(is_parent) {
-        let is_meant = |listener: &&Spanned<Listener>| {
-            let Listener { name, port, .. } = &listener.value;
-            parent.section_name.as_ref().is_none_or(|wanted| wanted == name)
-                && parent.port.is_none_or(|wanted| wanted == *port)
-        };
-        for listener in gateway.spec.listeners.iter().filter(is_meant) {
-            let own = listener.value.hostname.as_ref().map_or("", |host| &host.0);
-            let all = route.spec.hostnames.iter().flatten().map(|host| &*host.0);
-            let all: Vec<&str> =
-                if route.spec.hostnames.iter().all(Vec::is_empty) { vec![""] } else { all.collect() };
-            domains.extend(all.into_iter().filter_map(|host| common(own, host)).map(str::to_owned));
-        }
+    let parents: Vec<&ParentRef> = route.spec.parent_refs.iter().flatten().filter(is_parent).collect();
+    let is_meant = |listener: &&Listener| {
+        parents.iter().any(|parent| {
+            parent.section_name.as_ref().is_none_or(|wanted| *wanted == listener.name)
+                && parent.port.is_none_or(|wanted| wanted == listener.port)
+        })
+    };
+    let meant = || gateway.spec.listeners.iter().map(|listener| &listener.value).filter(is_meant);
+    let is_here = route.namespace() == gateway.namespace();
+    let accepts_namespace = |listener: &&Listener| match namespaces(listener).map(|from| from.value) {
+        None | Some(FromNamespaces::Same) => is_here,
+        Some(FromNamespaces::All | FromNamespaces::Selector) => true,
+        Some(FromNamespaces::None) => false,
+    };
+    if meant().next().is_some() && !meant().any(|listener| accepts_namespace(&listener)) {
+        let message = format!(
+            "not used: the Gateway {} accepts no HTTPRoutes of the namespace {}",
+            gateway.name(),
+            route.namespace()
+        );
+        let help = "write `allowedRoutes: {namespaces: {from: All}}` into the listener";
+        remarks.warning(route.place(), message, help);
+        return None;
     }
-    domains.sort_unstable();
-    domains.dedup();
-    domains
+    let accepting: Vec<&Listener> =
+        meant().filter(accepts_namespace).filter(|listener| accepts_kind(listener)).collect();
+    let domains_of = |host: &str| -> Vec<String> {
+        let domains = accepting.iter().filter_map(|listener| common(own_host(listener), host));
+        domains.map(str::to_owned).collect()
+    };
+    let hostnames: Vec<&Spanned<Hostname>> = route.spec.hostnames.iter().flatten().collect();
+    let mut domains: BTreeSet<String> = BTreeSet::new();
+    if hostnames.is_empty() {
+        domains.extend(domains_of(""));
+    }
+    let mut unmatched = Vec::new();
+    for host in hostnames {
+        let found = domains_of(&host.value.0);
+        if found.is_empty() {
+            unmatched.push(host);
+        }
+        domains.extend(found);
+    }
+    if domains.is_empty() {
+        remarks.note(route.place(), "not used: no listener of the Gateway accepts this HTTPRoute");
+        return None;
+    }
+    for host in unmatched {
+        remarks.note(route.at(host), "not used: no listener of the Gateway accepts this host");
+    }
+    Some(Attached { route, domains })
+}
+
+/// The namespaces whose routes a listener accepts, if the listener names them.
+fn namespaces(listener: &Listener) -> Option<&Spanned<FromNamespaces>> {
+    listener.allowed_routes.as_ref()?.namespaces.as_ref()?.from.as_ref()
+}
+
+/// Whether a listener accepts `HTTPRoute`s.
+fn accepts_kind(listener: &Listener) -> bool {
+    let kinds = listener.allowed_routes.as_ref().and_then(|allowed| allowed.kinds.as_deref());
+    kinds.is_none_or(|kinds| kinds.is_empty() || kinds.iter().any(|one| one.kind == "HTTPRoute"))
+}
+
+/// The host of a listener. Empty: every host.
+fn own_host(listener: &Listener) -> &str {
+    listener.hostname.as_ref().map_or("", |host| &host.0)
 }
 
 /// The intersection of two host names: the more specific one, if the other covers it.
@@ -151,248 +247,4 @@ fn common<'a>(one: &'a str, other: &'a str) -> Option<&'a str> {
     };
     let found = if covers(one, other) { other } else { Some(one).filter(|one| covers(other, one))? };
     Some(if found.is_empty() { "*" } else { found })
-}
-
-struct Converter<'a> {
-    backends: Backends<'a>,
-    shortest_timeout_ms: u64,
-}
-
-impl Converter<'_> {
-    /// The routes of a rule: one for each of its matches.
-    fn routes(
-        &mut self,
-        route: &HttpRoute,
-        index: usize,
-        rule: &Spanned<RouteRule>,
-        remarks: &mut Remarks,
-    ) -> Vec<Candidate> {
-        let RouteRule { matches, filters, timeouts, session_persistence, retry, .. } = &rule.value;
-        let unread = [
-            (session_persistence, "GKE ignores this field: use a GCPBackendPolicy"),
-            (retry, "GKE ignores this field: requests that reached no pod are retried"),
-        ];
-        for (field, why) in unread {
-            if let Some(field) = field {
-                remarks.not_carried_over(route.at(field), why);
-            }
-        }
-        let timeout = timeouts.as_ref().and_then(|timeouts| timeouts.request.or(timeouts.backend_request));
-        let timeout = timeout.map(|timeout| timeout.0);
-        self.shortest_timeout_ms =
-            self.shortest_timeout_ms.min(timeout.filter(|ms| *ms > 0).unwrap_or(u64::MAX));
-        let service = self.service(route, index, rule, remarks);
-        let everything = [RouteMatch::default()];
-        let matches = matches.as_deref().filter(|matches| !matches.is_empty()).unwrap_or(&everything);
-        let mut candidates = Vec::new();
-        for one in matches {
-            let (shape, precedence) = compared(one);
-            let mut changes = Changes { timeout_ms: timeout, ..Changes::default() };
-            let mut redirect = None;
-            for filter in filters.iter().flatten() {
-                redirect = apply(route, filter, &shape, &mut changes, remarks).or(redirect);
-            }
-            let service = service.and_then(|index| self.backends.services.get(index));
-            let new = match (redirect, service) {
-                (Some(redirect), _) => Route::without_service("redirect", &shape, "redirect", redirect),
-                (None, Some(service)) => Route::to(&shape, service, &self.backends, changes),
-                (None, None) => Route::not_found(&shape),
-            };
-            candidates.push(Candidate { precedence, route: new });
-        }
-        candidates
-    }
-
-    /// The service of the filter for a rule, with one or several Services as backends. `None` if the rule has no
-    /// backends.
-    fn service(
-        &mut self,
-        route: &HttpRoute,
-        index: usize,
-        rule: &Spanned<RouteRule>,
-        remarks: &mut Remarks,
-    ) -> Option<usize> {
-        let mut weighted: Vec<(usize, u32)> = Vec::new();
-        for backend in rule.value.backend_refs.iter().flatten() {
-            for filter in backend.value.filters.iter().flatten() {
-                remarks.not_carried_over(
-                    route.at(filter),
-                    "a filter of a single backend is not supported: write the filter for the whole rule",
-                );
-            }
-            let reference = reference(route, backend, remarks)?;
-            let weight = backend.value.weight.map_or(1, |weight| weight.0);
-            if rule.value.backend_refs.iter().flatten().count() == 1 && weight > 0 {
-                return self.backends.add(&reference, remarks);
-            }
-            weighted.push((self.backends.backend(&reference, remarks)?, weight));
-        }
-        let largest = weighted.iter().map(|(_, weight)| *weight).max()?;
-        if largest == 0 {
-            let message = "all backends of this rule have weight 0: no request is sent anywhere";
-            remarks.error(route.at(rule), message, "give one of them a weight");
-            return None;
-        }
-        for (_, weight) in &mut weighted {
-            let scaled = u64::from(*weight) * u64::from(MAX_WEIGHT) / u64::from(largest.max(MAX_WEIGHT));
-            *weight = u32::try_from(scaled).unwrap_or(MAX_WEIGHT).max(u32::from(*weight > 0));
-        }
-        let name: String =
-            route.name().chars().map(|one| if one == '.' { '-' } else { one }).take(58).collect();
-        let name = if index == 0 { name } else { format!("{name}_{index}") };
-        let name = if self.backends.services.iter().any(|one| one.name == name) {
-            format!("{name}_r")
-        } else {
-            name
-        };
-        Some(self.backends.service(name, weighted, route.at(rule), remarks))
-    }
-}
-
-fn reference(route: &HttpRoute, backend: &Spanned<BackendRef>, remarks: &mut Remarks) -> Option<Reference> {
-    let BackendRef { kind, name, namespace, port, .. } = &backend.value;
-    if let Some(kind) = kind.as_ref().filter(|kind| kind.value != "Service") {
-        let message = format!("a {} is not supported as a backend", kind.value);
-        remarks.error(route.at(kind), message, "write a Service");
-        return None;
-    }
-    let Some(port) = port else {
-        remarks.error(route.at(backend), "missing field `port`", "add the number of the Service's port");
-        return None;
-    };
-    Some(Reference {
-        namespace: namespace.as_deref().unwrap_or(route.namespace()).to_owned(),
-        service: name.value.clone(),
-        port: PortRef::Number(port.value.number()),
-        place: route.at(name),
-        port_place: route.at(port),
-    })
-}
-
-/// The match for Envoy, and its precedence.
-fn compared(one: &RouteMatch) -> (Match, (bool, usize, bool, usize, usize)) {
-    let path = one.path.as_ref();
-    let value = path.and_then(|path| path.value.as_deref()).unwrap_or("/");
-    let kind = path.and_then(|path| path.kind).unwrap_or(PathMatchType::PathPrefix);
-    let base = value.trim_end_matches('/');
-    let mut shape = match kind {
-        PathMatchType::Exact => Match::path("path", value),
-        PathMatchType::RegularExpression => Match::path("safe_regex", value),
-        PathMatchType::PathPrefix if base.is_empty() => Match::path("prefix", "/"),
-        PathMatchType::PathPrefix => Match::path("path_separated_prefix", base),
-    };
-    let compared = |one: &ValueMatch| match one.kind.unwrap_or(ValueMatchType::Exact) {
-        ValueMatchType::Exact => {
-            context! { name => one.name, string_match => context! { exact => one.value } }
-        }
-        ValueMatchType::RegularExpression => {
-            context! { name => one.name, string_match => context! { safe_regex => context! { regex => one.value } } }
-        }
-    };
-    let method = one.method.as_ref();
-    let method =
-        method.map(|method| context! { name => ":method", string_match => context! { exact => method } });
-    let precedence = (
-        matches!(kind, PathMatchType::Exact),
-        value.len(),
-        method.is_some(),
-        one.headers.as_ref().map_or(0, Vec::len),
-        one.query_params.as_ref().map_or(0, Vec::len),
-    );
-    shape.headers = method.into_iter().chain(one.headers.iter().flatten().map(compared)).collect();
-    shape.query_parameters = one.query_params.iter().flatten().map(compared).collect();
-    (shape, precedence)
-}
-
-/// Applies a filter of a rule. Returns the redirect, if the filter is a redirect.
-fn apply(
-    route: &HttpRoute,
-    filter: &Spanned<Filter>,
-    shape: &Match,
-    changes: &mut Changes,
-    remarks: &mut Remarks,
-) -> Option<Value> {
-    let Filter {
-        kind, request_header_modifier, response_header_modifier, request_redirect, url_rewrite, ..
-    } = &filter.value;
-    let headers = &mut changes.headers;
-    match (&**kind, request_header_modifier, response_header_modifier, request_redirect, url_rewrite) {
-        ("RequestHeaderModifier", Some(modifier), ..) => {
-            headers.request_headers_to_add.extend(added(modifier));
-            headers.request_headers_to_remove.extend(modifier.remove.iter().flatten().cloned());
-        }
-        ("ResponseHeaderModifier", _, Some(modifier), ..) => {
-            headers.response_headers_to_add.extend(added(modifier));
-            headers.response_headers_to_remove.extend(modifier.remove.iter().flatten().cloned());
-        }
-        ("RequestRedirect", _, _, Some(redirect), _) => {
-            let code = redirect.status_code.as_ref();
-            let response_code = match code.map_or(302, |code| code.value) {
-                301 => "MOVED_PERMANENTLY",
-                302 => "FOUND",
-                303 => "SEE_OTHER",
-                307 => "TEMPORARY_REDIRECT",
-                308 => "PERMANENT_REDIRECT",
-                other => {
-                    let place = code.map_or_else(|| route.at(filter), |code| route.at(code));
-                    remarks.error(
-                        place,
-                        format!("not a redirect status: {other}"),
-                        "write 301, 302, 303, 307 or 308",
-                    );
-                    "FOUND"
-                }
-            };
-            let full = redirect.path.as_ref().and_then(|path| path.replace_full_path.as_ref());
-            let rewrite = redirect.path.as_ref().map_or_else(Value::default, |path| rewritten(path, shape));
-            return Some(context! {
-                scheme_redirect => redirect.scheme,
-                host_redirect => redirect.hostname,
-                port_redirect => redirect.port.map(Port::number),
-                path_redirect => full,
-                response_code => response_code,
-                ..if full.is_none() { rewrite } else { Value::default() }
-            });
-        }
-        ("URLRewrite", .., Some(rewrite)) => {
-            let path = rewrite.path.as_ref().map_or_else(Value::default, |path| rewritten(path, shape));
-            changes.rewrite = context! { host_rewrite_literal => rewrite.hostname, ..path };
-        }
-        _ => {
-            let why = format!("filters of type {kind} are not supported");
-            remarks.not_carried_over(route.at(filter), why);
-        }
-    }
-    None
-}
-
-/// Envoy's fields for a rewritten path.
-fn rewritten(path: &PathModifier, shape: &Match) -> Value {
-    let regex = |pattern: String, substitution: &str| {
-        context! { regex_rewrite => context! { pattern => context! { regex => pattern }, substitution => substitution } }
-    };
-    match (&path.replace_full_path, &path.replace_prefix_match) {
-        (Some(full), _) => regex("^/.*$".to_owned(), full),
-        (None, Some(prefix)) => match (prefix.trim_end_matches('/'), shape.field) {
-            // If the prefix is removed, the rest of the path keeps one slash.
-            ("", "path_separated_prefix") => regex(format!("^{}/*", quoted(&shape.path)), "/"),
-            ("", _) => Value::default(),
-            (prefix, "prefix") => context! { prefix_rewrite => format!("{prefix}/") },
-            (prefix, _) => context! { prefix_rewrite => prefix },
-        },
-        (None, None) => Value::default(),
-    }
-}
-
-/// The path, escaped for a regular expression.
-fn quoted(path: &str) -> String {
-    let quoted =
-        |one: char| if ".+*?()[]{}|^$\\".contains(one) { format!("\\{one}") } else { one.to_string() };
-    path.chars().map(quoted).collect()
-}
-
-fn added(modifier: &HeaderModifier) -> impl Iterator<Item = HeaderOption> + '_ {
-    let set = modifier.set.iter().flatten().map(|one| (one, "OVERWRITE_IF_EXISTS_OR_ADD"));
-    let add = modifier.add.iter().flatten().map(|one| (one, "APPEND_IF_EXISTS_OR_ADD"));
-    set.chain(add).map(|(one, action)| HeaderOption::new(&one.name, escaped(&one.value), action))
 }

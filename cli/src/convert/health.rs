@@ -146,9 +146,7 @@ fn taken_over<'a>(
         [header] => header.name != "Host",
         _ => true,
     };
-    let is_taken_over = declared.is(&http.port)
-        && is_https == (protocol != AppProtocol::Http)
-        && http.host.is_none()
-        && !has_own_host;
+    let is_taken_over =
+        declared.is(&http.port) && is_https == protocol.is_tls() && http.host.is_none() && !has_own_host;
     is_taken_over.then_some((probe, http))
 }

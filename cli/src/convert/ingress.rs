@@ -43,7 +43,7 @@ pub fn balancer<'a>(
 ) -> Balancer<'a> {
     check_class(ingress, remarks);
     report_unsupported(ingress, remarks);
-    let pods = Pods { manifests, options, namespace: ingress.namespace() };
+    let pods = Pods { manifests, options, namespace: ingress.namespace(), has_namespaces: false };
     let mut backends = Backends::new(manifests, pods, false);
     let (default, rules) = references(ingress, remarks);
     let default = default.and_then(|default| backends.add(&default, remarks));
@@ -95,8 +95,10 @@ fn check_class(ingress: &Ingress, remarks: &mut Remarks) {
         remarks.error(ingress.at(class), message, help);
     }
     if let Some(class) = ingress.spec.ingress_class_name.as_ref().filter(|_| annotation.is_none()) {
-        let message = format!("not a GKE Ingress: GKE has no class {:?}", class.value);
-        remarks.error(ingress.at(class), message, format!("write the annotation {CLASS}"));
+        let is_known = !class.value.is_empty() && CLASSES.contains(&&*class.value);
+        let written = if is_known { &*class.value } else { "gce" };
+        let help = format!("write the annotation {CLASS}: {written} in place of this field");
+        remarks.error(ingress.at(class), "not a GKE Ingress: GKE does not read this field", help);
     }
 }
 
@@ -125,7 +127,8 @@ fn references(ingress: &Ingress, remarks: &mut Remarks) -> (Option<Reference>, V
         (&spec.backend, &spec.default_backend, "backend")
     };
     if let Some(other) = other {
-        let message = format!("unknown field in {}", ingress.version);
+        let unknown = if is_v1 { "backend" } else { "defaultBackend" };
+        let message = format!("unknown field `{unknown}` in {}", ingress.version);
         remarks.error(ingress.at(other), message, format!("write `{name}`"));
     } else if default.is_none() && spec.rules.iter().all(Vec::is_empty) {
         let message = "there is neither a default backend nor a rule";

@@ -8,32 +8,34 @@
 mod annotations;
 mod backends;
 mod balancer;
+mod command;
 mod configuration;
-mod files;
+mod document;
+mod filter_service;
 mod gateway;
 mod headers;
 mod health;
+mod http_route;
 mod ingress;
 #[allow(missing_docs, reason = "the fields are Kubernetes' and GKE's own, and documented there")]
 mod manifests;
+mod missing_pods;
 pub mod options;
 mod pods;
 mod policies;
 pub mod remarks;
+mod route_filters;
+mod route_match;
 mod template;
 mod url_map;
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use annotate_snippets::Renderer;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use self::balancer::Balancer;
+pub use self::command::run;
 use self::manifests::{Manifest, Manifests};
 use self::options::{Options, To};
 use self::remarks::{Remarks, argument};
@@ -55,34 +57,6 @@ pub struct EndpointFile {
     contents: String,
     /// Whether it replaces an existing file. True if its endpoints were given.
     replaces: bool,
-}
-
-/// Runs `convert gke`.
-///
-/// # Errors
-/// When a file cannot be read or written.
-pub fn run(options: &Options) -> Result<ExitCode> {
-    if let Some(option) = options.misplaced() {
-        let (to, other) =
-            if options.to == To::Envoy { ("envoy", "kubernetes") } else { ("kubernetes", "envoy") };
-        anstream::eprintln!("error: {option} is not allowed with --to {to}: use --to {other}");
-        return Ok(ExitCode::from(2));
-    }
-    let sources = options.files.iter().map(|file| Source::read(file)).collect::<Result<Vec<_>>>()?;
-    let mut remarks = Remarks::default();
-    let output = convert(&sources, options, &mut remarks)?;
-    remarks.print(&Renderer::styled());
-    let Some(output) = output else {
-        let errors = remarks.errors();
-        let noun = if errors == 1 { "error" } else { "errors" };
-        anstream::eprintln!("error: nothing is written: {errors} {noun}");
-        return Ok(ExitCode::FAILURE);
-    };
-    for file in &output.files {
-        place(file).with_context(|| file.path.display().to_string())?;
-    }
-    io::stdout().write_all(output.text.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Converts manifests according to the options. Returns `None` if there are errors.
@@ -161,28 +135,4 @@ fn chosen<'a, S>(
         }
     }
     None
-}
-
-/// Writes a file in one rename, because Envoy may be watching the directory.
-fn place(file: &EndpointFile) -> io::Result<()> {
-    let shown = file.path.display();
-    if file.path.exists() && !file.replaces {
-        eprintln!("note: {shown} exists and stays unchanged; to write it again, give --endpoints");
-        return Ok(());
-    }
-    let directory = file.path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(directory)?;
-    let readable = fs::Permissions::from_mode(0o644);
-    let mut new = tempfile::Builder::new().permissions(readable).tempfile_in(directory)?;
-    new.write_all(file.contents.as_bytes())?;
-    new.persist(&file.path)?;
-    if file.replaces {
-        eprintln!("note: {shown} is written");
-    } else {
-        eprintln!(
-            "warning: {shown} is written without an endpoint: Envoy answers 503 until the file has the addresses of \
-             the pods; to write them, give --endpoints"
-        );
-    }
-    Ok(())
 }

@@ -19,8 +19,8 @@ pub enum From {
 /// Reads Deployments, StatefulSets and Services; an Ingress and BackendConfigs, or a Gateway, and its `HTTPRoute`,
 /// `GCPBackendPolicy` and `HealthCheckPolicy`. Objects of other kinds are skipped, so you can give a whole folder, or
 /// the output of `kubectl get all,ingress,backendconfig -o yaml`. Writes the result to standard output. Reports on
-/// standard error what is not carried over, with file, line and field. If there are errors, reports them too, writes
-/// nothing, and exits with code 1. The exit code is 2 if the command line is wrong or a file cannot be read.
+/// standard error what is not carried over, with file, line and field. If there are errors, reports them last and
+/// writes nothing.
 #[derive(Clone, Debug, Parser)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
@@ -80,11 +80,11 @@ pub struct Envoy {
     /// address or a host name, with a port if it is not the target port: `web=10.0.0.1,10.0.0.2:8080,[fd00::1]:80`.
     /// Give the addresses in the order of the replicas. The pods of a StatefulSet need no addresses, because they have
     /// DNS names: `web-0.web-svc`
-    #[arg(long, value_name = "NAME=ADDRESS,…")]
+    #[arg(long, value_name = "[NAMESPACE/]NAME=ADDRESS,…")]
     pub endpoints: Vec<Endpoints>,
     /// A DNS name for the addresses of all pods of a Service, as of a headless Service. Sessions are tied to these
     /// addresses, and pods may come and go. A headless Service needs no such name
-    #[arg(long, value_name = "SERVICE=HOST[:PORT]")]
+    #[arg(long, value_name = "[NAMESPACE/]SERVICE=HOST[:PORT]")]
     pub dns: Vec<Endpoints>,
     /// Ties sessions to the endpoints of one cluster per Service. Envoy reads the endpoints from DIR/SERVICE.yaml and
     /// watches this file. Writes missing files, and files with addresses from --endpoints. Envoy must find DIR at the
@@ -107,8 +107,14 @@ const EXAMPLES: &str = "\
 Examples:
   session-affinity convert gke manifests/*.yaml | kubectl apply -f -
   kubectl get all,ingress,backendconfig -o yaml | session-affinity convert gke - > ingress.yaml
+  kubectl get all,gateway,httproute,gcpbackendpolicy,healthcheckpolicy -o yaml | session-affinity convert gke - > gateway.yaml
   session-affinity convert gke --to envoy --endpoints neg-demo-app=10.0.0.1,10.0.0.2 *.yaml > envoy.yaml
-  session-affinity convert gke --to envoy --dns neg-demo-svc=pods.example.com *.yaml > envoy.yaml";
+  session-affinity convert gke --to envoy --dns neg-demo-svc=pods.example.com *.yaml > envoy.yaml
+
+Exit codes:
+  0  the output is written; there may be warnings
+  1  an error was found, and nothing is written
+  2  wrong usage, or a file that cannot be read";
 
 /// The addresses of the pods of one workload or Service.
 #[derive(Clone, Debug, PartialEq, Eq)]

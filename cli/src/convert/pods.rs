@@ -7,7 +7,8 @@ use serde_saphyr::Spanned;
 
 use super::manifests::fields::PortRef;
 use super::manifests::service::ServicePort;
-use super::manifests::{Manifests, Service, Workload};
+use super::manifests::{Manifest, Manifests, Service, Workload};
+use super::missing_pods;
 use super::options::{Address, Endpoints, Host, Options, To};
 use super::remarks::{Remarks, argument};
 
@@ -38,12 +39,19 @@ pub struct Pods<'a> {
     pub options: &'a Options,
     /// The namespace of Envoy.
     pub namespace: &'a str,
+    /// Whether names contain the namespace, because Services of several namespaces are in use.
+    pub has_namespaces: bool,
 }
 
 impl<'a> Pods<'a> {
     /// The workloads whose pods a Service sends requests to.
     pub fn selected(&self, service: &Service) -> Vec<&'a Workload> {
         self.manifests.workloads.iter().filter(|workload| selects(service, workload)).collect()
+    }
+
+    /// The name for clusters and services, with the namespace if necessary.
+    pub fn qualified(&self, namespace: &str, name: &str) -> String {
+        if self.has_namespaces { format!("{namespace}_{name}") } else { name.to_owned() }
     }
 
     /// The target of requests to a Service's port. `name` is the name of the cluster, if the Service has one cluster.
@@ -54,7 +62,7 @@ impl<'a> Pods<'a> {
         port: &Spanned<ServicePort>,
         remarks: &mut Remarks,
     ) -> Target {
-        let named = self.options.envoy.dns.iter().find(|dns| dns.name == service.name());
+        let named = self.options.envoy.dns.iter().find(|dns| names(&dns.name, service));
         let is_headless = service.spec.is_headless();
         match (&self.options.envoy.eds, named) {
             _ if self.options.to == To::Kubernetes => self.headless(service, port, remarks),
@@ -91,7 +99,7 @@ impl<'a> Pods<'a> {
             }
         };
         if number.is_none() {
-            no_such_port(service, port, remarks);
+            self.no_such_port(service, port, remarks);
         }
         number
     }
@@ -99,23 +107,26 @@ impl<'a> Pods<'a> {
     /// Reports addresses for unknown names.
     pub fn refuse_unknown(&self, remarks: &mut Remarks) {
         let services = &self.manifests.services;
-        let workloads = self.manifests.workloads.iter().map(Workload::name);
-        let one_or_none =
-            services.iter().filter(|service| self.selected(service).len() < 2).map(Service::name);
-        let with_pods: BTreeSet<&str> = workloads.chain(one_or_none).collect();
-        let all: BTreeSet<&str> = services.iter().map(Service::name).collect();
+        let full = |namespace: &str, name: &str| format!("{namespace}/{name}");
+        let workloads = self.manifests.workloads.iter();
+        let workloads = workloads.map(|one| (one.name(), full(one.namespace(), one.name())));
+        let of = |service: &'a Service| (service.name(), full(service.namespace(), service.name()));
+        let one_or_none = services.iter().filter(|service| self.selected(service).len() < 2).map(of);
+        let with_pods: BTreeSet<(&str, String)> = workloads.chain(one_or_none).collect();
+        let all: BTreeSet<(&str, String)> = services.iter().map(of).collect();
         let envoy = &self.options.envoy;
-        for (option, given, names) in
+        for (option, given, known) in
             [("--endpoints", &envoy.endpoints, with_pods), ("--dns", &envoy.dns, all)]
         {
             let mut seen = BTreeSet::new();
             for Endpoints { name, .. } in given {
-                if !names.contains(&**name) {
-                    let known = names.iter().copied().collect::<Vec<_>>().join(", ");
+                if !known.iter().any(|(short, full)| short == name || full == name) {
+                    let known = known.iter().map(|(short, _)| *short).collect::<Vec<_>>().join(", ");
                     let message = format!("nothing with the name {name} has pods");
                     remarks.error(argument(option, name), message, format!("write one of {known}"));
                 }
-                if option == "--dns" && self.is_named_in_endpoints(name) {
+                let is_in_both = |service: &Service| names(name, service) && self.is_given(service);
+                if option == "--dns" && services.iter().any(is_in_both) {
                     let message = format!("both --dns and --endpoints give the pods of {name}");
                     remarks.error(argument(option, name), message, "give only one of the two");
                 }
@@ -129,7 +140,13 @@ impl<'a> Pods<'a> {
 
     /// The target by the DNS name of a headless Service, which resolves to the addresses of all pods.
     fn headless(&self, service: &Service, port: &Spanned<ServicePort>, remarks: &mut Remarks) -> Target {
-        let number = self.number(service, port, remarks).unwrap_or_default();
+        let number = if service.spec.selector.is_some() && self.selected(service).is_empty() {
+            missing_pods::report(service, port, self.manifests, remarks);
+            port.value.target().number()
+        } else {
+            self.number(service, port, remarks)
+        };
+        let number = number.unwrap_or_default();
         let name = headless_name(service, self.manifests);
         if service.spec.selector.is_none() && !service.spec.is_headless() {
             let help = "write a selector, or use --to envoy with --endpoints";
@@ -142,20 +159,14 @@ impl<'a> Pods<'a> {
         Target::Dns(domain, number)
     }
 
-    fn given(&self, name: &str) -> Option<&'a [Address]> {
+    fn given<S>(&self, object: &Manifest<S>) -> Option<&'a [Address]> {
         let endpoints = &self.options.envoy.endpoints;
-        endpoints.iter().find(|given| given.name == name).map(|given| &*given.addresses)
-    }
-
-    fn is_named_in_endpoints(&self, service: &str) -> bool {
-        let named = self.manifests.services.iter().filter(|one| one.name() == service);
-        named.into_iter().any(|service| self.is_given(service))
+        endpoints.iter().find(|given| names(&given.name, object)).map(|given| &*given.addresses)
     }
 
     fn is_given(&self, service: &Service) -> bool {
         let workloads = self.selected(service);
-        let mut names = workloads.iter().map(|workload| workload.name()).chain([service.name()]);
-        names.any(|name| self.given(name).is_some())
+        self.given(service).is_some() || workloads.into_iter().any(|workload| self.given(workload).is_some())
     }
 
     /// The pods with given addresses.
@@ -166,23 +177,21 @@ impl<'a> Pods<'a> {
     /// The pods of a Service's port.
     fn pods(&self, service: &Service, port: &Spanned<ServicePort>, remarks: &mut Remarks) -> Vec<Pod> {
         let workloads = self.selected(service);
-        let of_service = self.given(service.name()).filter(|_| workloads.len() < 2);
+        let of_service = self.given(service).filter(|_| workloads.len() < 2);
         if workloads.is_empty() {
-            return without_workload(service, port, of_service, remarks);
+            return self.without_workload(service, port, of_service, remarks);
         }
         let mut pods = Vec::new();
         for workload in workloads {
-            let given = self.given(workload.name()).or(of_service);
+            let given = self.given(workload).or(of_service);
             let replicas = workload.spec.replicas();
             let place =
                 workload.spec.replicas.as_ref().map_or_else(|| workload.place(), |it| workload.at(it));
             if let Some(addresses) = given {
                 if u32::try_from(addresses.len()) != Ok(replicas) {
-                    let count = addresses.len();
-                    remarks
-                        .note(place, format!("{count} addresses are given, so {count} backends are written"));
+                    remarks.note(place, self.count_note(addresses.len()));
                 }
-                pods.extend(named(service, workload, addresses, port, remarks));
+                pods.extend(self.named(service, workload, addresses, port, remarks));
             } else if replicas == 0 {
                 let help = format!("write at least 1, or give --endpoints {}=ADDRESS,…", workload.name());
                 remarks.error(place, "there is no pod to send requests to", help);
@@ -194,42 +203,87 @@ impl<'a> Pods<'a> {
                 // Services share the clusters of their pods, so each pod has one name.
                 let first = self.manifests.services.iter().find(|service| selects(service, workload));
                 let addresses = dns_names(first.unwrap_or(service), workload);
-                pods.extend(named(service, workload, &addresses, port, remarks));
+                pods.extend(self.named(service, workload, &addresses, port, remarks));
             }
         }
         pods
     }
+
+    fn count_note(&self, count: usize) -> String {
+        let noun = if self.options.envoy.eds.is_some() { "endpoint" } else { "backend" };
+        match count {
+            1 => format!("1 address is given, so 1 {noun} is written"),
+            _ => format!("{count} addresses are given, so {count} {noun}s are written"),
+        }
+    }
+
+    /// The pods of a Service without a workload among the manifests, or without a selector.
+    fn without_workload(
+        &self,
+        service: &Service,
+        port: &Spanned<ServicePort>,
+        given: Option<&[Address]>,
+        remarks: &mut Remarks,
+    ) -> Vec<Pod> {
+        let Some(addresses) = given else {
+            missing_pods::refuse(service, self.manifests, remarks);
+            return Vec::new();
+        };
+        let number = port.value.target().number();
+        let suffix = if is_first(service, &port.value) {
+            String::new()
+        } else {
+            format!("-{}", port.value.port.number())
+        };
+        let name = self.qualified(service.namespace(), service.name());
+        let pods = addresses.iter().enumerate().filter_map(|(index, address)| {
+            let cluster = format!("{name}-{index}{suffix}");
+            pod(cluster, address, number, || self.no_such_port(service, port, remarks))
+        });
+        pods.collect()
+    }
+
+    /// One pod for each address. Clusters have the names of the pods of a StatefulSet, in the order of the addresses.
+    /// The name contains the port, unless it is the first port of the pods.
+    fn named(
+        &self,
+        service: &Service,
+        workload: &Workload,
+        addresses: &[Address],
+        port: &Spanned<ServicePort>,
+        remarks: &mut Remarks,
+    ) -> Vec<Pod> {
+        let number = workload.spec.port(&port.value.target());
+        let first = workload.spec.ports().next().map(|first| first.number.number());
+        let suffix = match number {
+            Some(number) if first != Some(number) => format!("-{number}"),
+            _ => String::new(),
+        };
+        let name = self.qualified(workload.namespace(), workload.name());
+        let named = (workload.spec.first_ordinal()..).zip(addresses).filter_map(|(ordinal, address)| {
+            let cluster = format!("{name}-{ordinal}{suffix}");
+            pod(cluster, address, number, || self.no_such_port(service, port, remarks))
+        });
+        named.collect()
+    }
+
+    fn no_such_port(&self, service: &Service, port: &Spanned<ServicePort>, remarks: &mut Remarks) {
+        let message = format!("the pods have no port {}, which targetPort names", port.value.target());
+        let help = if self.options.to == To::Kubernetes {
+            "write the name of a port of the pods, or a number"
+        } else {
+            "write the name of a port of the pods, a number, or addresses with ports in --endpoints"
+        };
+        remarks.error(service.at(port), message, help);
+    }
 }
 
-/// The pods of a Service without a workload among the manifests, or without a selector.
-fn without_workload(
-    service: &Service,
-    port: &Spanned<ServicePort>,
-    given: Option<&[Address]>,
-    remarks: &mut Remarks,
-) -> Vec<Pod> {
-    let Some(addresses) = given else {
-        let selector = service.spec.selector.as_ref();
-        let place = selector.map_or_else(|| service.place(), |selector| service.at(selector));
-        let labels = selector.iter().flat_map(|labels| &labels.value);
-        let labels: Vec<String> = labels.map(|(key, value)| format!("{key}: {value}")).collect();
-        let message = format!("no manifest has the pods of this Service: {{{}}}", labels.join(", "));
-        let help = format!("add the Deployment, or {}", three_ways(service.name(), service.name()));
-        remarks.error(place, message, help);
-        return Vec::new();
-    };
-    let number = match port.value.target() {
-        PortRef::Number(number) => Some(number),
-        PortRef::Name(_) => None,
-    };
-    let suffix =
-        if is_first(service, &port.value) { String::new() } else { format!("-{}", port.value.port.number()) };
-    let addresses = addresses.iter().enumerate();
-    let pods = addresses.filter_map(|(index, address)| {
-        let cluster = format!("{}-{index}{suffix}", service.name());
-        pod(cluster, address, number, || no_such_port(service, port, remarks))
-    });
-    pods.collect()
+/// Whether an option names this object: `NAME`, or `NAMESPACE/NAME`.
+fn names<S>(given: &str, object: &Manifest<S>) -> bool {
+    match given.split_once('/') {
+        Some(full) => full == (object.namespace(), object.name()),
+        None => given == object.name(),
+    }
 }
 
 /// Whether this is the Service's first port. Names contain the number of any other port.
@@ -262,13 +316,15 @@ pub fn shortened(name: &str, ending: &str) -> String {
     name.chars().take(63 - ending.len()).chain(ending.chars()).collect()
 }
 
-fn selects(service: &Service, workload: &Workload) -> bool {
+/// Whether a Service sends requests to the pods of a workload.
+pub fn selects(service: &Service, workload: &Workload) -> bool {
     let none = BTreeMap::new();
     let selector = service.spec.selector.as_ref().map_or(&none, |selector| &selector.value);
     workload.namespace() == service.namespace() && workload.spec.is_selected_by(selector)
 }
 
-fn three_ways(workload: &str, service: &str) -> String {
+/// The options for the addresses of pods.
+pub fn three_ways(workload: &str, service: &str) -> String {
     format!(
         "give --endpoints {workload}=ADDRESS,…, --dns {service}=HOST of a headless Service, or --eds DIR; \
          --to kubernetes needs none of them"
@@ -287,38 +343,10 @@ fn dns_names(service: &Service, workload: &Workload) -> Vec<Address> {
     ordinals.map(|ordinal| Address { host: host(ordinal), port: None }).collect()
 }
 
-/// One pod for each address. Clusters have the names of the pods of a StatefulSet, in the order of the addresses. The
-/// name contains the port, unless it is the first port of the pods.
-fn named(
-    service: &Service,
-    workload: &Workload,
-    addresses: &[Address],
-    port: &Spanned<ServicePort>,
-    remarks: &mut Remarks,
-) -> Vec<Pod> {
-    let number = workload.spec.port(&port.value.target());
-    let first = workload.spec.ports().next().map(|first| first.number.number());
-    let suffix = match number {
-        Some(number) if first != Some(number) => format!("-{number}"),
-        _ => String::new(),
-    };
-    let named = (workload.spec.first_ordinal()..).zip(addresses).filter_map(|(ordinal, address)| {
-        let cluster = format!("{}-{ordinal}{suffix}", workload.name());
-        pod(cluster, address, number, || no_such_port(service, port, remarks))
-    });
-    named.collect()
-}
-
 fn pod(cluster: String, address: &Address, target: Option<u16>, missing: impl FnOnce()) -> Option<Pod> {
     let port = address.port.or(target);
     if port.is_none() {
         missing();
     }
     Some(Pod { cluster, host: address.host.clone(), port: port? })
-}
-
-fn no_such_port(service: &Service, port: &Spanned<ServicePort>, remarks: &mut Remarks) {
-    let message = format!("the pods have no port {}, which targetPort names", port.value.target());
-    let help = "write the name of a port of the pods, a number, or addresses with ports in --endpoints";
-    remarks.error(service.at(port), message, help);
 }

@@ -6,24 +6,27 @@ use super::headers::{self, HeaderOption};
 use super::health::Health;
 use super::manifests::backend_config::{AffinityType, BackendConfigSpec, ConnectionDraining, HealthCheck};
 use super::manifests::fields::{Flag, Int, Share};
-use super::manifests::gateway::{BackendPolicy, GatewayAffinityType, PolicySpec};
+use super::manifests::gateway_policy::{BackendPolicy, GatewayAffinityType, PolicySpec};
 use super::manifests::service::AppProtocol;
-use super::manifests::{BackendConfig, GcpBackendPolicy, HealthCheckPolicy, Manifest};
+use super::manifests::{BackendConfig, GcpBackendPolicy, HealthCheckPolicy, Manifest, Manifests, Service};
 use super::remarks::Remarks;
+use crate::check::suggest::nearest;
 
 /// GKE's limit for the TTL in a BackendConfig, in seconds.
 const DAY: u32 = 86_400;
 
-const IAP: &str = "Envoy does not authenticate users with IAP: without it, everybody gets through";
+const IAP: &str = "Envoy does not support IAP, so users are not authenticated";
 const CDN: &str = "nothing is cached: Cloud CDN is not supported";
-const ARMOR: &str = "Envoy does not know Cloud Armor's rules: without them, everybody gets through";
+const ARMOR: &str =
+    "Envoy does not support Cloud Armor rules, so requests that these rules blocked are allowed";
 const DRAINING: &str = "Envoy has no such limit: requests to a removed pod continue until they end";
 const RATE: &str = "backends are picked by weight, not by rate";
 
 /// How requests are sent to a Service.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     pub affinity_type: AffinityType,
+    /// Only with `GENERATED_COOKIE`.
     pub cookie_ttl_sec: Option<u32>,
     /// The timeout, if one is set. GKE's default of 30 s is not used, because it would end long streams.
     pub timeout_sec: Option<u32>,
@@ -48,10 +51,11 @@ impl Policy {
             let text = format!("GKE allows at most {DAY}, but the filter uses the given value");
             remarks.note(config.at(ttl), text);
         }
+        let affinity_type = affinity.and_then(|affinity| affinity.affinity_type).unwrap_or_default();
         let logging = config.spec.logging.as_ref().filter(|logging| logging.enable.unwrap_or_default().0);
         Self {
-            affinity_type: affinity.and_then(|affinity| affinity.affinity_type).unwrap_or_default(),
-            cookie_ttl_sec: ttl.map(|ttl| ttl.value.0),
+            affinity_type,
+            cookie_ttl_sec: ttl.and_then(|ttl| used_ttl(config, ttl, affinity_type, remarks)),
             timeout_sec: config.spec.timeout_sec.map(|timeout| timeout.0),
             request_headers: headers::translated(
                 config,
@@ -97,7 +101,7 @@ impl Policy {
         let logging = logging.as_ref().filter(|logging| logging.enabled.unwrap_or_default().0);
         Self {
             affinity_type: affinity_type.unwrap_or_default(),
-            cookie_ttl_sec: ttl.map(|ttl| ttl.value.0),
+            cookie_ttl_sec: ttl.and_then(|ttl| used_ttl(policy, ttl, affinity_type?, remarks)),
             timeout_sec: timeout_sec.map(|timeout| timeout.0),
             logged_millionths: logging.map(|logging| logging.sample_rate.map_or(1_000_000, |rate| rate.0)),
             ..Self::default()
@@ -145,6 +149,83 @@ pub fn health_of(
     let own = Health { check_interval_sec: 5, timeout_sec: 5, healthy_threshold: 2, ..Health::default() };
     let host = http.and_then(|http| Some(http.host.as_ref()?.get().to_owned()));
     Some(Health { host, ..own.with(policy, &check, target, protocol, remarks) })
+}
+
+/// The TTL, if cookies have this TTL. Only `GENERATED_COOKIE` makes a cookie.
+fn used_ttl<S>(
+    manifest: &Manifest<S>,
+    ttl: &Spanned<Int<0, 1_209_600>>,
+    affinity_type: AffinityType,
+    remarks: &mut Remarks,
+) -> Option<u32> {
+    let name = match affinity_type {
+        AffinityType::GeneratedCookie => return Some(ttl.value.0),
+        AffinityType::None => "NONE",
+        AffinityType::ClientIp => "CLIENT_IP",
+    };
+    let message = format!("not carried over: a TTL has no effect with the affinity type {name}");
+    let help = "leave the TTL out, or write the type GENERATED_COOKIE for sessions with this lifetime";
+    match (affinity_type, manifest.kind) {
+        _ if ttl.value.0 == 0 => {}
+        (AffinityType::ClientIp, "BackendConfig") => {
+            remarks.note(manifest.at(ttl), "a TTL has no effect with CLIENT_IP, so the output has none");
+        }
+        _ => remarks.warning(manifest.at(ttl), message, help),
+    }
+    None
+}
+
+/// The first policy for a Service.
+pub fn targeting<'a, T>(
+    policies: &'a [Manifest<PolicySpec<T>>],
+    service: &Service,
+) -> Option<&'a Manifest<PolicySpec<T>>> {
+    let wanted = ("Service", service.namespace(), service.name());
+    policies.iter().find(|policy| target(policy) == wanted)
+}
+
+/// The kind, the namespace and the name of a policy's target.
+fn target<T>(policy: &Manifest<PolicySpec<T>>) -> (&str, &str, &str) {
+    let target = &policy.spec.target_ref;
+    let namespace = target.namespace.as_ref().map_or(policy.namespace(), |namespace| namespace.get());
+    (&target.kind.value, namespace, target.name.value.get())
+}
+
+/// Reports policies without a Service, and a second policy for one Service.
+pub fn check_targets<T>(policies: &[Manifest<PolicySpec<T>>], manifests: &Manifests, remarks: &mut Remarks) {
+    for (index, policy) in policies.iter().enumerate() {
+        let reference = &policy.spec.target_ref;
+        let (kind, namespace, name) = target(policy);
+        let services = || manifests.services.iter().filter(|service| service.namespace() == namespace);
+        match kind {
+            "Service" => {}
+            // Such a target is no Service of these manifests.
+            "ServiceImport" => continue,
+            _ => {
+                let message = format!("a {} applies to a Service, and not to a {kind}", policy.kind);
+                let help = "write `kind: Service` and the name of a Service";
+                remarks.error(policy.at(&reference.kind), message, help);
+                continue;
+            }
+        }
+        if !services().any(|service| service.name() == name) {
+            let message = format!("no Service {name:?} in namespace {namespace}");
+            let elsewhere = manifests.services.iter().find(|service| service.name() == name);
+            let help = match (nearest(name, services().map(Service::name)), elsewhere) {
+                (_, Some(other)) => format!("the Service is in namespace {}", other.namespace()),
+                (Some(near), None) => format!("write {near}"),
+                (None, None) => "add the Service to the manifests, or leave the policy out".to_owned(),
+            };
+            remarks.error(policy.at(&reference.name), message, help);
+        }
+        if let Some(first) = policies.iter().take(index).find(|first| target(first) == target(policy)) {
+            let place = first.place();
+            let (file, (line, _)) = (&place.source.name, place.line_and_column());
+            let message =
+                format!("a second {} for the Service {name}; the first one is at {file}:{line}", policy.kind);
+            remarks.error(policy.at(&reference.name), message, "keep one of the two");
+        }
+    }
 }
 
 fn report_switch<S>(

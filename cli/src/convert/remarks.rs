@@ -22,6 +22,11 @@ impl Remarks {
         self.push(Level::Warning, place, format!("not carried over: {}", why.into()), None);
     }
 
+    /// Adds a warning: what may not work as intended, and what to write.
+    pub fn warning(&mut self, place: Place, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Level::Warning, place, message.into(), Some(help.into()));
+    }
+
     /// Adds a note about the output.
     pub fn note(&mut self, place: Place, message: impl Into<String>) {
         self.push(Level::Note, place, message.into(), None);
@@ -45,9 +50,11 @@ impl Remarks {
         &self.0
     }
 
-    /// Prints all remarks on standard error.
+    /// Prints all remarks on standard error: notes first and errors last, where a reader sees them.
     pub fn print(&self, renderer: &Renderer) {
-        for remark in &self.0 {
+        let mut remarks: Vec<&Diagnostic> = self.0.iter().collect();
+        remarks.sort_by_key(|remark| remark.level);
+        for remark in remarks {
             anstream::eprintln!("{}\n", remark.render(renderer));
         }
     }

@@ -13,18 +13,41 @@ async fn affinity(manifests: String) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn each_affinity_type_and_its_ttl_are_carried_over_as_they_are() {
+async fn each_affinity_type_is_carried_over_as_it_is() {
     for affinity_type in ["NONE", "CLIENT_IP", "GENERATED_COOKIE"] {
         let spec = format!("{{sessionAffinity: {{affinityType: {affinity_type}}}}}");
         assert_eq!(affinity(configured(&spec)).await, json!({ "affinityType": affinity_type }));
-        for ttl in [0, 86_400, 1_209_600] {
-            let spec = format!(
-                "{{sessionAffinity: {{affinityType: {affinity_type}, affinityCookieTtlSec: {ttl}}}}}"
-            );
-            let wanted = json!({ "affinityType": affinity_type, "affinityCookieTtlSec": ttl });
-            assert_eq!(affinity(configured(&spec)).await, wanted);
+    }
+}
+
+#[tokio::test]
+async fn the_ttl_of_a_generated_cookie_is_carried_over_as_it_is() {
+    for ttl in [0, 86_400, 1_209_600] {
+        let fields = format!("affinityType: GENERATED_COOKIE, affinityCookieTtlSec: {ttl}");
+        let wanted = json!({ "affinityType": "GENERATED_COOKIE", "affinityCookieTtlSec": ttl });
+        assert_eq!(affinity(configured(&format!("{{sessionAffinity: {{{fields}}}}}"))).await, wanted);
+    }
+}
+
+#[tokio::test]
+async fn a_ttl_without_a_cookie_is_left_out_and_reported() {
+    for (affinity_type, ttl) in [("NONE", 50), ("NONE", 7200), ("CLIENT_IP", 50), ("CLIENT_IP", 7200)] {
+        let fields = format!("affinityType: {affinity_type}, affinityCookieTtlSec: {ttl}");
+        let written = convert(&configured(&format!("{{sessionAffinity: {{{fields}}}}}"))).written().await;
+        assert_eq!(written.service()["sessionAffinity"], json!({ "affinityType": affinity_type }));
+        assert!(!written.text.contains("check: accepted"), "{}", written.text);
+        let field = "all.yaml:36: spec.sessionAffinity.affinityCookieTtlSec: ";
+        if affinity_type == "NONE" {
+            let wanted = "not carried over: a TTL has no effect with the affinity type NONE; leave the TTL out, or write \
+                          the type GENERATED_COOKIE for sessions with this lifetime";
+            assert_eq!(written.not_carried_over(), [format!("{field}{wanted}")]);
+        } else {
+            let wanted = "note: a TTL has no effect with CLIENT_IP, so the output has none";
+            assert_eq!(written.notes(), [format!("{field}{wanted}")]);
         }
     }
+    let without = convert(&configured("{sessionAffinity: {affinityType: NONE, affinityCookieTtlSec: 0}}"));
+    assert_eq!(without.written().await.not_carried_over(), [""; 0], "0 is the default");
 }
 
 #[tokio::test]
@@ -64,8 +87,9 @@ async fn chosen(annotations: &[&str]) -> Vec<String> {
             annotated(&many, annotation)
         };
     }
-    let ttl =
-        |ttl: u32| format!("{{sessionAffinity: {{affinityType: CLIENT_IP, affinityCookieTtlSec: {ttl}}}}}");
+    let ttl = |ttl: u32| {
+        format!("{{sessionAffinity: {{affinityType: GENERATED_COOKIE, affinityCookieTtlSec: {ttl}}}}}")
+    };
     let leads = |port: u32| {
         format!(
             "{{path: /{port}, pathType: Exact, backend: {{service: {{name: app, port: {{number: {port}}}}}}}}}"

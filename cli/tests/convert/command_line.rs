@@ -1,9 +1,9 @@
 //! The command line.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use crate::manifests::configured;
-use crate::support::{SECRET, convert_with, example_directory, run_as_is};
+use crate::support::{SECRET, convert, convert_with, example_directory, run_as_is};
 
 fn converter(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_session-affinity"))
@@ -36,6 +36,8 @@ fn help_names_every_option_and_an_example() {
         "--admin",
         "/etc/envoy/session_affinity.wasm",
         "session-affinity convert gke manifests/*.yaml | kubectl apply -f -",
+        "kubectl get all,gateway,httproute,gcpbackendpolicy,healthcheckpolicy -o yaml | session-affinity convert gke -",
+        "2  wrong usage, or a file that cannot be read",
     ] {
         assert!(text(&output.stdout).contains(part), "{part}");
     }
@@ -66,6 +68,40 @@ fn errors_end_with_code_1_and_nothing_on_standard_output() {
         "{}",
         text(&output.stderr)
     );
+}
+
+#[test]
+fn errors_come_last() {
+    let spec = "{sessionAffinity: {affinityType: CLIENT_IP, affinityCookieTtlSec: 9}, cdn: {enabled: true}}";
+    let config = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n";
+    let manifests = configured(spec).replace("targetPort: 8080", "targetPort: web") + config;
+    let said = convert(&manifests).said;
+    let levels = said.lines().filter_map(|line| {
+        let level = line.split_once(": ")?.0;
+        ["note", "warning", "error"].iter().position(|known| *known == level)
+    });
+    let levels: Vec<usize> = levels.collect();
+    assert!(
+        levels.is_sorted() && levels.contains(&0) && levels.contains(&1) && levels.contains(&2),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let files = ["deployment.yaml", "backendconfig.yaml", "service.yaml", "ingress.yaml"];
+    let mut converter = Command::new(env!("CARGO_BIN_EXE_session-affinity"))
+        .args(["convert", "gke"])
+        .args(files)
+        .current_dir(example_directory())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(converter.stdout.take());
+    let output = converter.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(!text(&output.stderr).contains("error"), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Errors of the converter: the file, the line, the field, what is wrong and what to write. Nothing is written.
 
 use crate::manifests::{
-    all, annotated, backend_config, configured, ingress, ingress_to, path, rule, service, stateful_set,
+    all, annotated, backend_config, configured, ingress, ingress_to, path, rule, service,
+    service_with_config, stateful_set,
 };
 use crate::support::{convert, convert_files, convert_with, remarks};
 
@@ -126,7 +127,7 @@ fn every_error_is_reported_at_once_with_its_file_and_line() {
             service("app"),
             ingress_to("app").replace("defaultBackend", "backend")
         ])),
-        "spec.backend: error: unknown field in networking.k8s.io/v1; write `defaultBackend`"
+        "spec.backend: error: unknown field `backend` in networking.k8s.io/v1; write `defaultBackend`"
     );
     assert_eq!(
         error(&all(&[stateful_set("app", 1), service("app"), ingress("{}")])),
@@ -146,11 +147,17 @@ fn an_error_has_its_column_and_shows_the_line() {
 
 #[test]
 fn text_that_is_not_yaml_is_reported_with_its_line() {
-    assert_eq!(error("kind: [Service\n"), "error: not YAML: unclosed bracket '['; write YAML or JSON");
-    let twice = service("app").replace("spec:\n", "kind: Service\nspec:\n");
-    assert_eq!(error(&twice), "error: not YAML: duplicate mapping key: kind; write YAML or JSON");
+    let help =
+        "write YAML or JSON; the parser stops at the marked place, but the error may be in an earlier line";
+    assert_eq!(error("kind: [Service\n"), format!("error: not YAML: unclosed bracket '['; {help}"));
+    let twice = all(&[service("app"), service("b").replace("spec:\n", "kind: Service\nspec:\n")]);
+    assert_eq!(
+        convert(&twice).errors(),
+        [
+            "all.yaml:15: error: not YAML: duplicate mapping key: kind; write the key once, and merge the contents of both"
+        ]
+    );
     let key = |key: &str| error(&format!("{key}: x\n"));
-    let help = "write YAML or JSON";
     assert_eq!(key("[a]"), format!("error: a key is a list or a mapping; only text is allowed; {help}"));
     assert_eq!(key("null"), format!("error: a key is null; only text is allowed; {help}"));
     let wanted =
@@ -176,15 +183,30 @@ fn a_kind_that_is_not_read_is_skipped_with_a_note() {
         other("ConfigMap", "v1"),
         other("ConfigMap", "v1"),
         other("FrontendConfig", "networking.gke.io/v1beta1"),
-        other("Service", "serving.knative.dev/v1"),
     ];
     let conversion = convert(&(configured("{}") + &others.concat()));
     assert!(conversion.succeeded, "{}", conversion.said);
     let told: Vec<String> =
         remarks(&conversion.said).iter().map(|told| told.split_once(": ").unwrap().1.to_owned()).collect();
-    let wanted = ["ConfigMap", "FrontendConfig", "Service"]
+    let wanted = ["ConfigMap", "FrontendConfig"]
         .map(|kind| format!("kind: note: skipped: objects of kind {kind} are not used"));
     assert_eq!(told, wanted);
+}
+
+#[test]
+fn an_object_of_a_known_kind_and_another_api_group_is_skipped_with_a_warning() {
+    let told = |manifests: &str| {
+        let told = remarks(&convert(manifests).said);
+        told.iter().map(|told| told.split_once(": ").unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    let knative = "---\napiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: x}\n";
+    let wanted = "apiVersion: skipped: the apiVersion of this Service is \"serving.knative.dev/v1\"; v1 is used; if this \
+                  object belongs to the load balancer, write v1";
+    assert_eq!(told(&(configured("{}") + knative)), [wanted]);
+    let old = configured("{}").replace("apps/v1", "extensions/v1beta1");
+    let wanted =
+        "apiVersion: skipped: the apiVersion of this StatefulSet is \"extensions/v1beta1\"; apps/v1 is used";
+    assert!(told(&old)[0].starts_with(wanted), "{:?}", told(&old));
 }
 
 #[test]
@@ -196,7 +218,7 @@ fn an_unknown_version_or_no_kind_at_all_is_an_error() {
     assert_eq!(
         error(&(configured("{}") + "---\nmetadata: {name: x}\n")),
         "error: missing field `kind`; write Deployment, StatefulSet, Service, BackendConfig, Ingress, \
-         Gateway, HTTPRoute, GCPBackendPolicy, HealthCheckPolicy, or List"
+         Gateway, HTTPRoute, GCPBackendPolicy, HealthCheckPolicy, or List; or leave the file out"
     );
     assert_eq!(
         error(&(configured("{}") + "---\n- a list\n")),
@@ -250,8 +272,11 @@ fn objects_of_another_namespace_are_not_there() {
     let elsewhere = service("app").replace("  name: app\n", "  name: app\n  namespace: other\n");
     assert!(error(&all(&[stateful_set("app", 1), elsewhere, ingress_to("app")])).starts_with(
         "spec.defaultBackend.service.name: error: no Service \"app\" in namespace default; \
-             add the Service to the manifests"
+             the Service is in namespace other: write `namespace: other`"
     ));
+    let config = backend_config("app", "{}").replace("name: app\n", "name: app\n  namespace: other\n");
+    let told = error(&all(&[stateful_set("app", 1), service_with_config("app"), config, ingress_to("app")]));
+    assert!(told.ends_with("; the BackendConfig is in namespace other: write `namespace: other`"), "{told}");
 }
 
 #[test]
@@ -344,8 +369,8 @@ fn an_ingress_of_another_class_or_without_a_service_is_an_error() {
     );
     assert_eq!(
         with(ingress_to("app").replace("spec: {", "spec: {ingressClassName: gce, ")),
-        "spec.ingressClassName: error: not a GKE Ingress: GKE has no class \"gce\"; \
-         write the annotation kubernetes.io/ingress.class"
+        "spec.ingressClassName: error: not a GKE Ingress: GKE does not read this field; \
+         write the annotation kubernetes.io/ingress.class: gce in place of this field"
     );
     assert_eq!(
         with(ingress("{defaultBackend: {resource: {kind: Bucket}}}")),

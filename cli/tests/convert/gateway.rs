@@ -9,72 +9,11 @@ use harness::envoy::Envoy;
 use harness::pod::Pod;
 use serde_json::json;
 
-use crate::manifests::{all, ingress_to, service, stateful_set};
+use crate::manifests::gateway::{gateway, manifests, plain_gateway, policy, route, rule, to};
+use crate::manifests::ingress_to;
 use crate::support::{Written, convert, convert_with, run_as_is};
 
 const SOON: Duration = Duration::from_secs(30);
-
-fn gateway(listeners: &str) -> String {
-    format!(
-        "apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata:
-  name: main
-spec:
-  gatewayClassName: gke-l7-global-external-managed
-  listeners: {listeners}
-"
-    )
-}
-
-fn plain_gateway() -> String {
-    gateway("[{name: http, protocol: HTTP, port: 80}]")
-}
-
-fn route(name: &str, hosts: &str, rules: &[&str]) -> String {
-    let rules = rules.join(", ");
-    format!(
-        "apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata:
-  name: {name}
-spec:
-  parentRefs: [{{name: main}}]
-  hostnames: {hosts}
-  rules: [{rules}]
-"
-    )
-}
-
-/// A policy of this kind for a Service.
-fn policy(kind: &str, service: &str, settings: &str) -> String {
-    format!(
-        "apiVersion: networking.gke.io/v1
-kind: {kind}
-metadata:
-  name: {service}
-spec:
-  targetRef: {{group: \"\", kind: Service, name: {service}}}
-  default: {settings}
-"
-    )
-}
-
-fn backends(names: &[&str]) -> Vec<String> {
-    names.iter().flat_map(|name| [stateful_set(name, 1), service(name)]).collect()
-}
-
-fn manifests(names: &[&str], others: &[String]) -> String {
-    all(&[&*backends(names), others].concat())
-}
-
-fn to(service: &str) -> String {
-    format!("backendRefs: [{{name: {service}, port: 80}}]")
-}
-
-fn rule(matches: &str, rest: &str) -> String {
-    format!("{{matches: [{matches}], {rest}}}")
-}
 
 /// An Envoy, and a pod for each Service with the Service's name.
 struct Balancer {
@@ -236,7 +175,7 @@ async fn weights_split_new_sessions_and_a_session_keeps_its_service() {
     let balancer = Balancer::of(&["stable", "canary"], &others).await;
     let wanted = json!([{ "cluster": "stable-0", "weight": 3 }, { "cluster": "canary-0", "weight": 1 }]);
     assert_eq!(balancer.written.service()["backends"], wanted);
-    assert_eq!(balancer.written.service()["name"], "web");
+    assert_eq!(balancer.written.service()["name"], "web_split");
     let mut on_canary = 0;
     for _ in 0..80 {
         let began = balancer.get("x.example", "/", &[]).await;
@@ -345,20 +284,26 @@ async fn policies_of_a_service_are_carried_over() {
     ];
     let written = convert(&manifests(&["app"], &others)).written().await;
     let service = written.service();
-    assert_eq!(service["sessionAffinity"], json!({ "affinityType": "CLIENT_IP", "affinityCookieTtlSec": 9 }));
+    assert_eq!(service["sessionAffinity"], json!({ "affinityType": "CLIENT_IP" }));
     let check = json!({ "requestPath": "/healthz", "checkIntervalSec": 4, "timeoutSec": 2, "healthyThreshold": 2,
         "unhealthyThreshold": 2 });
     assert_eq!(service["healthCheck"], check);
     assert_eq!(written.routes()[0]["route"]["timeout"], "7s");
     assert!(written.text.contains("percent_sampled: {numerator: 500000, denominator: MILLION}"));
     let told = written.not_carried_over();
-    for field in ["connectionDraining.drainingTimeoutSec", "securityPolicy", "iap.enabled"] {
+    let fields = [
+        "connectionDraining.drainingTimeoutSec",
+        "securityPolicy",
+        "iap.enabled",
+        "sessionAffinity.cookieTtlSec",
+    ];
+    for field in fields {
         assert!(
             told.iter().any(|told| told.contains(&format!(": spec.default.{field}: not carried over"))),
             "{told:?}"
         );
     }
-    assert_eq!(told.len(), 3);
+    assert_eq!(told.len(), fields.len());
 }
 
 #[tokio::test]
@@ -418,7 +363,7 @@ fn errors_of_a_gateway_are_reported_with_their_places() {
     let app = format!("{{{}}}", to("app"));
     for (others, wanted) in [
         (vec![other_class, web(&app)], "spec.gatewayClassName: error: not a GKE Gateway"),
-        (vec![plain_gateway()], "metadata.name: error: no request is sent anywhere"),
+        (vec![plain_gateway()], "metadata.name: error: no request is sent to a Service"),
         (
             vec![plain_gateway(), web("{backendRefs: [{name: none, port: 80}]}")],
             "spec.rules[0].backendRefs[0].name: error: no Service",

@@ -25,7 +25,8 @@ const COOKIE: &str = "{sessionAffinity: {affinityType: GENERATED_COOKIE, affinit
 const SOON: Duration = Duration::from_secs(30);
 const MEMBERS: &str = "cluster.neg-demo-svc.membership_healthy";
 
-fn converted(manifests: &str, arguments: &[&str]) -> Conversion {
+/// Converts one file, `all.yaml`, to Kubernetes manifests.
+pub fn converted(manifests: &str, arguments: &[&str]) -> Conversion {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("all.yaml"), manifests).unwrap();
     run_as_is(directory, &[&["all.yaml"], arguments].concat(), Stdio::null())
@@ -35,9 +36,10 @@ fn example() -> Conversion {
     run_as_is(copy_of_the_example(), &EXAMPLE, Stdio::null())
 }
 
-/// The written objects. Asserts that they match the published schemas.
-fn objects(conversion: &Conversion) -> Vec<Value> {
+/// The written objects. Asserts that they match the published schemas, and that `check` finds nothing in them.
+pub fn objects(conversion: &Conversion) -> Vec<Value> {
     assert!(conversion.succeeded, "{}", conversion.said);
+    conversion.assert_checked();
     let objects: Vec<Value> = serde_saphyr::from_multiple(&conversion.output).unwrap();
     for object in &objects {
         let checked = match (object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap()) {
@@ -61,7 +63,7 @@ fn fits<T: DeserializeOwned>(value: &Value) -> Result<(), String> {
 }
 
 /// The name of an object in `kubectl`: `Service/neg-demo-svc`.
-fn names(objects: &[Value]) -> Vec<String> {
+pub fn names(objects: &[Value]) -> Vec<String> {
     let name = |object: &Value| {
         let part = |value: &Value| value.as_str().unwrap().to_owned();
         format!("{}/{}", part(&object["kind"]), part(&object["metadata"]["name"]))
@@ -228,9 +230,17 @@ fn objects_of_the_application_keep_their_names() {
         ))),
         wanted
     );
-    let config = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: main}\ndata: {a: b}\n";
-    let beside = converted(&all(&[configured(COOKIE), config.to_owned()]), &[]);
-    assert_eq!(names(&objects(&beside))[4], "ConfigMap/main-envoy");
+    let config = |metadata: &str| {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{{metadata}}}\ndata: {{a: b}}\n")
+    };
+    let beside = |others: &[String]| {
+        let all = all(&[&[configured(COOKIE)], others].concat());
+        names(&objects(&converted(&all, &[])))[4].clone()
+    };
+    let plain = config("name: main");
+    assert_eq!(beside(std::slice::from_ref(&plain)), "ConfigMap/main-envoy");
+    assert_eq!(beside(&[plain, config("name: main-envoy")]), "ConfigMap/main-envoy-2");
+    assert_eq!(beside(&[config("name: main, namespace: other")]), "ConfigMap/main");
 }
 
 #[test]
@@ -279,22 +289,6 @@ fn the_module_comes_from_an_image_volume_or_an_init_container() {
     let container = pod(&["--installer", "registry.test/installer:1"]);
     assert_eq!(container["initContainers"][0]["image"], "registry.test/installer:1");
     assert_eq!(container["volumes"][1]["image"], Value::Null);
-}
-
-#[test]
-fn pods_that_no_manifest_has_are_found_by_their_labels() {
-    let alone = all(&[service("app"), ingress_to("app")]);
-    assert_eq!(names(&objects(&converted(&alone, &[])))[0], "Service/app-headless");
-    let unknown = converted(&alone.replace("targetPort: 8080", "targetPort: http"), &[]).errors();
-    assert!(
-        unknown.len() == 1 && unknown[0].contains("the pods have no port http, which targetPort names"),
-        "{unknown:?}"
-    );
-    let nobody = converted(&alone.replace("  selector: {app: app}\n", ""), &[]).errors();
-    assert!(
-        nobody.len() == 1 && nobody[0].contains("a Service without a selector has no pods in DNS"),
-        "{nobody:?}"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

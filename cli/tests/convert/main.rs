@@ -11,6 +11,7 @@
 )]
 
 mod affinity;
+mod annotations;
 mod carried_over;
 mod command_line;
 mod endpoints;
@@ -18,10 +19,14 @@ mod errors;
 mod example;
 mod files;
 mod gateway;
+mod gateway_rules;
 mod kubernetes;
 mod manifests;
+mod missing_pods;
+mod names;
 mod not_carried_over;
 mod odd_manifests;
 mod pods;
+mod policies;
 mod routing;
 mod support;

@@ -61,8 +61,8 @@ async fn a_setting_that_is_switched_off_is_not_reported() {
 #[tokio::test]
 async fn the_reason_names_the_effect_on_requests() {
     let written = convert(&configured("{iap: {enabled: true}}")).written().await;
-    let why = "spec.iap.enabled: not carried over: Envoy does not authenticate users with IAP: without it, everybody gets \
-               through";
+    let why =
+        "spec.iap.enabled: not carried over: Envoy does not support IAP, so users are not authenticated";
     let told = written.not_carried_over();
     assert!(told.len() == 1 && told[0].ends_with(why), "{told:?}");
 }

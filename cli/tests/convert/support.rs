@@ -92,9 +92,23 @@ pub fn run_as_is(directory: TempDir, arguments: &[&str], input: Stdio) -> Conver
 }
 
 impl Conversion {
-    /// The written configuration. Asserts that Envoy accepts it.
+    /// Asserts that `check` finds nothing in the output.
+    pub fn assert_checked(&self) {
+        let path = self.directory.path().join("checked.yaml");
+        fs::write(&path, &self.output).unwrap();
+        let checked = Command::new(env!("CARGO_BIN_EXE_session-affinity"))
+            .args(["check", "--format", "json", "checked.yaml"])
+            .current_dir(&self.directory)
+            .output()
+            .unwrap();
+        assert_eq!(str::from_utf8(&checked.stdout).unwrap(), "", "{}", self.output);
+        assert!(checked.status.success());
+    }
+
+    /// The written configuration. Asserts that Envoy accepts it, and that `check` finds nothing in it.
     pub async fn written(self) -> Written {
         assert!(self.succeeded, "{}", self.said);
+        self.assert_checked();
         let path = self.directory.path().join("envoy.yaml");
         fs::write(&path, &self.output).unwrap();
         let written = Written {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
-use super::fields::{Flag, Int, Port, RequestPath, Share};
+use super::fields::{Flag, Int, Port, RequestPath, Share, is_token};
 use super::service::AppProtocol;
 
 #[derive(Debug, Deserialize)]
@@ -112,10 +112,9 @@ impl TryFrom<String> for Header {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        let header = text.split_once(':').filter(|(name, value)| {
-            !name.is_empty() && name.bytes().all(is_token) && !value.chars().any(char::is_control)
-        });
+        let header = text
+            .split_once(':')
+            .filter(|(name, value)| is_token(name) && !value.chars().any(char::is_control));
         match header {
             Some((name, value)) => Ok(Self { name: name.to_owned(), value: value.trim().to_owned() }),
             None => Err(format!("not a header: {text:?}, expected \"NAME:VALUE\"")),

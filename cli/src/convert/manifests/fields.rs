@@ -73,6 +73,13 @@ pub enum PortRef {
     Name(String),
 }
 
+impl PortRef {
+    /// The number, if the reference is a number.
+    pub fn number(&self) -> Option<u16> {
+        if let Self::Number(number) = self { Some(*number) } else { None }
+    }
+}
+
 impl fmt::Display for PortRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -237,6 +244,12 @@ impl TryFrom<Scalar> for Share {
         let share = number.filter(|number| (0.0..=1.0).contains(number));
         share.map(Self).ok_or_else(|| scalar.refused("a number from 0 to 1"))
     }
+}
+
+/// Whether a text is a valid name of a header (RFC 9110, `token`).
+pub fn is_token(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_allowed)
 }
 
 /// The path of a health check.

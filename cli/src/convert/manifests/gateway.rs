@@ -1,13 +1,11 @@
-//! `Gateway` and `HTTPRoute` of the Gateway API, and GKE's policies for the Services behind them.
+//! `Gateway` and `HTTPRoute` of the Gateway API.
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
-use super::backend_config::{AffinityType, ConnectionDraining};
-use super::fields::{Flag, Int, Name, Port, RequestPath};
+use super::fields::{Int, Port};
 use super::ingress::Hostname;
-use super::service::AppProtocol;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -28,15 +26,47 @@ pub struct Listener {
     pub protocol: Spanned<String>,
     #[serde(rename = "tls")]
     _tls: Option<IgnoredAny>,
-    #[serde(rename = "allowedRoutes")]
-    _allowed_routes: Option<IgnoredAny>,
+    pub allowed_routes: Option<AllowedRoutes>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AllowedRoutes {
+    pub namespaces: Option<RouteNamespaces>,
+    pub kinds: Option<Vec<RouteKind>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteNamespaces {
+    pub from: Option<Spanned<FromNamespaces>>,
+    #[serde(rename = "selector")]
+    _selector: Option<IgnoredAny>,
+}
+
+/// The namespaces whose routes a listener accepts. `Same` is that of the Gateway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum FromNamespaces {
+    All,
+    Selector,
+    #[default]
+    Same,
+    None,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteKind {
+    pub kind: String,
+    #[serde(rename = "group")]
+    _group: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct HttpRouteSpec {
     pub parent_refs: Option<Vec<ParentRef>>,
-    pub hostnames: Option<Vec<Hostname>>,
+    pub hostnames: Option<Vec<Spanned<Hostname>>>,
     pub rules: Option<Vec<Spanned<RouteRule>>>,
 }
 
@@ -55,7 +85,7 @@ pub struct ParentRef {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RouteRule {
-    pub matches: Option<Vec<RouteMatch>>,
+    pub matches: Option<Vec<Spanned<RouteMatch>>>,
     pub filters: Option<Vec<Spanned<Filter>>>,
     pub backend_refs: Option<Vec<Spanned<BackendRef>>>,
     pub timeouts: Option<Timeouts>,
@@ -65,7 +95,7 @@ pub struct RouteRule {
     _name: Option<IgnoredAny>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RouteMatch {
     pub path: Option<PathMatch>,
@@ -79,7 +109,7 @@ pub struct RouteMatch {
 pub struct PathMatch {
     #[serde(rename = "type")]
     pub kind: Option<PathMatchType>,
-    pub value: Option<String>,
+    pub value: Option<Spanned<String>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -95,8 +125,8 @@ pub enum PathMatchType {
 pub struct ValueMatch {
     #[serde(rename = "type")]
     pub kind: Option<ValueMatchType>,
-    pub name: String,
-    pub value: String,
+    pub name: Spanned<String>,
+    pub value: Spanned<String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -128,30 +158,38 @@ pub struct Filter {
 pub struct HeaderModifier {
     pub set: Option<Vec<NamedValue>>,
     pub add: Option<Vec<NamedValue>>,
-    pub remove: Option<Vec<String>>,
+    pub remove: Option<Vec<Spanned<String>>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedValue {
-    pub name: String,
-    pub value: String,
+    pub name: Spanned<String>,
+    pub value: Spanned<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RequestRedirect {
-    pub scheme: Option<String>,
-    pub hostname: Option<String>,
+    pub scheme: Option<Scheme>,
+    pub hostname: Option<Hostname>,
     pub path: Option<PathModifier>,
     pub port: Option<Port>,
     pub status_code: Option<Spanned<u16>>,
 }
 
+/// The scheme of a redirect's location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UrlRewrite {
-    pub hostname: Option<String>,
+    pub hostname: Option<Hostname>,
     pub path: Option<PathModifier>,
 }
 
@@ -160,7 +198,7 @@ pub struct UrlRewrite {
 pub struct PathModifier {
     #[serde(rename = "type")]
     _kind: String,
-    pub replace_full_path: Option<String>,
+    pub replace_full_path: Option<Spanned<String>>,
     pub replace_prefix_match: Option<String>,
 }
 
@@ -189,122 +227,6 @@ pub struct Timeouts {
 #[serde(try_from = "String")]
 pub struct Duration(pub u64);
 
-/// The target of a policy: a Service in the policy's namespace.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TargetRef {
-    pub kind: String,
-    pub name: Name,
-    pub namespace: Option<Name>,
-    #[serde(rename = "group")]
-    _group: Option<IgnoredAny>,
-}
-
-/// A policy with these settings.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct PolicySpec<T> {
-    pub target_ref: TargetRef,
-    pub default: Option<T>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct BackendPolicy {
-    pub session_affinity: Option<GatewayAffinity>,
-    pub timeout_sec: Option<Int<1, 2_147_483_647>>,
-    pub logging: Option<GatewayLogging>,
-    pub connection_draining: Option<ConnectionDraining>,
-    pub security_policy: Option<Spanned<String>>,
-    pub iap: Option<GatewayIap>,
-    pub max_rate_per_endpoint: Option<Spanned<IgnoredAny>>,
-    pub backend_preference: Option<Spanned<IgnoredAny>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct GatewayAffinity {
-    #[serde(rename = "type")]
-    pub kind: Option<Spanned<GatewayAffinityType>>,
-    pub cookie_ttl_sec: Option<Spanned<Int<0, 1_209_600>>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum GatewayAffinityType {
-    None,
-    ClientIp,
-    ClientIpProto,
-    ClientIpPortProto,
-    GeneratedCookie,
-    HeaderField,
-    HttpCookie,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct GatewayLogging {
-    pub enabled: Option<Flag>,
-    /// In millionths.
-    pub sample_rate: Option<Int<0, 1_000_000>>,
-}
-
-/// The other fields only matter to Google.
-#[derive(Debug, Deserialize)]
-pub struct GatewayIap {
-    pub enabled: Option<Spanned<Flag>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct HealthPolicy {
-    pub check_interval_sec: Option<Int<1, 300>>,
-    pub timeout_sec: Option<Spanned<Int<1, 300>>>,
-    pub healthy_threshold: Option<Int<1, 10>>,
-    pub unhealthy_threshold: Option<Int<1, 10>>,
-    pub config: Option<HealthConfig>,
-    #[serde(rename = "logConfig")]
-    _log_config: Option<IgnoredAny>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct HealthConfig {
-    #[serde(rename = "type")]
-    pub kind: Spanned<HealthType>,
-    pub http_health_check: Option<HttpHealth>,
-    pub https_health_check: Option<HttpHealth>,
-    pub http2_health_check: Option<HttpHealth>,
-    #[serde(rename = "tcpHealthCheck")]
-    _tcp: Option<IgnoredAny>,
-    #[serde(rename = "grpcHealthCheck")]
-    _grpc: Option<IgnoredAny>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum HealthType {
-    Http,
-    Https,
-    Http2,
-    Tcp,
-    Grpc,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct HttpHealth {
-    pub request_path: Option<RequestPath>,
-    pub host: Option<Name>,
-    pub port: Option<Port>,
-    pub port_name: Option<Spanned<IgnoredAny>>,
-    pub response: Option<Spanned<String>>,
-    #[serde(rename = "portSpecification")]
-    _port_specification: Option<IgnoredAny>,
-    #[serde(rename = "proxyHeader")]
-    _proxy_header: Option<IgnoredAny>,
-}
-
 impl TryFrom<String> for Duration {
     type Error = String;
 
@@ -323,41 +245,5 @@ impl TryFrom<String> for Duration {
             rest = after.strip_prefix(unit).unwrap_or_default();
         }
         if text.is_empty() { Err(wrong()) } else { Ok(Self(milliseconds)) }
-    }
-}
-
-impl HealthConfig {
-    /// The settings that `type` names.
-    pub fn http(&self) -> Option<&HttpHealth> {
-        match self.kind.value {
-            HealthType::Http => self.http_health_check.as_ref(),
-            HealthType::Https => self.https_health_check.as_ref(),
-            HealthType::Http2 => self.http2_health_check.as_ref(),
-            HealthType::Tcp | HealthType::Grpc => None,
-        }
-    }
-}
-
-impl HealthType {
-    /// The protocol, if the probes use HTTP.
-    pub fn protocol(self) -> Option<AppProtocol> {
-        match self {
-            Self::Http => Some(AppProtocol::Http),
-            Self::Https => Some(AppProtocol::Https),
-            Self::Http2 => Some(AppProtocol::Http2),
-            Self::Tcp | Self::Grpc => None,
-        }
-    }
-}
-
-impl GatewayAffinityType {
-    /// The equivalent type of a BackendConfig, if there is one.
-    pub fn of_backend_config(self) -> Option<AffinityType> {
-        match self {
-            Self::None => Some(AffinityType::None),
-            Self::ClientIp | Self::ClientIpProto | Self::ClientIpPortProto => Some(AffinityType::ClientIp),
-            Self::GeneratedCookie => Some(AffinityType::GeneratedCookie),
-            Self::HeaderField | Self::HttpCookie => None,
-        }
     }
 }

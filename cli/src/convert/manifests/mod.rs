@@ -3,6 +3,7 @@
 pub mod backend_config;
 pub mod fields;
 pub mod gateway;
+pub mod gateway_policy;
 pub mod ingress;
 pub mod service;
 pub mod workload;
@@ -17,11 +18,12 @@ use serde_saphyr::{Spanned, with_deserializer_from_str_with_options};
 
 use self::backend_config::BackendConfigSpec;
 use self::fields::Metadata;
-use self::gateway::{BackendPolicy, GatewaySpec, HealthPolicy, HttpRouteSpec, PolicySpec};
+use self::gateway::{GatewaySpec, HttpRouteSpec};
+use self::gateway_policy::{BackendPolicy, HealthPolicy, PolicySpec};
 use self::ingress::IngressSpec;
 use self::service::ServiceSpec;
 use self::workload::WorkloadSpec;
-use super::files::{Document, get, items, options, text};
+use super::document::{Document, get, items, options, text};
 use super::remarks::Remarks;
 use crate::source::{Place, Source};
 use crate::yaml::{Node, Value};
@@ -41,11 +43,14 @@ const KINDS: [(&str, &str, &[&str]); 9] = [
 
 const GATEWAY_API: &[&str] = &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"];
 
+/// Kinds that are not read, although they set an affinity.
+const AFFINITY_KINDS: [&str; 2] = ["GCPSessionAffinityPolicy", "GCPSessionAffinityFilter"];
+
 /// The label of the objects that `--to kubernetes` writes.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 /// The namespace of a manifest that names none.
-const DEFAULT_NAMESPACE: &str = "default";
+pub const DEFAULT_NAMESPACE: &str = "default";
 
 /// An object of a supported kind.
 #[derive(Debug)]
@@ -77,8 +82,8 @@ pub struct Manifests {
     pub http_routes: Vec<HttpRoute>,
     pub backend_policies: Vec<GcpBackendPolicy>,
     pub health_policies: Vec<HealthCheckPolicy>,
-    /// The kind and name of all objects, including skipped objects.
-    pub names: BTreeSet<(String, String)>,
+    /// The kind, namespace and name of all objects, including skipped objects.
+    pub names: BTreeSet<(String, String, String)>,
 }
 
 impl<S> Manifest<S> {
@@ -105,6 +110,12 @@ impl<S> Manifest<S> {
     /// The place of a value in this manifest.
     pub fn at<T>(&self, value: &Spanned<T>) -> Place {
         self.document.at(value)
+    }
+
+    /// All annotations.
+    pub fn annotations(&self) -> impl Iterator<Item = (&str, &Spanned<String>)> {
+        let all = self.metadata.annotations.iter().flatten();
+        all.map(|(name, value)| (&**name, value))
     }
 
     /// An annotation.
@@ -155,7 +166,7 @@ impl Manifests {
             return None;
         }
         let Some(kind) = text(object, "kind") else {
-            let help = format!("write {names}, or List");
+            let help = format!("write {names}, or List; or leave the file out");
             remarks.error(document.of(object, ""), "missing field `kind`", help);
             return None;
         };
@@ -165,16 +176,22 @@ impl Manifests {
             return None;
         }
         let version = text(object, "apiVersion").unwrap_or_default();
-        let name = get(object, "metadata").and_then(|metadata| text(metadata, "name"));
-        self.names.extend(name.map(|name| (kind.to_owned(), name.to_owned())));
-        let known = KINDS.iter().find(|(name, group, _)| *name == kind && version.starts_with(group));
-        let Some((name, _, versions)) = known else {
-            let note = format!("skipped: objects of kind {kind} are not used");
-            if !remarks.has(&note, document.file()) {
-                remarks.note(document.of(object, "kind"), note);
-            }
+        if let Some(metadata) = get(object, "metadata") {
+            let namespace = text(metadata, "namespace").unwrap_or(DEFAULT_NAMESPACE);
+            let full = |name: &str| (kind.to_owned(), namespace.to_owned(), name.to_owned());
+            self.names.extend(text(metadata, "name").map(full));
+        }
+        let Some((name, group, versions)) = KINDS.iter().find(|(name, _, _)| *name == kind) else {
+            report_skipped(document, object, kind, remarks);
             return None;
         };
+        if !version.starts_with(group) {
+            let used = versions.join(" or ");
+            let message = format!("skipped: the apiVersion of this {kind} is {version:?}; {used} is used");
+            let help = format!("if this object belongs to the load balancer, write {used}");
+            remarks.warning(document.of(object, "apiVersion"), message, help);
+            return None;
+        }
         if !versions.contains(&version) {
             let message = format!("unknown apiVersion of {kind}: {version:?}");
             let help = format!("write {}", versions.join(" or "));
@@ -182,6 +199,20 @@ impl Manifests {
             return None;
         }
         Some(name)
+    }
+}
+
+/// Reports an object of a kind that is not used.
+fn report_skipped(document: &Document, object: &Node, kind: &str, remarks: &mut Remarks) {
+    let place = document.of(object, "kind");
+    if AFFINITY_KINDS.contains(&kind) {
+        let help = "write `sessionAffinity` into a GCPBackendPolicy of the Service";
+        remarks.warning(place, format!("not carried over: the affinity of a {kind} is not read"), help);
+        return;
+    }
+    let note = format!("skipped: objects of kind {kind} are not used");
+    if !remarks.has(&note, document.file()) {
+        remarks.note(place, note);
     }
 }
 

@@ -48,7 +48,7 @@ pub struct ServicePort {
     pub port: Port,
     pub target_port: Option<PortRef>,
     pub protocol: Option<String>,
-    app_protocol: Option<IgnoredAny>,
+    pub app_protocol: Option<Spanned<String>>,
     node_port: Option<IgnoredAny>,
 }
 
@@ -63,6 +63,16 @@ pub enum AppProtocol {
     Https,
     /// HTTP/2 over TLS.
     Http2,
+    /// HTTP/2 without TLS. Only `appProtocol` has this protocol.
+    #[serde(skip_deserializing)]
+    H2c,
+}
+
+impl AppProtocol {
+    /// Whether connections are encrypted.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Self::Https | Self::Http2)
+    }
 }
 
 impl ServiceSpec {

@@ -100,9 +100,14 @@ pub struct ProbeHeader {
 impl WorkloadSpec {
     /// Whether a Service with this selector sends requests to its pods.
     pub fn is_selected_by(&self, selector: &BTreeMap<String, String>) -> bool {
-        let labels = self.template.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
+        let labels = self.labels();
         let has = |key: &String, value: &String| labels.is_some_and(|labels| labels.get(key) == Some(value));
         !selector.is_empty() && selector.iter().all(|(key, value)| has(key, value))
+    }
+
+    /// The labels of its pods.
+    pub fn labels(&self) -> Option<&BTreeMap<String, String>> {
+        self.template.metadata.as_ref()?.labels.as_ref()
     }
 
     /// The ports that its containers declare.

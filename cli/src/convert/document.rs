@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_saphyr::{Error, Location, Options, Spanned};
 
 use super::remarks::Remarks;
+use crate::diagnostic::Diagnostic;
 use crate::source::{Place, Source};
 use crate::yaml::{self, Node, Value, offset};
 
@@ -32,16 +33,18 @@ impl Document {
         }
         let mut documents = Vec::new();
         for range in ranges {
-            match yaml::parse(source.text.get(range.clone()).unwrap_or_default()) {
+            let text = source.text.get(range.clone()).unwrap_or_default().to_owned();
+            match yaml::documents(&Arc::new(Source { name: source.name.clone(), text })) {
                 Ok(nodes) => {
                     let document =
                         |root| Arc::new(Self { source: Arc::clone(source), range: range.clone(), root });
                     documents.extend(nodes.into_iter().map(document));
                 }
-                Err((Range { start, end }, message)) => {
-                    let span = range.start + start..range.start + end;
-                    let place = Place { source: Arc::clone(source), span, field: String::new() };
-                    remarks.error(place, message, "write YAML or JSON");
+                Err(error) => {
+                    let Diagnostic { place: Place { span, field, .. }, message, help, .. } = *error;
+                    let span = range.start + span.start..range.start + span.end;
+                    let place = Place { source: Arc::clone(source), span, field };
+                    remarks.error(place, message, help.unwrap_or_default());
                 }
             }
         }

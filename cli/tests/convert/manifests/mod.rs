@@ -1,5 +1,7 @@
 //! Parts of manifests for examples.
 
+pub mod gateway;
+
 /// Documents of one file.
 pub fn all(documents: &[String]) -> String {
     documents.join("---\n")
