@@ -6,9 +6,10 @@ use serde_saphyr::Spanned;
 use super::configuration::{Changes, Match};
 use super::headers::{HeaderOption, escaped};
 use super::manifests::HttpRoute;
-use super::manifests::fields::{Port, is_token};
+use super::manifests::fields::Port;
 use super::manifests::gateway::{Filter, HeaderModifier, PathModifier, RequestRedirect, Scheme};
 use super::remarks::Remarks;
+use super::route_match::{PATHS, check_name, is_path};
 
 /// A redirect in place of a service.
 #[derive(Clone, Debug)]
@@ -86,7 +87,8 @@ fn redirected(
     };
     let path = redirect.path.as_ref();
     let rewrite = path.map_or_else(Value::default, |path| rewritten(route, path, shape, remarks));
-    let full = path.and_then(|path| path.replace_full_path.as_ref()).map(|full| &full.value);
+    let full = path.and_then(|path| path.replace_full_path.as_ref());
+    let full = full.map(|full| if full.value.is_empty() { "/" } else { &full.value });
     let host = redirect.hostname.as_ref().map(|host| host.0.clone());
     let action = context! {
         scheme_redirect => redirect.scheme,
@@ -102,18 +104,16 @@ fn redirected(
 /// Envoy's fields for a rewritten path.
 fn rewritten(route: &HttpRoute, path: &PathModifier, shape: &Match, remarks: &mut Remarks) -> Value {
     let regex = |pattern: String, substitution: &str| {
-        // In a substitution, `\1` would be a group.
-        let substitution = substitution.replace('\\', "\\\\");
         context! { regex_rewrite => context! { pattern => context! { regex => pattern }, substitution => substitution } }
     };
+    let written = path.replace_full_path.as_ref().or(path.replace_prefix_match.as_ref());
+    if let Some(written) = written.filter(|written| !written.value.is_empty() && !is_path(&written.value)) {
+        let message = format!("not a path: {:?}", written.value);
+        remarks.error(route.at(written), message, PATHS);
+    }
     match (&path.replace_full_path, &path.replace_prefix_match) {
-        (Some(full), _) if !full.value.starts_with('/') => {
-            let message = format!("not a path: {:?}", full.value);
-            remarks.error(route.at(full), message, "write `/` and what follows it");
-            Value::default()
-        }
-        (Some(full), _) => regex("^/.*$".to_owned(), &full.value),
-        (None, Some(prefix)) => match (prefix.trim_end_matches('/'), shape.field) {
+        (Some(full), _) => regex("^/.*$".to_owned(), if full.value.is_empty() { "/" } else { &full.value }),
+        (None, Some(prefix)) => match (prefix.value.trim_end_matches('/'), shape.field) {
             // If the prefix is removed, the rest of the path keeps one slash.
             ("", "path_separated_prefix") => regex(format!("^{}/*", quoted(&shape.path)), "/"),
             ("", _) => Value::default(),
@@ -161,14 +161,4 @@ fn is_allowed(route: &HttpRoute, name: &Spanned<String>, remarks: &mut Remarks) 
         return false;
     }
     check_name(route, name, remarks)
-}
-
-/// Whether the name is a valid name of a header. Reports any other name.
-pub fn check_name(route: &HttpRoute, name: &Spanned<String>, remarks: &mut Remarks) -> bool {
-    let is_valid = is_token(&name.value);
-    if !is_valid {
-        let message = format!("not a name of a header: {:?}", name.value);
-        remarks.error(route.at(name), message, "write letters, digits and `-`");
-    }
-    is_valid
 }

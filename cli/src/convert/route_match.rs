@@ -5,9 +5,12 @@ use serde_saphyr::Spanned;
 
 use super::configuration::Match;
 use super::manifests::HttpRoute;
+use super::manifests::fields::is_token;
 use super::manifests::gateway::{PathMatch, PathMatchType, RouteMatch, ValueMatch, ValueMatchType};
 use super::remarks::Remarks;
-use super::route_filters::check_name;
+
+/// The help for a path that the Gateway API does not accept.
+pub const PATHS: &str = "write `/` and what follows it, without `?`, `#`, `//`, `/./`, `/../`, `%2f`";
 
 /// The precedence of a match. Exact paths come first, then the longest path, then a method, then the most headers, then
 /// the most query parameters.
@@ -34,10 +37,7 @@ pub fn converted(
     let mut all: Vec<Value> = method
         .map(|method| context! { name => ":method", string_match => context! { exact => method } })
         .collect();
-    for header in headers.iter().flatten() {
-        check_name(route, &header.name, remarks);
-        all.push(value_match(route, header, remarks));
-    }
+    all.extend(headers.iter().flatten().map(|one| value_match(route, one, remarks)));
     shape.headers = all;
     let query = query_params.iter().flatten();
     shape.query_parameters = query.map(|one| value_match(route, one, remarks)).collect();
@@ -60,9 +60,7 @@ fn path_match(route: &HttpRoute, path: Option<&PathMatch>, remarks: &mut Remarks
         match kind {
             PathMatchType::RegularExpression => check_regex(route, written, remarks),
             PathMatchType::Exact | PathMatchType::PathPrefix if !is_path(value) => {
-                let message = format!("not a path: {value:?}");
-                let help = "write `/` and what follows it, without `?`, `#`, `//`, `/./`, `/../`, `%2f`";
-                remarks.error(route.at(written), message, help);
+                remarks.error(route.at(written), format!("not a path: {value:?}"), PATHS);
             }
             PathMatchType::Exact | PathMatchType::PathPrefix => {}
         }
@@ -71,7 +69,7 @@ fn path_match(route: &HttpRoute, path: Option<&PathMatch>, remarks: &mut Remarks
 }
 
 /// Whether the Gateway API accepts the path, as the schema of `HTTPRoute` says.
-fn is_path(path: &str) -> bool {
+pub fn is_path(path: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-/._~!$&'()*+,;=:@%".contains(&byte);
     let has_odd_parts = path.split('/').any(|part| part == "." || part == "..")
         || path.contains("//")
@@ -80,6 +78,7 @@ fn is_path(path: &str) -> bool {
 }
 
 fn value_match(route: &HttpRoute, one: &ValueMatch, remarks: &mut Remarks) -> Value {
+    check_name(route, &one.name, remarks);
     let (name, value) = (&one.name.value, &one.value.value);
     let string_match = match one.kind.unwrap_or(ValueMatchType::Exact) {
         ValueMatchType::Exact => context! { exact => value },
@@ -89,6 +88,16 @@ fn value_match(route: &HttpRoute, one: &ValueMatch, remarks: &mut Remarks) -> Va
         }
     };
     context! { name => name, string_match => string_match }
+}
+
+/// Whether the name is a valid name of a header or a query parameter. Reports any other name.
+pub fn check_name(route: &HttpRoute, name: &Spanned<String>, remarks: &mut Remarks) -> bool {
+    let is_valid = is_token(&name.value);
+    if !is_valid {
+        let message = format!("not a name: {:?}", name.value);
+        remarks.error(route.at(name), message, "write letters, digits and `-`");
+    }
+    is_valid
 }
 
 /// Reports a regular expression that Envoy cannot compile.

@@ -119,8 +119,11 @@ fn a_match_that_envoy_refuses_is_an_error() {
         let wanted = format!("spec.rules[0].matches[0].{list}[0].value: error: not a regular expression: ");
         assert!(told.starts_with(&wanted), "{told}");
     }
-    let told = matching("{headers: [{name: \"x y\", value: z}]}");
-    assert!(told.starts_with("spec.rules[0].matches[0].headers[0].name: error: not a name of a header: "));
+    for list in ["headers", "queryParams"] {
+        let told = matching(&format!("{{{list}: [{{name: \"x y\", value: z}}]}}"));
+        let wanted = format!("spec.rules[0].matches[0].{list}[0].name: error: not a name: \"x y\"; ");
+        assert!(told.starts_with(&wanted), "{told}");
+    }
     for kind in ["PathPrefix", "Exact"] {
         for path in ["/a?b#c", "a", "/a//b", "/a/../b", "/a b", "/a%2Fb"] {
             let told = matching(&format!("{{path: {{type: {kind}, value: \"{path}\"}}}}"));
@@ -142,15 +145,18 @@ fn a_filter_that_envoy_refuses_is_an_error() {
         redirect("scheme: HTTPS"),
         format!("{field}scheme: error: unknown value `HTTPS`; write one of http, https")
     );
-    assert!(
-        redirect("path: {type: ReplaceFullPath, replaceFullPath: new}")
-            .starts_with(&format!("{field}path.replaceFullPath: error: not a path: \"new\"; "))
-    );
+    for replaced in ["FullPath", "PrefixMatch"] {
+        for path in ["new", "/a?b", "/a b"] {
+            let told = redirect(&format!("path: {{type: Replace{replaced}, replace{replaced}: \"{path}\"}}"));
+            let wanted = format!("{field}path.replace{replaced}: error: not a path: {path:?}; write `/`");
+            assert!(told.starts_with(&wanted), "{told}");
+        }
+    }
     assert!(redirect("hostname: \"a b\"").starts_with(&format!("{field}hostname: error: not a host: ")));
     let header = |fields: &str| {
         filter(&format!("{{type: ResponseHeaderModifier, responseHeaderModifier: {{set: [{{{fields}}}]}}}}"))
     };
-    assert!(header("name: \"x y\", value: z").contains("error: not a name of a header: \"x y\""));
+    assert!(header("name: \"x y\", value: z").contains("error: not a name: \"x y\""));
     assert!(header("name: x, value: \"a\\nb\"").contains("error: not a value of a header"));
 }
 

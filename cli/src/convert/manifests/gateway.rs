@@ -199,7 +199,7 @@ pub struct PathModifier {
     #[serde(rename = "type")]
     _kind: String,
     pub replace_full_path: Option<Spanned<String>>,
-    pub replace_prefix_match: Option<String>,
+    pub replace_prefix_match: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
