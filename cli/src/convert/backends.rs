@@ -289,10 +289,8 @@ impl<'a> Backends<'a> {
     /// The Service's name, with the number of the port unless it is the Service's first port. The name depends on no
     /// other Service, because sessions are bound to it.
     fn name(&self, service: &Service, port: &ServicePort) -> String {
-        let name = self.pods.qualified(service.namespace(), service.name());
         let suffix = if is_first(service, port) { String::new() } else { format!("_{}", port.port.number()) };
-        // The filter takes names of at most 64 bytes.
-        name.chars().take(64 - suffix.len()).chain(suffix.chars()).collect()
+        self.pods.service_name(service.namespace(), service.name(), &suffix)
     }
 
     /// The cookie of a service. Services have different cookies, because cookies with the same name overwrite each

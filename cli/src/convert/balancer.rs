@@ -9,7 +9,7 @@ use minijinja::{Value, context};
 use serde::Serialize;
 
 use super::backends::Backends;
-use super::configuration::{Cluster, VirtualHost};
+use super::configuration::{Cluster, Route, VirtualHost};
 use super::filter_service::FilterService;
 use super::manifests::backend_config::AffinityType;
 use super::manifests::{DEFAULT_NAMESPACE, Manifests, Service};
@@ -73,6 +73,7 @@ impl Balancer<'_> {
             listen => address(envoy.listen.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 10000)))),
             admin => address(envoy.admin.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9901)))),
             logs => services.iter().filter_map(|service| self.log(service)).collect::<Vec<_>>(),
+            has_regexes => self.hosts.iter().flat_map(|host| &host.routes).any(Route::has_regex),
             hosts => self.hosts,
             services => services.iter().map(|one| one.to_value(&self.backends)).collect::<Vec<_>>(),
             clusters => self.clusters(remarks),

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use minijinja::value::ValueKind;
 use minijinja::{Value, context};
 use serde::Serialize;
 
@@ -149,11 +150,28 @@ impl Route {
         Self { name, shown, matches: matches.to_value(), action, retries: false, headers: Headers::default() }
     }
 
+    /// Whether the route has a regular expression.
+    pub fn has_regex(&self) -> bool {
+        has_regex(&self.matches) || has_regex(&self.action.1)
+    }
+
     /// A route to nothing, with the response of GKE's default backend.
     pub fn not_found(matches: &Match) -> Self {
         let action =
             context! { status => 404, body => context! { inline_string => "default backend - 404" } };
         Self::without_service("default_backend_404", matches, "direct_response", action)
+    }
+}
+
+/// Whether a part of the configuration has a regular expression.
+fn has_regex(value: &Value) -> bool {
+    let items = || value.try_iter().into_iter().flatten();
+    match value.kind() {
+        ValueKind::Map => items().any(|key| {
+            key.as_str() == Some("regex") || value.get_item(&key).is_ok_and(|field| has_regex(&field))
+        }),
+        ValueKind::Seq | ValueKind::Iterable => items().any(|item| has_regex(&item)),
+        _ => false,
     }
 }
 

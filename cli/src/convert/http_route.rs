@@ -153,9 +153,10 @@ impl Converter<'_> {
 
     /// The name of a service with several backends: the name of the `HTTPRoute`, and an ending that no Service has.
     fn split_name(&self, route: &HttpRoute, index: usize) -> String {
-        let name = self.backends.pods.qualified(route.namespace(), &route.name().replace('.', "_"));
         let suffix = if index == 0 { "_split".to_owned() } else { format!("_split_{index}") };
-        name.chars().take(64 - suffix.len()).chain(suffix.chars()).collect()
+        // The name of an HTTPRoute may have dots, and the name of a service may not.
+        let name = route.name().replace('.', "_");
+        self.backends.pods.service_name(route.namespace(), &name, &suffix)
     }
 }
 

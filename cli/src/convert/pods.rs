@@ -51,7 +51,17 @@ impl<'a> Pods<'a> {
 
     /// The name for clusters and services, with the namespace if necessary.
     pub fn qualified(&self, namespace: &str, name: &str) -> String {
-        if self.has_namespaces { format!("{namespace}_{name}") } else { name.to_owned() }
+        let is_used = self.has_namespaces && !namespace.is_empty();
+        if is_used { format!("{namespace}_{name}") } else { name.to_owned() }
+    }
+
+    /// The name of a service of the filter. The filter takes names of at most 64 bytes, so a long namespace is shortened.
+    pub fn service_name(&self, namespace: &str, name: &str, suffix: &str) -> String {
+        let room = 64 - suffix.len();
+        let name: String = name.chars().take(room).collect();
+        let room = room.saturating_sub(name.len() + 1);
+        let namespace: String = namespace.chars().take(room).collect();
+        self.qualified(&namespace, &name) + suffix
     }
 
     /// The target of requests to a Service's port. `name` is the name of the cluster, if the Service has one cluster.

@@ -132,6 +132,20 @@ fn a_match_that_envoy_refuses_is_an_error() {
     }
 }
 
+#[tokio::test]
+async fn a_long_regular_expression_or_path_is_accepted() {
+    let long = "x".repeat(500);
+    let regex = format!("{{path: {{type: RegularExpression, value: \"/{long}.*\"}}}}");
+    let removed = "{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /}}}";
+    let prefix = format!("{{path: {{value: /{long}}}}}");
+    let rules = [rule(&regex, &to("a")), rule(&prefix, &format!("filters: [{removed}], {}", to("b")))];
+    for rule in &rules {
+        assert!(written(&[rule]).await.text.contains("re2.max_program_size"));
+    }
+    let without = written(&[&format!("{{{}}}", to("a"))]).await;
+    assert!(!without.text.contains("re2.max_program_size"), "{}", without.text);
+}
+
 #[test]
 fn a_filter_that_envoy_refuses_is_an_error() {
     let filter = |filter: &str| {

@@ -52,6 +52,15 @@ async fn names_have_the_namespace_if_services_of_two_namespaces_are_in_use() {
 }
 
 #[tokio::test]
+async fn a_long_namespace_is_shortened_and_the_name_is_not() {
+    let long = two_teams().replace("team-a", &format!("team-a-{}", "x".repeat(40)));
+    let long = long.replace("name: web", &format!("name: web-{}", "y".repeat(40)));
+    let written = convert(&long).written().await;
+    let wanted = format!("team-a-{}_web-{}", "x".repeat(12), "y".repeat(40));
+    assert_eq!(service_names(&written)[0], wanted);
+}
+
+#[tokio::test]
 async fn addresses_are_given_for_the_pods_of_one_namespace() {
     let given = ["--endpoints", "team-a/web=10.0.0.1", "--endpoints", "team-b/web=10.0.0.2"];
     let written = convert_with(&two_teams(), &given).written().await;

@@ -8,6 +8,7 @@ use cli::convert::remarks::Remarks;
 use cli::convert::{Output, convert};
 use cli::source::Source;
 
+use crate::manifests::gateway::{gateway, manifests, policy, route};
 use crate::manifests::{
     all, backend_config, configured, ingress, path, rule, service_with_config, stateful_set,
 };
@@ -58,10 +59,40 @@ fn rich() -> String {
     all(&[stateful_set("app", 2) + probe, service_with_config("app"), backend_config("app", spec), ingress])
 }
 
+/// Manifests of a Gateway with nearly every field that the converter reads.
+fn rich_gateway() -> String {
+    let rules = [
+        "{matches: [{path: {type: Exact, value: /e}, method: POST}, {path: {type: RegularExpression, value: '/v[0-9]+'}, \
+         headers: [{name: h, value: one}], queryParams: [{type: RegularExpression, name: q, value: 'a|b'}]}], filters: \
+         [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: a, value: '100%'}], add: [{name: b, value: \
+         c}], remove: [d]}}, {type: URLRewrite, urlRewrite: {hostname: in.example, path: {type: ReplacePrefixMatch, \
+         replacePrefixMatch: /new}}}], backendRefs: [{name: app, port: 80, weight: 3}, {name: other, port: 80}], \
+         timeouts: {request: 10s, backendRequest: 2s}}",
+        "{matches: [{path: {value: /old}}], filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: \
+         [{name: e, value: f}]}}, {type: RequestRedirect, requestRedirect: {scheme: https, hostname: new.example, port: \
+         8443, path: {type: ReplaceFullPath, replaceFullPath: /new}, statusCode: 302}}]}",
+    ];
+    let settings = "{sessionAffinity: {type: GENERATED_COOKIE, cookieTtlSec: 50}, timeoutSec: 7, logging: {enabled: \
+                    true, sampleRate: 5}, iap: {enabled: true}, securityPolicy: armor, connectionDraining: \
+                    {drainingTimeoutSec: 9}}";
+    let health = "{checkIntervalSec: 4, timeoutSec: 2, config: {type: HTTP, httpHealthCheck: {requestPath: /h, host: \
+                  h.example, port: 8081}}}";
+    let listeners = "[{name: http, protocol: HTTP, port: 80, hostname: '*.example', allowedRoutes: {namespaces: {from: \
+                     All}, kinds: [{kind: HTTPRoute}]}}, {name: https, protocol: HTTPS, port: 443}]";
+    let others = [
+        gateway(listeners),
+        route("web", "[a.example, '*.b.example']", &rules),
+        policy("GCPBackendPolicy", "app", settings),
+        policy("HealthCheckPolicy", "app", health),
+    ];
+    manifests(&["app", "other"], &others)
+        .replace("targetPort: 8080", "targetPort: 8080\n    appProtocol: kubernetes.io/h2c")
+}
+
 #[test]
 fn a_file_that_ends_anywhere_is_converted_or_refused() {
     let example = EXAMPLE.map(|name| std::fs::read_to_string(example_directory().join(name)).unwrap() + "\n");
-    for text in [all(&example), rich()] {
+    for text in [all(&example), rich(), rich_gateway()] {
         is_answered(&text, TO_KUBERNETES);
         is_answered(&text, WITH_FILES);
         for end in 0..text.len() {
@@ -73,8 +104,13 @@ fn a_file_that_ends_anywhere_is_converted_or_refused() {
 #[test]
 fn any_value_in_the_place_of_another_is_converted_or_refused() {
     let odd = ["null", "-1", "18446744073709551616", "true", "[[{}]]", "{a: b}", "\"\\n# x: y\""];
-    let text = rich();
-    // Every word at every position: names of fields, values, and quoted texts.
+    for text in [rich(), rich_gateway()] {
+        with_odd_words(&text, &odd);
+    }
+}
+
+/// Replaces every word at every position: names of fields, values, and quoted texts.
+fn with_odd_words(text: &str, odd: &[&str]) {
     let is_word = |character: char| character.is_ascii_alphanumeric() || "/._-*".contains(character);
     let mut start = 0;
     while let Some(begin) = text[start..].find(is_word).map(|offset| start + offset) {
