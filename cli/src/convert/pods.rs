@@ -131,7 +131,9 @@ impl<'a> Pods<'a> {
             let mut seen = BTreeSet::new();
             for Endpoints { name, .. } in given {
                 if !known.iter().any(|(short, full)| short == name || full == name) {
-                    let known = known.iter().map(|(short, _)| *short).collect::<Vec<_>>().join(", ");
+                    let mut known: Vec<&str> = known.iter().map(|(short, _)| *short).collect();
+                    known.dedup();
+                    let known = known.join(", ");
                     let message = format!("nothing with the name {name} has pods");
                     remarks.error(argument(option, name), message, format!("write one of {known}"));
                 }
@@ -278,7 +280,16 @@ impl<'a> Pods<'a> {
     }
 
     fn no_such_port(&self, service: &Service, port: &Spanned<ServicePort>, remarks: &mut Remarks) {
-        let message = format!("the pods have no port {}, which targetPort names", port.value.target());
+        let name = port.value.target();
+        if self.selected(service).is_empty() {
+            let message = format!(
+                "no manifest has the pods of this Service, so the number of the port {name} is unknown"
+            );
+            let help = "write a number as targetPort, or addresses with ports in --endpoints or --dns";
+            remarks.error(service.at(port), message, help);
+            return;
+        }
+        let message = format!("the pods have no port {name}, which targetPort names");
         let help = if self.options.to == To::Kubernetes {
             "write the name of a port of the pods, or a number"
         } else {

@@ -2,7 +2,7 @@
 
 use crate::kubernetes::{converted, names, objects};
 use crate::manifests::{all, deployment, ingress_to, service};
-use crate::support::{Conversion, convert, remarks};
+use crate::support::{Conversion, convert, convert_with, remarks};
 
 /// The only warning or error of a conversion to Kubernetes manifests.
 fn only(conversion: &Conversion) -> String {
@@ -70,6 +70,18 @@ fn the_number_of_a_named_port_is_only_known_from_the_pods() {
     let help = "write the name of a port of the pods, or a number";
     let wanted = format!("error: the pods have no port web, which targetPort names; {help}");
     assert!(!succeeded && error.ends_with(&wanted), "{error}");
+}
+
+#[test]
+fn addresses_without_ports_do_not_tell_the_number_of_a_named_port() {
+    let named = service("app").replace("targetPort: 8080", "targetPort: web");
+    let manifests = all(&[named, ingress_to("app")]);
+    for option in [["--endpoints", "app=10.0.0.1"], ["--dns", "app=pods.example"]] {
+        let errors = convert_with(&manifests, &option).errors();
+        let wanted = "spec.ports[0]: error: no manifest has the pods of this Service, so the number of the port web is \
+                      unknown; write a number as targetPort, or addresses with ports in --endpoints or --dns";
+        assert!(errors.len() == 1 && errors[0].ends_with(wanted), "{errors:?}");
+    }
 }
 
 #[test]

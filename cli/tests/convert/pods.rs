@@ -61,6 +61,22 @@ async fn addresses_replace_names_in_the_order_of_the_replicas() {
 }
 
 #[tokio::test]
+async fn a_note_counts_given_addresses_as_backends_or_endpoints() {
+    let manifests = all(&[stateful_set("app", 3), service("app"), ingress_to("app")]);
+    for (arguments, told) in [
+        (&["--endpoints", "app=10.0.0.1"][..], "1 address is given, so 1 backend is written"),
+        (&["--endpoints", "app=10.0.0.1", "--eds", "eds"], "1 address is given, so 1 endpoint is written"),
+        (
+            &["--endpoints", "app=10.0.0.1,10.0.0.2", "--eds", "eds"],
+            "2 addresses are given, so 2 endpoints are written",
+        ),
+    ] {
+        let notes = convert_with(&manifests, arguments).written().await.notes();
+        assert!(notes.len() == 1 && notes[0].ends_with(told), "{notes:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_service_of_several_workloads_has_the_pods_of_all() {
     let [stable, canary] = ["stable", "canary"]
         .map(|name| stateful_set(name, 1).replace(&format!("labels: {{app: {name}}}"), "labels: {app: app}"));
