@@ -71,14 +71,7 @@ pub fn protocol(
         protocols.get(port.name.as_ref()?).copied()
     });
     let Some(written) = &port.app_protocol else { return annotated.unwrap_or_default() };
-    let protocol = match &*written.value {
-        "HTTP" | "http" | "kubernetes.io/ws" => Some(AppProtocol::Http),
-        "HTTPS" => Some(AppProtocol::Https),
-        "HTTP2" => Some(AppProtocol::Http2),
-        "kubernetes.io/h2c" => Some(AppProtocol::H2c),
-        _ => None,
-    };
-    match (is_gateway, protocol) {
+    match (is_gateway, AppProtocol::of_port(&written.value)) {
         (true, Some(protocol)) => return protocol,
         (true, None) => {
             let message = format!(

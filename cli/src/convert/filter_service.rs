@@ -28,10 +28,8 @@ impl FilterService {
 
     /// The backend whose policy applies to the service: the first backend with an affinity, or the first backend.
     pub fn lead<'b, 'a>(&self, backends: &'b Backends<'a>) -> Option<&'b Backend<'a>> {
-        let mut all = self.own(backends).map(|(backend, _)| backend);
-        let affine = self.own(backends).map(|(backend, _)| backend);
-        let mut affine = affine.filter(|backend| backend.policy.affinity_type != AffinityType::None);
-        affine.next().or_else(|| all.next())
+        let all = || self.own(backends).map(|(backend, _)| backend);
+        all().find(|backend| backend.policy.affinity_type != AffinityType::None).or_else(|| all().next())
     }
 
     /// Whether the service makes a cookie.

@@ -179,13 +179,22 @@ fn attached<'a>(gateway: &Gateway, route: &'a HttpRoute, remarks: &mut Remarks) 
         })
     };
     let meant = || gateway.spec.listeners.iter().map(|listener| &listener.value).filter(is_meant);
+    if !parents.is_empty() && meant().next().is_none() {
+        let shown =
+            |listener: &Spanned<Listener>| format!("{} ({})", listener.value.name, listener.value.port.0);
+        let known: Vec<String> = gateway.spec.listeners.iter().map(shown).collect();
+        let message = format!("not used: the Gateway {} has no listener of this HTTPRoute", gateway.name());
+        let help = format!("write the sectionName and the port of a listener: {}", known.join(", "));
+        remarks.warning(route.place(), message, help);
+        return None;
+    }
     let is_here = route.namespace() == gateway.namespace();
     let accepts_namespace = |listener: &&Listener| match namespaces(listener).map(|from| from.value) {
         None | Some(FromNamespaces::Same) => is_here,
         Some(FromNamespaces::All | FromNamespaces::Selector) => true,
         Some(FromNamespaces::None) => false,
     };
-    if meant().next().is_some() && !meant().any(|listener| accepts_namespace(&listener)) {
+    if !parents.is_empty() && !meant().any(|listener| accepts_namespace(&listener)) {
         let message = format!(
             "not used: the Gateway {} accepts no HTTPRoutes of the namespace {}",
             gateway.name(),

@@ -2,7 +2,8 @@
 //!
 //! A Deployment, a BackendConfig, a Service and an Ingress describe a load balancer: a table of hosts and paths, and
 //! services with an affinity. `manifests` reads the files. `ingress` and `gateway` interpret them as GKE's controllers
-//! do, and make a `balancer`. The template `envoy.yaml.jinja` writes the balancer as an Envoy configuration, and
+//! do, and make a `balancer`: `gateway` finds the hosts of each `HTTPRoute`, and `http_route` converts its rules. The
+//! template `envoy.yaml.jinja` writes the balancer as an Envoy configuration, and
 //! `kubernetes.yaml.jinja` puts this configuration into manifests.
 
 mod annotations;

@@ -254,6 +254,18 @@ async fn a_host_that_no_listener_accepts_is_reported() {
 }
 
 #[tokio::test]
+async fn a_route_of_a_missing_listener_is_reported() {
+    let one = route("web", "[]", &[&format!("{{{}}}", to("a"))]);
+    let others = [plain_gateway(), one.clone(), listener("htpp", &one.replace("name: web", "name: other"))];
+    let told = convert(&manifests(&["a"], &others)).written().await.said;
+    let wanted = "warning: not used: the Gateway main has no listener of this HTTPRoute";
+    assert!(
+        told.contains(wanted) && told.contains("write the sectionName and the port of a listener: http (80)"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn a_listener_accepts_routes_of_its_allowed_namespaces() {
     let in_team = |manifest: String| manifest.replacen("metadata:\n", "metadata:\n  namespace: team\n", 1);
     let with = |allowed: &str| {

@@ -69,6 +69,17 @@ pub enum AppProtocol {
 }
 
 impl AppProtocol {
+    /// The protocol that an `appProtocol` names, if a GKE Gateway knows it.
+    pub fn of_port(name: &str) -> Option<Self> {
+        match name {
+            "HTTP" | "http" | "kubernetes.io/ws" => Some(Self::Http),
+            "HTTPS" => Some(Self::Https),
+            "HTTP2" => Some(Self::Http2),
+            "kubernetes.io/h2c" => Some(Self::H2c),
+            _ => None,
+        }
+    }
+
     /// Whether connections are encrypted.
     pub fn is_tls(self) -> bool {
         matches!(self, Self::Https | Self::Http2)
