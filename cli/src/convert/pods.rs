@@ -164,9 +164,9 @@ impl<'a> Pods<'a> {
             let help = "write a selector, or use --to envoy with --endpoints";
             remarks.error(service.place(), "a Service without a selector has no pods in DNS", help);
         }
-        let namespace = service
-            .written_namespace()
-            .filter(|namespace| *namespace != self.namespace || self.options.to == To::Envoy);
+        let is_elsewhere = service.namespace() != self.namespace;
+        let namespace = if is_elsewhere { Some(service.namespace()) } else { service.written_namespace() };
+        let namespace = namespace.filter(|_| is_elsewhere || self.options.to == To::Envoy);
         let domain = namespace.map_or(name.clone(), |namespace| format!("{name}.{namespace}"));
         Target::Dns(domain, number)
     }

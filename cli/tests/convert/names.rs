@@ -82,6 +82,17 @@ fn each_namespace_gets_its_headless_services() {
     assert_eq!(namespaces, BTreeSet::from(["team-a", "team-b"]));
 }
 
+#[test]
+fn envoy_finds_pods_in_the_default_namespace() {
+    let listeners = "[{name: http, protocol: HTTP, port: 80, allowedRoutes: {namespaces: {from: All}}}]";
+    let infra = gateway(listeners).replacen("metadata:\n", "metadata:\n  namespace: infra\n", 1);
+    let web = route("web", "[]", &[&format!("{{{}}}", to("app"))])
+        .replace("{name: main}", "{name: main, namespace: infra}");
+    let conversion = converted(&manifests(&["app"], &[infra, web]), &[]);
+    assert!(conversion.output.contains("address: app-headless.default,"), "{}", conversion.output);
+    assert_eq!(names(&objects(&conversion))[0], "Service/app-headless");
+}
+
 #[tokio::test]
 async fn a_split_never_has_the_name_of_a_service_in_any_order_of_the_routes() {
     let split =
