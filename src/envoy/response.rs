@@ -170,7 +170,7 @@ impl Response<'_> {
     /// does not move to a backend that it would have to leave at once.
     fn follow_backend(&mut self, other: BackendId) {
         let drains = self.service().backends().get(other).is_some_and(|backend| backend.drains());
-        if !drains && self.request.availability.is_available(other) {
+        if !drains && self.request.availability.takes_requests(other) {
             let now = self.worker.now();
             if self.request.session.relocate(now, |session| session.moved_to(other)) {
                 self.request.outcome = Outcome::Repinned;
@@ -267,8 +267,8 @@ impl Response<'_> {
     /// Begins a session on the backend that set the application's own session cookie, if the request had no session.
     fn begin_enveloped_session(&mut self) {
         let backend = self.request.backend.as_deref().map(Backend::id);
-        let has_place = backend.is_some() || !self.service().pin.has_cluster();
-        if self.request.session != SessionUpdate::None || !has_place {
+        let has_destination = backend.is_some() || !self.service().pin.has_cluster();
+        if self.request.session != SessionUpdate::None || !has_destination {
             return;
         }
         if let Some(seed) = self.seed() {
