@@ -63,6 +63,7 @@ impl Dist {
             "session-affinity.schema.json",
             read(&root, "docs/session-affinity.schema.json")?.as_bytes(),
         )?;
+        write(to, "LICENSE", read(&root, "LICENSE")?.as_bytes())?;
         write(to, "session-affinity", &tool(&root)?)?;
         make_executable(&to.join("session-affinity"))?;
         copy_configurations(&root.join("envoy"), &to.join("envoy"))?;
