@@ -98,7 +98,7 @@ struct Decider<'a, I> {
     inputs: &'a I,
 }
 
-impl<'a, I: DecisionInputs> Decider<'a, I> {
+impl<I: DecisionInputs> Decider<'_, I> {
     fn decide(&self) -> Decision {
         match &self.service.affinity {
             Affinity::None => self.by_weight(),

@@ -87,7 +87,8 @@ impl Live {
         xds::write(&file(&self.directory), contents).unwrap();
     }
 
-    /// Opens WebSockets on every worker. Envoy keeps the configuration that they began with until they are closed.
+    /// Opens a WebSocket sixteen times, so on every worker. Envoy keeps the configuration that they began with until
+    /// they are closed.
     pub async fn open_websockets(&self) -> Vec<WebSocket> {
         let url = format!("{}/ws", self.envoy.url());
         let open = async || client::websocket(&url, &[]).await.unwrap().1;

@@ -45,7 +45,7 @@ async fn a_backend_that_fails_its_health_checks_is_unavailable_for_the_gauge_too
     assert_eq!(envoy.stat(EJECTIONS).await.unwrap(), 0);
 }
 
-/// Streams that go on for hours, as WebSockets do, keep the old configuration alive on their worker.
+/// Streams that go on for hours keep the old configuration alive on their worker.
 #[tokio::test]
 async fn an_update_sets_the_gauge_of_a_removed_backend_to_zero_although_old_streams_go_on() {
     let mut fleet = Fleet::start(3);

@@ -82,8 +82,8 @@ async fn one_worker_probes_for_all() {
 }
 
 /// Like GKE: any other status means that the application is unhealthy.
-/// An update may change the path of the probes because the old path fails. Streams that go on for hours, as WebSockets
-/// do, keep the old configuration alive on their worker.
+/// An update may change the path of the probes because the old path fails. Streams that go on for hours keep
+/// the old configuration alive on their worker.
 #[tokio::test]
 async fn an_update_ends_the_probes_of_the_old_configuration_although_old_streams_go_on() {
     let fleet = Fleet::start(1);
