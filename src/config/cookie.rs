@@ -114,7 +114,7 @@ impl Cookie {
 /// A cookie's name and attributes.
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct CookieFields {
     /// The name of the cookie. Two services that make cookies need different names. Default: `GCLB`.
     name: Option<Text<CookieName>>,
