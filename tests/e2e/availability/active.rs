@@ -81,7 +81,6 @@ async fn one_worker_probes_for_all() {
     }
 }
 
-/// Like GKE: any other status means that the application is unhealthy.
 /// An update may change the path of the probes because the old path fails. Streams that go on for hours keep
 /// the old configuration alive on their worker.
 #[tokio::test]
@@ -106,6 +105,7 @@ async fn an_update_ends_the_probes_of_the_old_configuration_although_old_streams
     assert_eq!(probes("/old"), before);
 }
 
+/// Like GKE: any other status means that the application is unhealthy.
 #[tokio::test]
 async fn anything_but_200_fails_a_check_and_three_in_a_row_take_it_out_where_so_configured() {
     let fleet = Fleet::start(1);
