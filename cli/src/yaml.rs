@@ -17,6 +17,8 @@ pub struct Node {
     pub value: Value,
     /// The range in bytes. For an alias, the range of its use.
     pub span: Range<usize>,
+    /// The range in bytes of the text that defines the value. For an alias, the range in its anchor.
+    pub defined: Range<usize>,
 }
 
 /// A YAML value.
@@ -43,8 +45,32 @@ pub enum Value {
 pub struct Key {
     /// The key.
     pub name: String,
-    /// The range in bytes.
+    /// The range in bytes. For an alias, the range of its use.
     pub span: Range<usize>,
+    /// The range in bytes of the text that defines the key.
+    pub defined: Range<usize>,
+}
+
+/// A byte order mark, with which some editors begin a file.
+pub const BYTE_ORDER_MARK: char = '\u{feff}';
+
+impl Node {
+    /// Changes all ranges of the tree.
+    pub fn map_ranges(&mut self, map: &dyn Fn(&Range<usize>) -> Range<usize>) {
+        self.span = map(&self.span);
+        self.defined = map(&self.defined);
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.map_ranges(map)),
+            Value::Map(fields) => {
+                for (key, value) in fields {
+                    key.span = map(&key.span);
+                    key.defined = map(&key.defined);
+                    value.map_ranges(map);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Reads all documents of a text. Leaves out empty documents.
@@ -68,6 +94,18 @@ pub fn documents(source: &Arc<Source>) -> Result<Vec<Node>, Box<Diagnostic>> {
 /// # Errors
 /// As [`documents`]: the range of the error and the message.
 pub fn parse(text: &str) -> Result<Vec<Node>, (Range<usize>, String)> {
+    // The parser skips a byte order mark and does not count it.
+    if let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) {
+        let mark = BYTE_ORDER_MARK.len_utf8();
+        let shift = |range: &Range<usize>| range.start + mark..range.end + mark;
+        return match parse(rest) {
+            Ok(mut documents) => {
+                documents.iter_mut().for_each(|document| document.map_ranges(&shift));
+                Ok(documents)
+            }
+            Err((span, message)) => Err((shift(&span), message)),
+        };
+    }
     // YAML forbids tabs as indentation, but JSON allows them. A space is as long as a tab, so positions stay correct.
     let is_json = text.trim_start().starts_with(['{', '[']);
     let without_tabs;
@@ -117,15 +155,17 @@ fn bytes(location: Location) -> Option<Range<usize>> {
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Spanned { value, referenced, .. } = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self { value, span: bytes(referenced).unwrap_or_default() })
+        let Spanned { value, referenced, defined } = Spanned::<Value>::deserialize(deserializer)?;
+        let range = |location| bytes(location).unwrap_or_default();
+        Ok(Self { value, span: range(referenced), defined: range(defined) })
     }
 }
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Spanned { value, referenced, .. } = Spanned::<String>::deserialize(deserializer)?;
-        Ok(Self { name: value, span: bytes(referenced).unwrap_or_default() })
+        let Spanned { value: name, referenced, defined } = Spanned::<String>::deserialize(deserializer)?;
+        let range = |location| bytes(location).unwrap_or_default();
+        Ok(Self { name, span: range(referenced), defined: range(defined) })
     }
 }
 

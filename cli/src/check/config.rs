@@ -3,8 +3,8 @@
 use session_affinity::config::{Config, ConfigError};
 
 use super::plugin::Plugin;
+use super::redact::is_variable;
 use super::report::Report;
-use super::secrets::is_variable;
 use super::suggest::nearest;
 use crate::diagnostic::Level;
 use crate::yaml::Value;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::yaml::{Node, Value};
+use crate::yaml::Node;
 
 /// The position in the file of each byte of a text.
 #[derive(Debug)]
@@ -54,17 +54,7 @@ impl Mapping {
 
     /// Changes the positions of a tree from the text to the file.
     pub fn apply(&self, node: &mut Node) {
-        node.span = self.map(&node.span);
-        match &mut node.value {
-            Value::List(items) => items.iter_mut().for_each(|item| self.apply(item)),
-            Value::Map(fields) => {
-                for (key, value) in fields {
-                    key.span = self.map(&key.span);
-                    self.apply(value);
-                }
-            }
-            _ => {}
-        }
+        node.map_ranges(&|range| self.map(range));
     }
 }
 

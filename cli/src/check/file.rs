@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::embedded::Mapping;
-use super::secrets;
+use super::redact::redact;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Place, Source};
 use crate::yaml::{self, Node, Value};
@@ -36,12 +36,12 @@ impl File {
     fn parse(source: &Arc<Source>, directory: PathBuf) -> Result<Self, Box<Diagnostic>> {
         match yaml::documents(source) {
             Ok(documents) => {
-                let text = secrets::redact(&source.text, &documents);
+                let text = redact(&source.text, &documents);
                 let source = Arc::new(Source { name: source.name.clone(), text });
                 Ok(Self { source, directory, embedded: None, documents })
             }
             Err(mut diagnostic) => {
-                let text = secrets::redact(&source.text, &[]);
+                let text = redact(&source.text, &[]);
                 diagnostic.place.source = Arc::new(Source { name: source.name.clone(), text });
                 Err(diagnostic)
             }
@@ -51,7 +51,7 @@ impl File {
     /// The file inside a text of this file, such as a value of a `ConfigMap`. `None` if the text is not YAML.
     pub fn within(&self, text: At<'_>, key: &str, config_map: usize) -> Option<Self> {
         let written = text.text()?;
-        let mapping = Mapping::new(written, &self.source.text, &text.node.span);
+        let mapping = Mapping::new(written, &self.source.text, &text.node.defined);
         let mut documents = yaml::parse(written).ok()?;
         for document in &mut documents {
             mapping.apply(document);
@@ -183,12 +183,12 @@ impl<'a> At<'a> {
     /// The place of a node of this file.
     pub fn place_of(self, node: &Node, field: String) -> Place {
         let mut node = node;
-        while node.span.is_empty() {
+        while node.defined.is_empty() {
             let inner = match &node.value {
                 Value::List(items) => items.first(),
                 Value::Map(fields) => {
                     let Some((key, _)) = fields.first() else { break };
-                    let span = key.span.clone();
+                    let span = key.defined.clone();
                     return Place { source: Arc::clone(&self.file.source), span, field };
                 }
                 _ => None,
@@ -196,7 +196,7 @@ impl<'a> At<'a> {
             let Some(inner) = inner else { break };
             node = inner;
         }
-        Place { source: Arc::clone(&self.file.source), span: node.span.clone(), field }
+        Place { source: Arc::clone(&self.file.source), span: node.defined.clone(), field }
     }
 }
 

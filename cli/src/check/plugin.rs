@@ -72,14 +72,14 @@ impl<'a> Plugin<'a> {
         match (written.type_name(), value) {
             (Some("google.protobuf.StringValue"), Some(value)) if value.text().is_some() => {
                 let text = value.text().unwrap_or_default();
-                let mapping = Mapping::new(text, &value.file.source.text, &value.node.span);
+                let mapping = Mapping::new(text, &value.file.source.text, &value.node.defined);
                 self.embed(text.to_owned(), mapping);
                 self.bytes = Cow::Borrowed(text.as_bytes());
             }
             (Some("google.protobuf.BytesValue"), Some(value)) => {
                 let bytes = BASE64_STANDARD.decode(value.text().unwrap_or_default()).unwrap_or_default();
                 if let Ok(text) = String::from_utf8(bytes.clone()) {
-                    let mapping = Mapping::whole(&text, &value.node.span);
+                    let mapping = Mapping::whole(&text, &value.node.defined);
                     self.embed(text, mapping);
                 }
                 self.bytes = Cow::Owned(bytes);
@@ -97,7 +97,7 @@ impl<'a> Plugin<'a> {
             // Envoy reads numbers with a fraction in YAML as text.
             let is_yaml = !object.file.source.text.trim_start().starts_with('{');
             let as_text = self.kind == Kind::Envoy && is_yaml;
-            let float = |node: &Node, number: f64| match object.file.source.text.get(node.span.clone()) {
+            let float = |node: &Node, number: f64| match object.file.source.text.get(node.defined.clone()) {
                 Some(text) if as_text => serde_json::Value::from(text),
                 _ => serde_json::Value::from(number),
             };
@@ -156,8 +156,8 @@ impl<'a> Plugin<'a> {
         }
         let mut place = written.place_of(node, field);
         // For a mapping or a list in block style, the place is that of its key.
-        if let Some(key) = key.filter(|_| node.span.is_empty()) {
-            place.span = key.span.clone();
+        if let Some(key) = key.filter(|_| node.defined.is_empty()) {
+            place.span = key.defined.clone();
         }
         place
     }
@@ -169,7 +169,7 @@ impl<'a> Plugin<'a> {
             && let Some((object, name)) = error.path().rsplit_once('.').or(Some(("", error.path())))
             && let Some(key) = self.node(object).and_then(|object| key_of(object, name))
         {
-            place.span = key.span.clone();
+            place.span = key.defined.clone();
         }
         let Some((text, mapping)) = &self.text else {
             return place;

@@ -15,5 +15,6 @@ mod command;
 mod doubtful;
 mod forms;
 mod manifests;
+mod secrets;
 mod shipped;
 mod support;
