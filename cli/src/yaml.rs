@@ -55,6 +55,36 @@ pub struct Key {
 pub const BYTE_ORDER_MARK: char = '\u{feff}';
 
 impl Node {
+    /// The items of a list. Empty if the value is not a list.
+    #[must_use]
+    pub fn items(&self) -> &[Self] {
+        if let Value::List(items) = &self.value { items } else { &[] }
+    }
+
+    /// The fields of a mapping. Empty if the value is not a mapping.
+    #[must_use]
+    pub fn fields(&self) -> &[(Key, Self)] {
+        if let Value::Map(fields) = &self.value { fields } else { &[] }
+    }
+
+    /// The value of the field with this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        self.fields().iter().find(|(key, _)| key.name == name).map(|(_, value)| value)
+    }
+
+    /// The key of the field with this name.
+    #[must_use]
+    pub fn key(&self, name: &str) -> Option<&Key> {
+        self.fields().iter().map(|(key, _)| key).find(|key| key.name == name)
+    }
+
+    /// The text, if the value is text.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        if let Value::Text(text) = &self.value { Some(text) } else { None }
+    }
+
     /// Changes all ranges of the tree.
     pub fn map_ranges(&mut self, map: &dyn Fn(&Range<usize>) -> Range<usize>) {
         self.span = map(&self.span);

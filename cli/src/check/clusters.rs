@@ -8,7 +8,6 @@ use super::plugin::Plugin;
 use super::report::Report;
 use super::services::service_of;
 use super::suggest::{listed, nearest};
-use super::vm::named;
 use crate::diagnostic::Level;
 
 /// Envoy's default `connect_timeout` of a cluster, in seconds.
@@ -102,7 +101,7 @@ fn panic_mode(envoy: &Envoy<'_>, cluster: At<'_>, report: &mut Report) {
              requests to unhealthy endpoints when few are healthy, and the filter does not notice it"
         );
         let help = "write `common_lb_config: {healthy_panic_threshold: {value: 0}}` in the cluster";
-        report.warning(threshold.unwrap_or_else(|| named(cluster)), message, help);
+        report.warning(threshold.unwrap_or_else(|| cluster.name_or_self()), message, help);
     }
 }
 
@@ -133,7 +132,7 @@ fn connect_timeout(
             "write a `connect_timeout` below {limit}s, for example `connect_timeout: {}s`",
             shorter(limit)
         );
-        report.warning(written.unwrap_or_else(|| named(cluster)), message, help);
+        report.warning(written.unwrap_or_else(|| cluster.name_or_self()), message, help);
     }
 }
 
@@ -163,5 +162,5 @@ fn retries(route: &Route<'_>, action: At<'_>, cluster: At<'_>, report: &mut Repo
         route.in_words()
     );
     let help = "write `circuit_breakers: {thresholds: [{max_retries: 1024}]}` in the cluster";
-    report.warning(breakers.unwrap_or_else(|| named(cluster)), message, help);
+    report.warning(breakers.unwrap_or_else(|| cluster.name_or_self()), message, help);
 }

@@ -1,6 +1,6 @@
 //! One Envoy's configuration, put together from its files: connection managers, routes, filters and clusters.
 
-use super::file::{At, File};
+use super::file::At;
 use super::plugin::Plugin;
 
 const CONNECTION_MANAGER: &str =
@@ -205,15 +205,4 @@ impl Route<'_> {
             None => "the route without a name".to_owned(),
         }
     }
-}
-
-impl File {
-    /// Whether one of the documents is an Envoy bootstrap.
-    pub fn is_bootstrap(&self) -> bool {
-        self.documents().any(is_bootstrap)
-    }
-}
-
-fn is_bootstrap(document: At<'_>) -> bool {
-    document.get("static_resources").is_some() || document.get("dynamic_resources").is_some()
 }

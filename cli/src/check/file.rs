@@ -64,6 +64,12 @@ impl File {
         })
     }
 
+    /// Whether one of the documents is an Envoy bootstrap.
+    pub fn is_bootstrap(&self) -> bool {
+        let fields = ["static_resources", "dynamic_resources"];
+        self.documents().any(|document| fields.iter().any(|field| document.get(field).is_some()))
+    }
+
     /// The documents.
     pub fn documents(&self) -> impl Iterator<Item = At<'_>> {
         self.documents.iter().map(|node| At { file: self, node })
@@ -82,11 +88,8 @@ pub struct At<'a> {
 impl<'a> At<'a> {
     /// The field with this name. Envoy also accepts the name in camelCase.
     pub fn get(self, name: &str) -> Option<At<'a>> {
-        let Value::Map(fields) = &self.node.value else {
-            return None;
-        };
         let is_name = |key: &str| key == name || is_camel_case_of(key, name);
-        let (_, node) = fields.iter().find(|(key, _)| is_name(&key.name))?;
+        let (_, node) = self.node.fields().iter().find(|(key, _)| is_name(&key.name))?;
         Some(Self { node, ..self })
     }
 
@@ -97,8 +100,7 @@ impl<'a> At<'a> {
 
     /// The items of a list. Empty if the value is not a list.
     pub fn items(self) -> impl Iterator<Item = At<'a>> {
-        let items: &[Node] = if let Value::List(items) = &self.node.value { items } else { &[] };
-        items.iter().map(move |node| Self { node, ..self })
+        self.node.items().iter().map(move |node| Self { node, ..self })
     }
 
     /// The items of the list at the end of this path.
@@ -108,13 +110,12 @@ impl<'a> At<'a> {
 
     /// The fields of a mapping. Empty if the value is not a mapping.
     pub fn fields(self) -> impl Iterator<Item = (&'a str, At<'a>)> {
-        let fields: &[_] = if let Value::Map(fields) = &self.node.value { fields } else { &[] };
-        fields.iter().map(move |(key, node)| (key.name.as_str(), Self { node, ..self }))
+        self.node.fields().iter().map(move |(key, node)| (key.name.as_str(), Self { node, ..self }))
     }
 
     /// The text, if the value is text.
     pub fn text(self) -> Option<&'a str> {
-        if let Value::Text(text) = &self.node.value { Some(text) } else { None }
+        self.node.text()
     }
 
     /// The text of the field at the end of this path.
@@ -162,11 +163,13 @@ impl<'a> At<'a> {
     /// Calls `visit` with this value and all values below.
     pub fn walk(self, visit: &mut dyn FnMut(At<'a>)) {
         visit(self);
-        match &self.node.value {
-            Value::List(_) => self.items().for_each(|item| item.walk(visit)),
-            Value::Map(_) => self.fields().for_each(|(_, field)| field.walk(visit)),
-            _ => {}
-        }
+        self.items().for_each(|item| item.walk(visit));
+        self.fields().for_each(|(_, field)| field.walk(visit));
+    }
+
+    /// The name of a message if it has one, else the message: a short place to report something missing.
+    pub fn name_or_self(self) -> Self {
+        self.get("name").unwrap_or(self)
     }
 
     /// Whether both are the same value in the same file.

@@ -8,6 +8,7 @@ mod endpoints;
 mod envoy;
 mod file;
 mod files;
+mod form;
 mod headers;
 mod manifests;
 mod order;

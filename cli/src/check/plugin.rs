@@ -2,15 +2,14 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use session_affinity::config::{Config, ConfigError};
 
 use super::embedded::{self, Mapping};
 use super::file::At;
+use super::form::{self, FormError};
 use super::manifests::Kind;
 use crate::source::Place;
-use crate::yaml::{self, Key, Node, Value};
+use crate::yaml::{self, Node, Value};
 
 /// A session-affinity filter.
 pub struct Plugin<'a> {
@@ -20,6 +19,8 @@ pub struct Plugin<'a> {
     pub kind: Kind,
     /// The plugin configuration in Envoy's file, if there is one.
     pub written: Option<At<'a>>,
+    /// The error in the form of the configuration, if Envoy refuses the form.
+    pub form_error: Option<FormError<'a>>,
     /// The bytes that the filter receives.
     bytes: Cow<'a, [u8]>,
     /// The configuration as a separate tree, if it is text in the file.
@@ -54,6 +55,7 @@ impl<'a> Plugin<'a> {
             message,
             kind,
             written,
+            form_error: None,
             bytes: Cow::default(),
             embedded: None,
             text: None,
@@ -68,32 +70,46 @@ impl<'a> Plugin<'a> {
     }
 
     fn read(&mut self, written: At<'a>) {
-        let value = written.get("value");
-        match (written.type_name(), value) {
-            (Some("google.protobuf.StringValue"), Some(value)) if value.text().is_some() => {
-                let text = value.text().unwrap_or_default();
-                let mapping = Mapping::new(text, &value.file.source.text, &value.node.defined);
-                self.embed(text.to_owned(), mapping);
-                self.bytes = Cow::Borrowed(text.as_bytes());
-            }
-            (Some("google.protobuf.BytesValue"), Some(value)) => {
-                let bytes = BASE64_STANDARD.decode(value.text().unwrap_or_default()).unwrap_or_default();
-                if let Ok(text) = String::from_utf8(bytes.clone()) {
-                    let mapping = Mapping::whole(&text, &value.node.defined);
-                    self.embed(text, mapping);
-                }
-                self.bytes = Cow::Owned(bytes);
-            }
-            (Some("google.protobuf.Struct"), Some(value)) => self.read_object(value),
-            (Some(_), _) => {}
-            (None, _) => self.read_object(written),
+        if self.kind != Kind::Envoy {
+            return self.read_object(written);
         }
+        self.form_error = form::error(written);
+        // Also in a wrong form, the configuration is read: it may have further errors.
+        let inner = written.get("value").unwrap_or(written);
+        let is_bytes = written.type_name() == Some(form::BYTES);
+        if let Some(bytes) = inner.text().filter(|_| is_bytes).and_then(form::bytes) {
+            if let Ok(text) = String::from_utf8(bytes.clone()) {
+                let mapping = Mapping::whole(&text, &inner.node.defined);
+                self.embed(text, mapping);
+            }
+            self.bytes = Cow::Owned(bytes);
+        } else if inner.text().is_some() {
+            self.read_text(inner);
+        } else if inner.type_name().is_some() {
+            let fields = inner.node.fields().iter().filter(|(key, _)| key.name != "@type").cloned();
+            let object = Node { value: Value::Map(fields.collect()), ..inner.node.clone() };
+            self.read_fields(inner, &object);
+            self.embedded = Some(object);
+        } else {
+            self.read_object(inner);
+        }
+    }
+
+    fn read_text(&mut self, written: At<'a>) {
+        let text = written.text().unwrap_or_default();
+        let mapping = Mapping::new(text, &written.file.source.text, &written.node.defined);
+        self.embed(text.to_owned(), mapping);
+        self.bytes = Cow::Borrowed(text.as_bytes());
     }
 
     fn read_object(&mut self, object: At<'a>) {
         self.written = Some(object);
+        self.read_fields(object, object.node);
+    }
+
+    fn read_fields(&mut self, object: At<'a>, fields: &Node) {
         // A Struct without fields has no bytes.
-        if object.fields().next().is_some() {
+        if !fields.fields().is_empty() {
             // Envoy reads numbers with a fraction in YAML as text.
             let is_yaml = !object.file.source.text.trim_start().starts_with('{');
             let as_text = self.kind == Kind::Envoy && is_yaml;
@@ -102,9 +118,14 @@ impl<'a> Plugin<'a> {
                 _ => serde_json::Value::from(number),
             };
             let mut json = String::new();
-            write_json(object.node, &float, &mut json);
+            write_json(fields, &float, &mut json);
             self.bytes = Cow::Owned(json.into_bytes());
         }
+    }
+
+    /// Whether the filter receives no configuration.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     fn embed(&mut self, text: String, mapping: Mapping) {
@@ -121,11 +142,10 @@ impl<'a> Plugin<'a> {
             // Text that is not valid JSON or YAML.
             return self.text.as_ref().is_some_and(|(text, _)| text.contains("\"sessionAffinity\""));
         };
-        let has = |node: &Node, name: &str| step(node, name).is_some();
-        let services = step(tree, "services").map(|services| &services.value);
-        let in_services = matches!(services, Some(Value::List(items))
-            if items.iter().any(|service| has(service, "sessionAffinity") || has(service, "backends")));
-        has(tree, "sessionAffinity") || in_services
+        let mut services = tree.get("services").into_iter().flat_map(Node::items);
+        tree.get("sessionAffinity").is_some()
+            || services
+                .any(|service| ["sessionAffinity", "backends"].iter().any(|name| service.get(name).is_some()))
     }
 
     fn tree(&self) -> Option<&Node> {
@@ -140,6 +160,11 @@ impl<'a> Plugin<'a> {
         steps(path).try_fold(self.tree()?, step)
     }
 
+    /// The prefix of the paths of a service's fields: `services[1].`, or nothing for a single service.
+    pub fn service_path(&self, index: usize) -> String {
+        if self.node("services").is_some() { format!("services[{index}].") } else { String::new() }
+    }
+
     /// The place of a path, or of its nearest existing ancestor.
     pub fn place(&self, path: &str) -> Place {
         let written = self.written.unwrap_or(self.message);
@@ -151,7 +176,7 @@ impl<'a> Plugin<'a> {
         let mut key = None;
         for name in steps(path) {
             let Some(next) = step(node, name) else { break };
-            key = key_of(node, name);
+            key = node.key(name);
             node = next;
         }
         let mut place = written.place_of(node, field);
@@ -167,7 +192,7 @@ impl<'a> Plugin<'a> {
         let mut place = self.place(error.path());
         if error.problem().starts_with("unknown field")
             && let Some((object, name)) = error.path().rsplit_once('.').or(Some(("", error.path())))
-            && let Some(key) = self.node(object).and_then(|object| key_of(object, name))
+            && let Some(key) = self.node(object).and_then(|object| object.key(name))
         {
             place.span = key.defined.clone();
         }
@@ -206,18 +231,10 @@ fn steps(path: &str) -> impl Iterator<Item = &str> {
     path.split(['.', '[', ']']).filter(|step| !step.is_empty() && *step != "(root)")
 }
 
-fn key_of<'n>(node: &'n Node, name: &str) -> Option<&'n Key> {
-    let Value::Map(fields) = &node.value else {
-        return None;
-    };
-    fields.iter().find(|(key, _)| key.name == name).map(|(key, _)| key)
-}
-
 fn step<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
-    match &node.value {
-        Value::List(items) => items.get(name.parse::<usize>().ok()?),
-        Value::Map(fields) => fields.iter().find(|(key, _)| key.name == name).map(|(_, value)| value),
-        _ => None,
+    match name.parse::<usize>() {
+        Ok(index) if matches!(node.value, Value::List(_)) => node.items().get(index),
+        _ => node.get(name),
     }
 }
 

@@ -7,7 +7,6 @@ use super::file::At;
 use super::plugin::Plugin;
 use super::report::Report;
 use super::services::{misspelling, service_of};
-use super::vm::named;
 use crate::diagnostic::Level;
 
 /// Reports routes on which the filter does not work.
@@ -203,7 +202,7 @@ fn timeout(route: &Route<'_>, action: At<'_>, report: &mut Report) {
          included",
         route.in_words()
     );
-    let place = if route.name.is_some() { named(route.at) } else { action };
+    let place = if route.name.is_some() { route.at.name_or_self() } else { action };
     report.warning(
         place,
         message,

@@ -40,6 +40,10 @@ fn a_valid_configuration_is_recognised_in_each_form_by_its_fields() {
         format!(
             "                  \"@type\": type.googleapis.com/google.protobuf.BytesValue\n                  value: {base64}"
         ),
+        format!(
+            "                  \"@type\": type.googleapis.com/google.protobuf.BytesValue\n                  value: {}",
+            base64.trim_end_matches('=')
+        ),
     ] {
         assert!(found(&configuration).is_empty(), "{configuration}: {:?}", found(&configuration));
         let directory = tempfile::tempdir().unwrap();
@@ -111,4 +115,49 @@ fn a_filter_without_a_configuration_is_an_error() {
     let (found, code) = check(directory.path(), &["envoy.yaml"]);
     assert_eq!(code, 1);
     assert!(found.iter().any(|found| found.message.contains("no configuration")), "{found:?}");
+}
+
+/// Asserts that the filter is recognised, that the only diagnostic is the error, and what its help says.
+fn assert_form(configuration: &str, message: &str, place: &str, write: &str) {
+    assert_only(configuration, message, place);
+    let found = found(configuration);
+    assert_eq!(found[0].0.level, "error");
+    assert!(found[0].0.help.as_ref().is_some_and(|help| help.contains(write)), "{found:?}");
+}
+
+#[test]
+fn a_form_that_envoy_refuses_is_an_error_that_names_the_right_form() {
+    let json = r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE"},"backends":["shop-0"]}"#;
+    let fields = "sessionAffinity: {affinityType: GENERATED_COOKIE}\n                  backends: [shop-0]";
+    let of_type = |name: &str, rest: &str| {
+        format!(
+            "                  \"@type\": type.googleapis.com/google.protobuf.{name}\n                  {rest}"
+        )
+    };
+    let as_struct = "write `\"@type\": type.googleapis.com/google.protobuf.Struct`";
+    let as_text = "write `\"@type\": type.googleapis.com/google.protobuf.StringValue`";
+    let no_type = "the configuration has no `@type`";
+    let no_value = "the configuration has no `value`";
+    assert_form(&format!("                  {fields}"), no_type, "sessionAffinity:", as_struct);
+    assert_form(&format!("                  value: {json}"), no_type, "{", as_struct);
+    assert_form(&format!("                  value: '{json}'"), no_type, "'", as_text);
+    assert_form(&format!("                  '{json}'"), no_type, "'", as_text);
+    assert_form(&of_type("Struct", fields), no_value, "\"@type\"", as_struct);
+    assert_form(&of_type("StringValue", fields), no_value, "\"@type\"", as_struct);
+    assert_form(&of_type("Struct", &format!("value: '{json}'")), "is a mapping", "'", as_text);
+    assert_form(&of_type("StringValue", &format!("value: {json}")), "is text", "{", as_struct);
+    assert_form(&of_type("BytesValue", &format!("value: '{json}'")), "base64", "'", as_struct);
+    assert_form(&of_type("ListValue", &format!("value: {json}")), "of this type", "type.google", as_struct);
+}
+
+#[test]
+fn a_configuration_in_a_form_that_envoy_refuses_is_checked_too() {
+    let found = found(
+        "                  sessionAffinity: {affinityType: GENERATED_COOKIE}\n                  backends: [shop-1]",
+    );
+    let messages: Vec<&str> = found.iter().map(|(found, _)| found.message.as_str()).collect();
+    assert!(
+        matches!(&*messages, [form, cluster] if form.contains("no `@type`") && cluster.contains("`shop-1`")),
+        "{messages:?}"
+    );
 }
