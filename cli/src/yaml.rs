@@ -128,13 +128,11 @@ pub fn parse(text: &str) -> Result<Vec<Node>, (Range<usize>, String)> {
     if let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) {
         let mark = BYTE_ORDER_MARK.len_utf8();
         let shift = |range: &Range<usize>| range.start + mark..range.end + mark;
-        return match parse(rest) {
-            Ok(mut documents) => {
-                documents.iter_mut().for_each(|document| document.map_ranges(&shift));
-                Ok(documents)
-            }
-            Err((span, message)) => Err((shift(&span), message)),
-        };
+        let mut documents = parse(rest).map_err(|(span, message)| (shift(&span), message))?;
+        for document in &mut documents {
+            document.map_ranges(&shift);
+        }
+        return Ok(documents);
     }
     // YAML forbids tabs as indentation, but JSON allows them. A space is as long as a tab, so positions stay correct.
     let is_json = text.trim_start().starts_with(['{', '[']);

@@ -198,6 +198,17 @@ impl Files {
             .collect()
     }
 
+    /// The first document of each file, except of files that certainly have another purpose than a filter: manifests,
+    /// Envoy's resources such as clusters, and the files of a Helm chart.
+    pub fn without_known_purpose(&self) -> Vec<At<'_>> {
+        let is_of_chart = |entry: &&Entry| {
+            entry.path.as_ref().is_some_and(|path| path.with_file_name("Chart.yaml").is_file())
+        };
+        let has_other_purpose = |entry: &&Entry| entry.file.documents().any(has_other_purpose);
+        let entries = self.entries.iter().filter(|entry| !is_of_chart(entry) && !has_other_purpose(entry));
+        entries.filter_map(|entry| entry.file.documents().next()).collect()
+    }
+
     /// The names of the files.
     pub fn names(&self) -> Vec<&str> {
         let on_disk = self.entries.iter().filter(|entry| entry.path.is_some());
@@ -220,11 +231,26 @@ fn config_sources(document: At<'_>) -> Vec<At<'_>> {
         sources.extend(document.at(&["dynamic_resources", name]));
     }
     document.walk(&mut |at| {
-        for name in ["rds", "config_discovery"] {
-            sources.extend(at.at(&[name, "config_source"]));
+        for path in [
+            ["rds", "config_source"],
+            ["config_discovery", "config_source"],
+            ["scoped_routes", "rds_config_source"],
+            ["scoped_rds", "scoped_rds_config_source"],
+        ] {
+            sources.extend(at.at(&path));
         }
     });
     sources
+}
+
+/// Whether a document is a manifest, or a list of Envoy resources none of which can have a filter or routes.
+fn has_other_purpose(document: At<'_>) -> bool {
+    let mut types = document.items_at(&["resources"]).map(At::type_name).peekable();
+    let is_with_filter = |name: &str| {
+        name.contains(".listener.") || name.contains(".route.") || name.ends_with(".TypedExtensionConfig")
+    };
+    let is_other = types.peek().is_some() && !types.any(|name| name.is_none_or(is_with_filter));
+    manifests::is_manifest(document) || is_other
 }
 
 /// The path of a source that is a file.

@@ -95,7 +95,7 @@ fn is_envoys(file: &File) -> bool {
     file.is_bootstrap() || file.documents().any(|document| document.items_at(&["resources"]).next().is_some())
 }
 
-/// The filters of this project in manifests: of Istio, of Envoy Gateway, and in patches of Envoy's configuration.
+/// The Wasm filters in manifests: of Istio, of Envoy Gateway, and in patches of Envoy's configuration.
 pub fn plugins<'a>(manifests: &[At<'a>]) -> Vec<Plugin<'a>> {
     let mut plugins = Vec::new();
     for manifest in manifests {
@@ -104,7 +104,7 @@ pub fn plugins<'a>(manifests: &[At<'a>]) -> Vec<Plugin<'a>> {
         match manifest.text_at(&["kind"]) {
             Some("WasmPlugin") => {
                 let names = [name, spec.text_at(&["url"]).unwrap_or_default()];
-                plugins.extend(Plugin::of_manifest(spec, Kind::Istio, spec.get("pluginConfig"), &names));
+                plugins.push(Plugin::of_manifest(spec, Kind::Istio, spec.get("pluginConfig"), &names));
             }
             Some("EnvoyExtensionPolicy") => {
                 for wasm in spec.items_at(&["wasm"]) {
@@ -112,12 +112,12 @@ pub fn plugins<'a>(manifests: &[At<'a>]) -> Vec<Plugin<'a>> {
                     let url = url.or_else(|| wasm.text_at(&["code", "http", "url"]));
                     let names = [wasm.text_at(&["name"]), url].map(Option::unwrap_or_default);
                     let config = wasm.get("config");
-                    plugins.extend(Plugin::of_manifest(wasm, Kind::EnvoyGateway, config, &names));
+                    plugins.push(Plugin::of_manifest(wasm, Kind::EnvoyGateway, config, &names));
                 }
             }
             Some("EnvoyFilter" | "EnvoyPatchPolicy") => manifest.walk(&mut |at| {
                 if let Some((WASM, message)) = at.typed() {
-                    plugins.extend(Plugin::of_envoy(message, ""));
+                    plugins.push(Plugin::of_envoy(message, ""));
                 }
             }),
             _ => {}

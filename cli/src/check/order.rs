@@ -47,7 +47,7 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
         let (before, rest) = manager.filters.split_at_checked(position).unwrap_or_default();
         let Some((ours, after)) = rest.split_first() else { continue };
         twice(envoy, manager, ours, before, config, report);
-        route_cache(ours, before, config, report);
+        route_cache(envoy, ours, before, config, report);
         for filter in after.iter().filter(|filter| ANSWERS.contains(&filter.kind())) {
             let kind = filter.kind();
             let message = format!(
@@ -70,12 +70,8 @@ fn twice(
     report: &mut Report,
 ) {
     let has_same_header = |filter: &&Filter<'_>| {
-        let message = filter.typed.map(|(_, message)| message);
-        let plugins = envoy.plugins.iter();
-        let mut same = plugins.filter(|plugin| message.is_some_and(|message| message.is(plugin.message)));
-        same.any(|plugin| {
-            plugin.config.as_ref().is_ok_and(|other| other.cluster_header == config.cluster_header)
-        })
+        let other = envoy.plugin_of(filter).and_then(|plugin| plugin.config.as_ref().ok());
+        other.is_some_and(|other| other.cluster_header == config.cluster_header)
     };
     let Some(first) = before.iter().find(has_same_header) else { return };
     let mut routes = manager.routes.iter();
@@ -95,13 +91,20 @@ fn twice(
 }
 
 /// Reports an earlier filter after which the filter may see an old route.
-fn route_cache(ours: &Filter<'_>, before: &[Filter<'_>], config: &Config, report: &mut Report) {
+fn route_cache(
+    envoy: &Envoy<'_>,
+    ours: &Filter<'_>,
+    before: &[Filter<'_>],
+    config: &Config,
+    report: &mut Report,
+) {
     let goes_by_route = config.services.iter().any(|service| service.routes.is_some());
     let is_fresh = before.last().is_some_and(|filter| CHOOSES_ROUTE_AGAIN.contains(&filter.kind()));
     if !goes_by_route || is_fresh {
         return;
     }
-    let Some(earlier) = before.iter().find(|filter| can_clear_routes(filter)) else { return };
+    let can_clear = |filter: &&Filter<'_>| can_clear_routes(filter) && envoy.plugin_of(filter).is_none();
+    let Some(earlier) = before.iter().find(can_clear) else { return };
     let kind = earlier.kind();
     let message = format!(
         "`{kind}` before the filter can have Envoy's route cache cleared: the filter then uses the old route of the \

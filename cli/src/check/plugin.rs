@@ -1,4 +1,4 @@
-//! A session-affinity filter: where its configuration is, and the filter's own error about it.
+//! A Wasm filter: whether it is a session-affinity filter, where its configuration is, and the filter's own error about it.
 
 use std::borrow::Cow;
 
@@ -11,12 +11,14 @@ use super::manifests::Kind;
 use crate::source::Place;
 use crate::yaml::{self, Node, Value};
 
-/// A session-affinity filter.
+/// A Wasm filter.
 pub struct Plugin<'a> {
     /// The message, or the part of a manifest, that configures the filter. It identifies the filter.
     pub message: At<'a>,
     /// Who reads the message.
     pub kind: Kind,
+    /// Whether this is a session-affinity filter, by a name or by its configuration.
+    pub is_ours: bool,
     /// The plugin configuration in Envoy's file, if there is one.
     pub written: Option<At<'a>>,
     /// The error in the form of the configuration, if Envoy refuses the form.
@@ -32,28 +34,26 @@ pub struct Plugin<'a> {
 }
 
 impl<'a> Plugin<'a> {
-    /// The filter that Envoy's message configures, if it is a session-affinity filter.
-    pub fn of_envoy(message: At<'a>, filter_name: &str) -> Option<Self> {
-        let config = message.get("config")?;
-        let configuration = config.get("configuration");
-        let file = config.at(&["vm_config", "code", "local", "filename"]);
-        let uri = config.at(&["vm_config", "code", "remote", "http_uri", "uri"]);
-        let names = [config.get("name"), config.get("root_id"), file, uri];
-        let is_named = names.into_iter().flatten().filter_map(At::text).any(is_ours) || is_ours(filter_name);
-        let plugin = Self::new(message, Kind::Envoy, configuration);
-        (is_named || plugin.looks_like_ours()).then_some(plugin)
+    /// The filter that Envoy's message configures.
+    pub fn of_envoy(message: At<'a>, filter_name: &str) -> Self {
+        let name = message.text_at(&["config", "name"]);
+        let root_id = message.text_at(&["config", "root_id"]);
+        let code = ["config", "vm_config", "code"];
+        let file = message.at(&code).and_then(|code| code.text_at(&["local", "filename"]));
+        let uri = message.at(&code).and_then(|code| code.text_at(&["remote", "http_uri", "uri"]));
+        let names = [name, root_id, file, uri].map(Option::unwrap_or_default);
+        let configuration = message.at(&["config", "configuration"]);
+        let mut plugin = Self::of_manifest(message, Kind::Envoy, configuration, &names);
+        plugin.is_ours |= is_ours(filter_name);
+        plugin
     }
 
-    /// The filter that a plain object of a manifest configures, if it is a session-affinity filter.
-    pub fn of_manifest(message: At<'a>, kind: Kind, written: Option<At<'a>>, names: &[&str]) -> Option<Self> {
-        let plugin = Self::new(message, kind, written);
-        (names.iter().any(|name| is_ours(name)) || plugin.looks_like_ours()).then_some(plugin)
-    }
-
-    fn new(message: At<'a>, kind: Kind, written: Option<At<'a>>) -> Self {
+    /// The filter that a plain object of a manifest configures.
+    pub fn of_manifest(message: At<'a>, kind: Kind, written: Option<At<'a>>, names: &[&str]) -> Self {
         let mut plugin = Self {
             message,
             kind,
+            is_ours: false,
             written,
             form_error: None,
             bytes: Cow::default(),
@@ -66,6 +66,7 @@ impl<'a> Plugin<'a> {
         }
         let variable = |name: &str| kind.variable(message, name);
         plugin.config = Config::parse(&plugin.bytes, &variable);
+        plugin.is_ours = names.iter().any(|name| is_ours(name)) || plugin.looks_like_ours();
         plugin
     }
 
@@ -121,6 +122,16 @@ impl<'a> Plugin<'a> {
             write_json(fields, &float, &mut json);
             self.bytes = Cow::Owned(json.into_bytes());
         }
+    }
+
+    /// The filter's name if it has one, else its message: a short place for the whole filter.
+    pub fn name_or_message(&self) -> At<'a> {
+        self.message.get("config").filter(|_| self.kind == Kind::Envoy).unwrap_or(self.message).name_or_self()
+    }
+
+    /// Whether both filters receive the same configuration.
+    pub fn is_configured_as(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
     }
 
     /// Whether the filter receives no configuration.

@@ -6,11 +6,17 @@ use super::envoy::{Envoy, Manager, Route};
 use super::file::At;
 use super::plugin::Plugin;
 use super::report::Report;
-use super::services::{misspelling, service_of};
+use super::services::{KnownRoutes, misspelling, service_of};
 use crate::diagnostic::Level;
 
 /// Reports routes on which the filter does not work.
-pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
+pub fn check(
+    envoy: &Envoy<'_>,
+    plugin: &Plugin<'_>,
+    config: &Config,
+    known: &KnownRoutes<'_>,
+    report: &mut Report,
+) {
     for (manager, position) in envoy.managers_of(plugin) {
         let Some(filter) = manager.filters.get(position) else { continue };
         // A route that only the service without `routes` serves may use a fixed cluster on purpose. If all routes do,
@@ -31,7 +37,7 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
                     served(route, action, service, config, level, report);
                     timeout(route, action, report);
                 }
-                None => unserved(envoy, route, action, plugin, config, report),
+                None => unserved(known, route, action, plugin, config, report),
             }
         }
     }
@@ -51,13 +57,15 @@ fn overrides(route: &Route<'_>, filter_name: &str, report: &mut Report) {
     }
 }
 
-fn cluster_headers(action: At<'_>) -> Vec<At<'_>> {
+/// Where a route takes its cluster from a header.
+pub fn cluster_headers(action: At<'_>) -> Vec<At<'_>> {
     let weighted = action.items_at(&["weighted_clusters", "clusters"]);
     let weighted = weighted.filter_map(|cluster| cluster.get("cluster_header"));
     action.get("cluster_header").into_iter().chain(weighted).collect()
 }
 
-fn is_header(at: At<'_>, name: &str) -> bool {
+/// Whether the value is the name of a header.
+pub fn is_header(at: At<'_>, name: &str) -> bool {
     at.text().is_some_and(|text| text.eq_ignore_ascii_case(name))
 }
 
@@ -138,7 +146,7 @@ fn served(
 
 /// Checks a route that no service serves.
 fn unserved(
-    envoy: &Envoy<'_>,
+    known: &KnownRoutes<'_>,
     route: &Route<'_>,
     action: At<'_>,
     plugin: &Plugin<'_>,
@@ -154,7 +162,7 @@ fn unserved(
         route.in_words()
     );
     let path = if plugin.node("services").is_some() { "of one of the `services`" } else { "of the filter" };
-    let misspelling = route.name.and_then(|name| misspelling(envoy, plugin, config, name));
+    let misspelling = route.name.and_then(|name| misspelling(known, config, name));
     let help = match (route.name, misspelling) {
         (Some(name), Some((service, wrong))) => {
             format!("write `{name}` in place of `{wrong}` in the `routes` of the service `{}`", service.name)
