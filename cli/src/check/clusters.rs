@@ -12,8 +12,6 @@ use crate::diagnostic::Level;
 
 /// Envoy's default `connect_timeout` of a cluster, in seconds.
 const DEFAULT_CONNECT_TIMEOUT: f64 = 5.0;
-/// Envoy's default timeout of a route, in seconds.
-const DEFAULT_TIMEOUT: f64 = 15.0;
 
 /// Reports backends without a cluster, and clusters with settings that do not work well with the filter.
 pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
@@ -39,8 +37,8 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
             };
             for cluster in clusters {
                 panic_mode(envoy, cluster, report);
-                connect_timeout(envoy, route, action, cluster, report);
-                retries(route, action, cluster, report);
+                connect_timeout(envoy, route, cluster, report);
+                retries(route, cluster, report);
             }
         }
     }
@@ -105,15 +103,8 @@ fn panic_mode(envoy: &Envoy<'_>, cluster: At<'_>, report: &mut Report) {
     }
 }
 
-fn connect_timeout(
-    envoy: &Envoy<'_>,
-    route: &Route<'_>,
-    action: At<'_>,
-    cluster: At<'_>,
-    report: &mut Report,
-) {
-    let limit = action.get("timeout").map_or(Some(DEFAULT_TIMEOUT), At::seconds);
-    let Some(limit) = limit.filter(|limit| *limit > 0.0) else { return };
+fn connect_timeout(envoy: &Envoy<'_>, route: &Route<'_>, cluster: At<'_>, report: &mut Report) {
+    let Some(limit) = route.timeout() else { return };
     for cluster in envoy.with_members(cluster) {
         // An aggregate or composite cluster makes no connections itself.
         if cluster.get("cluster_type").is_some() {
@@ -140,9 +131,8 @@ fn shorter(limit: f64) -> f64 {
     if limit > 1.0 { 1.0 } else { limit / 2.0 }
 }
 
-fn retries(route: &Route<'_>, action: At<'_>, cluster: At<'_>, report: &mut Report) {
-    let policy = action.get("retry_policy").or_else(|| route.virtual_host.get("retry_policy"));
-    if policy.is_none() {
+fn retries(route: &Route<'_>, cluster: At<'_>, report: &mut Report) {
+    if route.retry_policy().is_none() {
         return;
     }
     let breakers = cluster.get("circuit_breakers");

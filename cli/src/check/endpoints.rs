@@ -182,8 +182,7 @@ fn rejecting_retries(manager: &Manager<'_>, config: &Config, report: &mut Report
         if !rejects(service) || service.pin == Pin::Cluster {
             continue;
         }
-        let policy = route.at.at(&["route", "retry_policy"]);
-        if let Some(policy) = policy.or_else(|| route.virtual_host.get("retry_policy")) {
+        if let Some(policy) = route.retry_policy() {
             let text = format!(
                 "{} has a `retry_policy`, but the service `{}` has `onUnavailable: REJECT`: a retry goes to another endpoint",
                 route.in_words(),

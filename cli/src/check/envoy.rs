@@ -200,6 +200,12 @@ impl<'a> Manager<'a> {
         Self { at, filters, configurations, routes, routes_known }
     }
 
+    /// Whether requests on any route pass both filters.
+    pub fn has_both_on(&self, one: &Filter<'_>, other: &Filter<'_>) -> bool {
+        let are_on = |route: &Route<'a>| one.is_on(route) && other.is_on(route);
+        !self.routes_known || self.routes.iter().any(are_on)
+    }
+
     /// Whether the connection manager has the filter, perhaps inside another filter.
     pub fn contains(&self, plugin: &Plugin<'_>) -> bool {
         let mut is_found = false;
@@ -243,7 +249,9 @@ impl<'a> Filter<'a> {
                 .find(|found| found.text_at(&["name"]) == Some(name))
                 .and_then(|found| found.get("typed_config"))
         };
-        let config = at.get("typed_config").or_else(|| at.get("config_discovery").and_then(|_| found()));
+        let discovery = at.get("config_discovery");
+        let discovered = discovery.and_then(|discovery| found().or_else(|| discovery.get("default_config")));
+        let config = at.get("typed_config").or(discovered);
         let typed = match config.and_then(At::typed) {
             // A filter that a matcher can skip.
             Some((MATCHED, matched)) => matched.at(&["extension_config", "typed_config"]).and_then(At::typed),
@@ -282,7 +290,34 @@ impl<'a> Filter<'a> {
     }
 }
 
-impl Route<'_> {
+/// Envoy's default timeout of a route, in seconds.
+const DEFAULT_TIMEOUT: f64 = 15.0;
+
+impl<'a> Route<'a> {
+    /// Whether the route says how long a response may take.
+    pub fn has_timeout(&self) -> bool {
+        let fields = ["timeout", "max_stream_duration"];
+        fields.iter().any(|field| self.at.at(&["route", field]).is_some())
+    }
+
+    /// How long a response may take, in seconds. `None` if there is no limit.
+    pub fn timeout(&self) -> Option<f64> {
+        // With `max_stream_duration`, `timeout` has no default and no effect.
+        let field = match self.at.at(&["route", "max_stream_duration"]) {
+            Some(duration) => duration.get("max_stream_duration").map_or(Some(0.0), At::seconds),
+            None => self.at.at(&["route", "timeout"]).map_or(Some(DEFAULT_TIMEOUT), At::seconds),
+        };
+        field.filter(|seconds| *seconds > 0.0)
+    }
+
+    /// The retry policy, also of the virtual host, if Envoy retries requests.
+    pub fn retry_policy(&self) -> Option<At<'a>> {
+        let policy =
+            self.at.at(&["route", "retry_policy"]).or_else(|| self.virtual_host.get("retry_policy"))?;
+        let is_on = policy.text_at(&["retry_on"]).is_some_and(|conditions| !conditions.is_empty());
+        is_on.then_some(policy)
+    }
+
     /// The route in words.
     pub fn in_words(&self) -> String {
         match self.name {

@@ -103,7 +103,7 @@ fn of_filter(plugin: &Plugin<'_>, report: &mut Report) {
 fn check<'a>(envoys: &[Envoy<'a>], envoy: &Envoy<'a>, plugin: &Plugin<'a>, report: &mut Report) {
     of_filter(plugin, report);
     let Ok(config) = &plugin.config else { return };
-    let known = services::known_routes(envoys, plugin);
+    let known = services::known_routes(envoys, config);
     services::check(plugin, config, &known, report);
     routes::check(envoy, plugin, config, &known, report);
     clusters::check(envoy, plugin, config, report);

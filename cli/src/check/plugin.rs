@@ -129,11 +129,6 @@ impl<'a> Plugin<'a> {
         self.message.get("config").filter(|_| self.kind == Kind::Envoy).unwrap_or(self.message).name_or_self()
     }
 
-    /// Whether both filters receive the same configuration.
-    pub fn is_configured_as(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
-    }
-
     /// Whether the filter receives no configuration.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()

@@ -110,6 +110,20 @@ fn served(
         return;
     }
     if has_ours {
+        let mut weighted = action.items_at(&["weighted_clusters", "clusters"]);
+        if let Some(fixed) = weighted
+            .find_map(|cluster| cluster.get("name").filter(|_| cluster.get("cluster_header").is_none()))
+        {
+            let message = format!(
+                "{route_words} sends a part of the requests to the cluster `{}`, whatever the filter chooses",
+                fixed.text().unwrap_or_default()
+            );
+            let help = format!(
+                "write `cluster_header: {header}` in place of `weighted_clusters`, and the weights in the filter: \
+                 `backends: [{{cluster: NAME, weight: 9}}, …]`"
+            );
+            report.warning(fixed, message, help);
+        }
         return;
     }
     if let Some(found) = headers.first() {
@@ -202,7 +216,7 @@ fn switched_off(
 
 /// Reports a route that uses Envoy's default timeout.
 fn timeout(route: &Route<'_>, action: At<'_>, report: &mut Report) {
-    if action.get("timeout").is_some() {
+    if route.has_timeout() {
         return;
     }
     let message = format!(

@@ -36,13 +36,15 @@ pub fn check(plugin: &Plugin<'_>, config: &Config, known: &KnownRoutes<'_>, repo
 /// The names of all routes of a filter. `None` if some routes are not in the files.
 pub type KnownRoutes<'a> = Option<Vec<&'a str>>;
 
-/// The names of all routes on which requests pass a filter with this configuration. Several connection managers, also of
-/// several Envoys, may have a filter each with one configuration, and each some of its routes.
-pub fn known_routes<'a>(envoys: &[Envoy<'a>], plugin: &Plugin<'a>) -> KnownRoutes<'a> {
+/// The names of all routes on which requests pass a filter with these services. Several connection managers, also of
+/// several Envoys, may have a filter each with the same services, and each some of their routes.
+pub fn known_routes<'a>(envoys: &[Envoy<'a>], config: &Config) -> KnownRoutes<'a> {
+    let has_same_services =
+        |other: &&Plugin<'a>| other.config.as_ref().is_ok_and(|other| served(other) == served(config));
     let mut names = Vec::new();
     let mut is_used = false;
     for envoy in envoys {
-        for same in envoy.plugins.iter().filter(|other| other.is_configured_as(plugin)) {
+        for same in envoy.plugins.iter().filter(has_same_services) {
             for (manager, _) in envoy.managers_of(same) {
                 if !manager.routes_known {
                     return None;
@@ -53,6 +55,11 @@ pub fn known_routes<'a>(envoys: &[Envoy<'a>], plugin: &Plugin<'a>) -> KnownRoute
         }
     }
     is_used.then_some(names)
+}
+
+/// The names of the services, each with its routes.
+fn served(config: &Config) -> Vec<(&str, Option<&[String]>)> {
+    config.services.iter().map(|service| (service.name.as_str(), service.routes.as_deref())).collect()
 }
 
 /// A service that probably means this route, and the wrong name of the route in the service.

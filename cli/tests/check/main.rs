@@ -17,6 +17,7 @@ mod forms;
 mod managers;
 mod manifests;
 mod secrets;
+mod settings;
 mod shipped;
 mod support;
 mod unchecked;

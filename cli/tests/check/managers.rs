@@ -176,6 +176,19 @@ fn a_filter_that_is_twice_in_a_connection_manager_is_only_one_error() {
 }
 
 #[test]
+fn a_default_of_a_discovered_filter_is_checked() {
+    let discovered = |routes: &str| {
+        let filter = wasm(routes);
+        format!(
+            "{{name: session_affinity, config_discovery: {{config_source: {{ads: {{}}}}, default_config: {filter}}}}}"
+        )
+    };
+    assert_clean(&envoy(&[listener(&[EARLY, &inline(&["cart"]), &filters(&[&discovered("cart")])])]));
+    let found = found(&envoy(&[listener(&[EARLY, &inline(&["cart"]), &filters(&[&discovered("card")])])]));
+    assert!(found.iter().any(|found| found.message.contains("names the route `card`")), "{found:#?}");
+}
+
+#[test]
 fn connection_managers_that_share_a_configuration_have_each_some_of_its_routes() {
     let shared = filter("cart, api");
     let copied = |second: &str| {
