@@ -18,7 +18,10 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
     for (index, service) in config.services.iter().enumerate() {
         for (number, backend) in service.backends.iter().enumerate() {
             match envoy.cluster(&backend.cluster) {
-                Some(cluster) => panic_mode(envoy, cluster, report),
+                Some(cluster) => {
+                    panic_mode(envoy, cluster, report);
+                    members(envoy, cluster, report);
+                }
                 None => missing(envoy, plugin, index, number, &backend.cluster, report),
             }
         }
@@ -64,26 +67,46 @@ fn missing(
     name: &str,
     report: &mut Report,
 ) {
-    let level = match envoy.clusters_known {
-        Known::All => Level::Error,
-        Known::WithoutBootstrap if envoy.clusters.is_empty() => return,
-        Known::WithoutBootstrap => Level::Warning,
-        Known::ButFromServer => return,
-    };
+    let Some(level) = level_of_missing(envoy) else { return };
     let path = format!("{}backends[{number}]", plugin.service_path(service));
     let of_object = format!("{path}.cluster");
     let path = if plugin.node(&of_object).is_some() { of_object } else { path };
     let message =
         format!("no cluster has the name `{name}`: Envoy answers requests for this backend with 503");
+    report.add(level, plugin.place(&path), message, write_cluster(envoy, name));
+}
+
+/// Reports the members of an aggregate or composite cluster that do not exist.
+fn members(envoy: &Envoy<'_>, cluster: At<'_>, report: &mut Report) {
+    let Some(level) = level_of_missing(envoy) else { return };
+    for (name, at) in Envoy::members(cluster).filter(|(name, _)| envoy.cluster(name).is_none()) {
+        let message = format!(
+            "no cluster has the name `{name}`: requests of the cluster `{}` never go there",
+            cluster.text_at(&["name"]).unwrap_or_default()
+        );
+        report.add(level, at.place(), message, write_cluster(envoy, name));
+    }
+}
+
+/// The level of a cluster that does not exist. `None` if the cluster may come from elsewhere.
+fn level_of_missing(envoy: &Envoy<'_>) -> Option<Level> {
+    match envoy.clusters_known {
+        Known::All => Some(Level::Error),
+        Known::WithoutBootstrap => (!envoy.clusters.is_empty()).then_some(Level::Warning),
+        Known::ButFromServer => None,
+    }
+}
+
+/// What to write in place of the name of a cluster that does not exist.
+fn write_cluster(envoy: &Envoy<'_>, name: &str) -> String {
     let known = || envoy.cluster_names();
-    let help = match nearest(name, known()) {
+    match nearest(name, known()) {
         Some(near) => {
             format!("write `{near}`, or add a cluster `{name}`; the clusters are {}", listed(known()))
         }
         None if envoy.clusters.is_empty() => format!("add a cluster `{name}`"),
         None => format!("add a cluster `{name}`, or write one of {}", listed(known())),
-    };
-    report.add(level, plugin.place(&path), message, help);
+    }
 }
 
 fn panic_mode(envoy: &Envoy<'_>, cluster: At<'_>, report: &mut Report) {

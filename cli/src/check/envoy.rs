@@ -130,9 +130,17 @@ impl<'a> Envoy<'a> {
 
     /// A cluster and, if it is an aggregate or composite cluster, its members.
     pub fn with_members(&self, cluster: At<'a>) -> Vec<At<'a>> {
+        let members = Self::members(cluster).filter_map(|(name, _)| self.cluster(name));
+        std::iter::once(cluster).chain(members).collect()
+    }
+
+    /// The names of the members of an aggregate or composite cluster, and where they are.
+    pub fn members(cluster: At<'a>) -> impl Iterator<Item = (&'a str, At<'a>)> {
         let members = cluster.items_at(&["cluster_type", "typed_config", "clusters"]);
-        let names = members.filter_map(|member| member.text().or_else(|| member.text_at(&["name"])));
-        std::iter::once(cluster).chain(names.filter_map(|name| self.cluster(name))).collect()
+        members.filter_map(|member| {
+            let at = member.get("name").unwrap_or(member);
+            Some((at.text()?, at))
+        })
     }
 
     /// The connection managers that have a filter, with the filter's place in each.

@@ -38,12 +38,13 @@ fn unused_routes(envoys: &[Envoy<'_>], envoy: &Envoy<'_>, report: &mut Report) {
     }
     let headers = cluster_header_names(envoy);
     for configuration in &envoy.route_configurations {
-        let mut managers = envoys.iter().flat_map(|envoy| &envoy.managers);
-        let is_used =
-            managers.any(|manager| manager.configurations.iter().any(|used| used.is(*configuration)));
+        let name = configuration.text_at(&["name"]).unwrap_or_default();
+        // In a dump of Envoy's configuration, those inside connection managers are resources too.
+        let managers = envoys.iter().flat_map(|envoy| &envoy.managers);
+        let mut used = managers.flat_map(|manager| &manager.configurations);
+        let is_used = used.any(|used| used.text_at(&["name"]) == Some(name));
         let routes = super::envoy::routes(*configuration);
         if !is_used && routes.iter().any(|route| takes_cluster_from(route, &headers).is_some()) {
-            let name = configuration.text_at(&["name"]).unwrap_or_default();
             let message = format!(
                 "no connection manager in the files uses the route configuration `{name}`: its routes are not checked"
             );

@@ -139,4 +139,8 @@ fn routes_that_no_connection_manager_uses_cause_a_warning() {
             found.iter().filter(|found| found.message.contains("uses the route configuration `local`"));
         assert_eq!(unused.count(), warnings, "{found:#?}");
     }
+    // A dump of Envoy's configuration repeats the routes of connection managers.
+    fs::write(copies.path().join("routes.yaml"), ROUTES.replace("name: local", "name: ingress")).unwrap();
+    let (found, code) = check(copies.path(), &["envoy/ingress.yaml", "routes.yaml"]);
+    assert!(code == 0 && found.is_empty(), "{found:#?}");
 }
