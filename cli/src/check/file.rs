@@ -9,14 +9,14 @@ use crate::diagnostic::Diagnostic;
 use crate::source::{Place, Source};
 use crate::yaml::{self, Node, Value};
 
-/// A file, or a file that a `ConfigMap` holds.
+/// A file, or a file that a `ConfigMap` or a `Secret` holds.
 #[derive(Debug)]
 pub struct File {
     /// The text for diagnostics, with secrets masked.
     pub source: Arc<Source>,
     /// The directory of relative paths in the file.
     pub directory: PathBuf,
-    /// For a file in a `ConfigMap`: its key, and the number of the `ConfigMap`.
+    /// For a file in a `ConfigMap` or a `Secret`: its key, and the number of this manifest.
     pub embedded: Option<(String, usize)>,
     /// The documents of the file.
     pub documents: Vec<Node>,

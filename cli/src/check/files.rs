@@ -1,4 +1,4 @@
-//! All files of a run: the given files, the files that they name, and the files in a `ConfigMap`.
+//! All files of a run: the given files, the files that they name, and the files in a `ConfigMap` or a `Secret`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct Files {
 #[derive(Debug)]
 struct Entry {
     file: File,
-    /// The canonical path, to recognise a file that was already read. `None` for a file in a `ConfigMap`.
+    /// The canonical path, to recognise a file that was already read. `None` for a file in a manifest.
     path: Option<PathBuf>,
     /// The files that this file names, as indices of the list.
     names: Vec<usize>,
@@ -119,7 +119,7 @@ impl Files {
         Ok(())
     }
 
-    /// The file at a path that a file names. The path is searched in the file's `ConfigMap`, from the working
+    /// The file at a path that a file names. The path is searched in the file's manifest, from the working
     /// directory, and from the file's own directory. An absolute path may be a path of another machine, so the longest
     /// end of the path that leads to a file is used.
     fn find(&self, index: usize, path: &str) -> Option<Found> {

@@ -111,15 +111,19 @@ impl<'a> Plugin<'a> {
     fn read_fields(&mut self, object: At<'a>, fields: &Node) {
         // A Struct without fields has no bytes.
         if !fields.fields().is_empty() {
-            // Envoy reads numbers with a fraction in YAML as text.
-            let is_yaml = !object.file.source.text.trim_start().starts_with('{');
-            let as_text = self.kind == Kind::Envoy && is_yaml;
-            let float = |node: &Node, number: f64| match object.file.source.text.get(node.defined.clone()) {
-                Some(text) if as_text => serde_json::Value::from(text),
-                _ => serde_json::Value::from(number),
+            let is_yaml = self.kind == Kind::Envoy && !object.file.source.text.trim_start().starts_with('{');
+            let number = |node: &Node, number: serde_json::Value| match object
+                .file
+                .source
+                .text
+                .get(node.defined.clone())
+                .filter(|_| is_yaml)
+            {
+                Some(text) if !is_number_in_yaml(text) => serde_json::Value::from(text),
+                _ => number,
             };
             let mut json = String::new();
-            write_json(fields, &float, &mut json);
+            write_json(fields, &number, &mut json);
             self.bytes = Cow::Owned(json.into_bytes());
         }
     }
@@ -244,20 +248,35 @@ fn step<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
     }
 }
 
-/// Writes the value as JSON, with the fields in their order. `float` makes the value for a number with a fraction.
-fn write_json(node: &Node, float: &dyn Fn(&Node, f64) -> serde_json::Value, json: &mut String) {
+/// Whether Envoy reads a plain scalar in YAML as a number. Envoy reads numbers with a fraction, and such as `86_400`, as
+/// text.
+fn is_number_in_yaml(text: &str) -> bool {
+    let is_decimal = text.parse::<i64>().is_ok();
+    match text.strip_prefix('0') {
+        Some(octal) if is_decimal => !octal.contains(['8', '9']),
+        Some(rest) => rest.starts_with('x'),
+        None => is_decimal,
+    }
+}
+
+/// Writes the value as JSON, with the fields in their order. `number` may change the value of a number.
+fn write_json(
+    node: &Node,
+    number: &dyn Fn(&Node, serde_json::Value) -> serde_json::Value,
+    json: &mut String,
+) {
     let quote = |text: &str| serde_json::Value::from(text).to_string();
     match &node.value {
         Value::Null => json.push_str("null"),
         Value::Bool(value) => json.push_str(&value.to_string()),
-        Value::Integer(number) => json.push_str(&number.to_string()),
-        Value::Float(number) => json.push_str(&float(node, *number).to_string()),
+        Value::Integer(value) => json.push_str(&number(node, (*value).into()).to_string()),
+        Value::Float(value) => json.push_str(&number(node, (*value).into()).to_string()),
         Value::Text(text) => json.push_str(&quote(text)),
         Value::List(items) => {
             json.push('[');
             for (index, item) in items.iter().enumerate() {
                 json.push_str(if index > 0 { "," } else { "" });
-                write_json(item, float, json);
+                write_json(item, number, json);
             }
             json.push(']');
         }
@@ -267,7 +286,7 @@ fn write_json(node: &Node, float: &dyn Fn(&Node, f64) -> serde_json::Value, json
                 json.push_str(if index > 0 { "," } else { "" });
                 json.push_str(&quote(&key.name));
                 json.push(':');
-                write_json(value, float, json);
+                write_json(value, number, json);
             }
             json.push('}');
         }

@@ -161,3 +161,21 @@ fn a_configuration_in_a_form_that_envoy_refuses_is_checked_too() {
         "{messages:?}"
     );
 }
+
+#[test]
+fn numbers_are_read_as_envoy_reads_them() {
+    let with_weight = |weight: &str| {
+        let fields = format!(
+            "{{backends: [{{cluster: shop-0, weight: {weight}}}], sessionAffinity: {{affinityType: NONE}}}}"
+        );
+        found(&format!(
+            "                  \"@type\": type.googleapis.com/google.protobuf.Struct\n                  value: {fields}"
+        ))
+    };
+    for weight in ["9", "+9", "0x10", "010"] {
+        assert!(with_weight(weight).is_empty(), "{weight}: {:?}", with_weight(weight));
+    }
+    for weight in ["9.0", "9e1", "1_0", "0b1", "0o7", "09", "'9'"] {
+        assert_eq!(with_weight(weight).len(), 1, "{weight}");
+    }
+}
