@@ -21,9 +21,9 @@ pub fn check(envoy: &Envoy<'_>, report: &mut Report) {
         if envoy.other_plugins.iter().any(|plugin| manager.contains(plugin)) {
             continue;
         }
-        let place = manager.at.get("stat_prefix").unwrap_or(manager.at).place();
-        let (line, _) = place.line_and_column();
         for (route, at) in routes(envoy, manager) {
+            let place = manager.at.get("stat_prefix").unwrap_or(manager.at).place();
+            let (line, _) = place.line_and_column();
             let header = at.text().unwrap_or_default().to_lowercase();
             let effect = if removes(manager, &header) {
                 "the route answers 503"

@@ -54,6 +54,8 @@ pub struct Manager<'a> {
     pub routes: Vec<Route<'a>>,
     /// Whether the list has all routes.
     pub routes_known: bool,
+    /// The messages of all filters, also of filters inside other filters.
+    messages: Vec<At<'a>>,
 }
 
 /// An element of `http_filters`.
@@ -199,13 +201,19 @@ impl<'a> Resources<'a> {
 impl<'a> Manager<'a> {
     fn new(at: At<'a>, resources: &Resources<'a>) -> Self {
         let filters = at.items_at(&["http_filters"]);
-        let filters = filters.map(|filter| Filter::new(filter, &resources.extensions)).collect();
+        let filters: Vec<_> = filters.map(|filter| Filter::new(filter, &resources.extensions)).collect();
+        let typed: Vec<At<'a>> =
+            filters.iter().filter_map(|filter| filter.typed).map(|(_, typed)| typed).collect();
+        let mut messages = typed.clone();
+        for part in typed.into_iter().chain([at]) {
+            part.walk(&mut |at| messages.extend(at.typed().map(|(_, message)| message)));
+        }
         let found = resources.route_configurations_of(at);
         let configurations: Vec<At<'a>> = found.iter().copied().flatten().collect();
         let is_dynamic = configurations.iter().any(|configuration| configuration.get("vhds").is_some());
         let routes_known = !is_dynamic && !found.is_empty() && found.iter().all(Option::is_some);
         let routes = configurations.iter().copied().flat_map(routes).collect();
-        Self { at, filters, configurations, routes, routes_known }
+        Self { at, filters, configurations, routes, routes_known, messages }
     }
 
     /// Whether requests on any route pass both filters.
@@ -216,14 +224,7 @@ impl<'a> Manager<'a> {
 
     /// Whether the connection manager has the filter, perhaps inside another filter.
     pub fn contains(&self, plugin: &Plugin<'_>) -> bool {
-        let mut is_found = false;
-        let mut visit = |at: At<'a>| is_found |= at.is(plugin.message);
-        self.at.walk(&mut visit);
-        self.filters
-            .iter()
-            .filter_map(|filter| filter.typed)
-            .for_each(|(_, message)| message.walk(&mut visit));
-        is_found
+        self.messages.iter().any(|message| message.is(plugin.message))
     }
 }
 

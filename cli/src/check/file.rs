@@ -179,8 +179,8 @@ impl<'a> At<'a> {
 
     /// The place of the value. The place of a mapping or a list in block style is that of its first key or item.
     pub fn place(self) -> Place {
-        let field = self.file.documents.iter().find_map(|document| field_of(document, self.node, ""));
-        self.place_of(self.node, field.unwrap_or_default())
+        let field = self.file.documents.iter().find_map(|document| field_of(document, self.node));
+        self.place_of(self.node, field.map(|field| field.path).unwrap_or_default())
     }
 
     /// The place of a node of this file.
@@ -203,29 +203,36 @@ impl<'a> At<'a> {
     }
 }
 
-/// The path of the value from the nearest message with a type, or from the document.
-fn field_of(node: &Node, wanted: &Node, path: &str) -> Option<String> {
-    if std::ptr::eq(node, wanted) {
-        return Some(path.to_owned());
-    }
-    match &node.value {
-        Value::List(items) => items
-            .iter()
-            .enumerate()
-            .find_map(|(index, item)| field_of(item, wanted, &format!("{path}[{index}]"))),
-        Value::Map(fields) => {
-            let is_typed = fields.iter().any(|(key, _)| key.name == "@type");
-            fields.iter().find_map(|(key, value)| {
-                let path = if path.is_empty() || is_typed {
-                    key.name.clone()
-                } else {
-                    format!("{path}.{}", key.name)
-                };
-                field_of(value, wanted, &path)
-            })
+/// The path of a value. `is_whole` tells whether the path begins at a message with a type.
+struct FieldPath {
+    path: String,
+    is_whole: bool,
+}
+
+impl FieldPath {
+    /// The path with a step before it, unless it is whole.
+    fn after(mut self, step: &str) -> Self {
+        if !self.is_whole {
+            let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+            self.path = format!("{step}{dot}{}", self.path);
         }
-        _ => None,
+        self
     }
+}
+
+/// The path of the value from the nearest message with a type, or from the document.
+fn field_of(node: &Node, wanted: &Node) -> Option<FieldPath> {
+    if std::ptr::eq(node, wanted) {
+        return Some(FieldPath { path: String::new(), is_whole: false });
+    }
+    let mut items = node.items().iter().enumerate();
+    let in_item = items.find_map(|(index, item)| Some(field_of(item, wanted)?.after(&format!("[{index}]"))));
+    in_item.or_else(|| {
+        let mut found =
+            node.fields().iter().find_map(|(key, value)| Some(field_of(value, wanted)?.after(&key.name)))?;
+        found.is_whole |= node.key("@type").is_some();
+        Some(found)
+    })
 }
 
 fn is_camel_case_of(key: &str, snake: &str) -> bool {

@@ -86,6 +86,7 @@ impl Files {
         let mut wanted = Vec::new();
         let mut has_other_clusters = false;
         for document in entry.file.documents().filter(|document| !manifests::is_manifest(*document)) {
+            has_other_clusters |= has_clusters_on_demand(document);
             for source in config_sources(document) {
                 let is_clusters =
                     document.at(&["dynamic_resources", "cds_config"]).is_some_and(|at| at.is(source));
@@ -156,8 +157,9 @@ impl Files {
             .collect();
         let of = |bootstrap: usize| {
             let mut indices = self.reachable(bootstrap);
-            let partly = self.entries.get(bootstrap).is_some_and(|entry| entry.has_other_clusters);
             indices.extend(free.iter().copied());
+            let mut entries = indices.iter().filter_map(|index| self.entries.get(*index));
+            let partly = entries.any(|entry| entry.has_other_clusters);
             (self.documents(&indices), if partly { Known::ButFromServer } else { Known::All })
         };
         bootstraps.into_iter().map(of).collect()
@@ -251,6 +253,13 @@ fn has_other_purpose(document: At<'_>) -> bool {
     };
     let is_other = types.peek().is_some() && !types.any(|name| name.is_none_or(is_with_filter));
     manifests::is_manifest(document) || is_other
+}
+
+/// Whether Envoy asks a server for further clusters, at the start or when a request needs them.
+fn has_clusters_on_demand(document: At<'_>) -> bool {
+    let mut found = document.at(&["dynamic_resources", "cds_resources_locator"]).is_some();
+    document.walk(&mut |at| found |= at.get("odcds").is_some() || at.get("odcds_config").is_some());
+    found
 }
 
 /// The path of a source that is a file.

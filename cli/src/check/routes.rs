@@ -26,7 +26,7 @@ pub fn check(
             overrides(route, filter.name, report);
             let Some(action) = route.at.get("route") else { continue };
             if !filter.is_on(route) {
-                switched_off(manager, route, action, config, report);
+                switched_off(envoy, manager, route, action, config, report);
                 continue;
             }
             if has_header_of_another(envoy, plugin, action) {
@@ -194,6 +194,7 @@ fn unserved(
 
 /// Checks a route on which no session-affinity filter with this header is switched on.
 fn switched_off(
+    envoy: &Envoy<'_>,
     manager: &Manager<'_>,
     route: &Route<'_>,
     action: At<'_>,
@@ -201,9 +202,8 @@ fn switched_off(
     report: &mut Report,
 ) {
     let header = &config.cluster_header;
-    let is_wasm =
-        |filter: &&super::envoy::Filter<'_>| filter.typed.is_some_and(|(name, _)| name == super::envoy::WASM);
-    let others_on = manager.filters.iter().filter(is_wasm).any(|filter| filter.is_on(route));
+    let mut others = manager.filters.iter().filter(|filter| envoy.plugin_of(filter).is_some());
+    let others_on = others.any(|filter| filter.is_on(route));
     let found = cluster_headers(action).into_iter().find(|found| is_header(*found, header));
     if let Some(found) = found.filter(|_| !others_on) {
         let message = format!(

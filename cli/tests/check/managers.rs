@@ -139,6 +139,17 @@ fn another_filter_that_may_write_the_header_makes_a_warning() {
 }
 
 #[test]
+fn a_filter_that_is_switched_off_is_an_error_also_beside_another_wasm_filter() {
+    let other = "{name: stats, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm, \
+                 config: {name: stats}}}";
+    let off = filter("cart").replace("typed_config:", "disabled: true, typed_config:");
+    for elements in [&[&*off][..], &[&*off, other]] {
+        let (level, message) = only(&envoy(&[listener(&[EARLY, &inline(&["cart"]), &filters(elements)])]));
+        assert!(level == "error" && message.contains("the filter is switched off there"), "{message}");
+    }
+}
+
+#[test]
 fn a_filter_from_a_server_may_be_the_filter() {
     let discovered = "{name: a, config_discovery: {config_source: {ads: {}}, type_urls: []}}";
     assert_clean(&second(&[EARLY, &inline(&["cart"]), &filters(&[discovered])]));
