@@ -10,17 +10,13 @@ use super::routes::{cluster_headers, is_header};
 use crate::diagnostic::Level;
 
 /// Filters that may write any header, as a program or a server says.
-const MAY_WRITE: [&str; 3] = ["dynamic_modules", "ext_proc", "golang"];
+const MAY_WRITE: [&str; 4] = ["dynamic_modules", "ext_proc", "golang", "wasm"];
 /// Filters whose configuration says which headers they write.
 const WRITE: [&str; 2] = ["header_mutation", "lua"];
 
 /// Reports routes that take their cluster from the header of a filter, without this filter in front of them.
 pub fn check(envoy: &Envoy<'_>, report: &mut Report) {
     for manager in &envoy.managers {
-        // Another Wasm filter is reported as not recognised.
-        if envoy.other_plugins.iter().any(|plugin| manager.contains(plugin)) {
-            continue;
-        }
         for (route, at) in routes(envoy, manager) {
             let place = manager.at.get("stat_prefix").unwrap_or(manager.at).place();
             let (line, _) = place.line_and_column();

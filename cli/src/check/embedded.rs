@@ -72,7 +72,7 @@ fn position(char: char, raw: &str, from: usize, quoted: bool) -> usize {
 }
 
 /// The offset of a line and a column of a JSON error. Both start at 1. The column counts bytes.
-pub fn offset(text: &str, line: usize, column: usize) -> usize {
+pub fn byte_offset(text: &str, line: usize, column: usize) -> usize {
     let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     (before + column.saturating_sub(1)).min(text.len())
 }

@@ -66,7 +66,8 @@ impl<'a> Plugin<'a> {
         }
         let variable = |name: &str| kind.variable(message, name);
         plugin.config = Config::parse(&plugin.bytes, &variable);
-        plugin.is_ours = names.iter().any(|name| is_ours(name)) || plugin.looks_like_ours();
+        let is_valid = plugin.config.is_ok() && written.is_some();
+        plugin.is_ours = names.iter().any(|name| is_ours(name)) || is_valid || plugin.looks_like_ours();
         plugin
     }
 
@@ -210,7 +211,7 @@ impl<'a> Plugin<'a> {
             return place;
         };
         if let Some((line, column)) = line_and_column(error.problem()) {
-            let at = embedded::offset(text, line, column);
+            let at = embedded::byte_offset(text, line, column);
             let end = text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |c| at + c.len_utf8());
             place.span = mapping.map(&(at..end));
         } else if self.embedded.is_none()

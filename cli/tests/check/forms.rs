@@ -179,3 +179,11 @@ fn numbers_are_read_as_envoy_reads_them() {
         assert_eq!(with_weight(weight).len(), 1, "{weight}");
     }
 }
+
+#[test]
+fn a_filter_is_recognised_by_a_valid_configuration_alone() {
+    let found = found(
+        "                  \"@type\": type.googleapis.com/google.protobuf.Struct\n                  value: {backends: [shop-1]}",
+    );
+    assert!(matches!(&*found, [(found, _)] if found.message.contains("the name `shop-1`")), "{found:?}");
+}

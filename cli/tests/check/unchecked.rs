@@ -104,9 +104,11 @@ fn a_wasm_filter_that_is_not_recognised_causes_a_warning_if_routes_wait_for_its_
         copies.edit("envoy/canary.yaml", edit.0, edit.1);
     }
     let (found, code) = check(copies.path(), &["envoy/canary.yaml", "envoy/ingress.yaml"]);
-    let [found] = &*found else { panic!("{found:#?}") };
-    assert!(code == 0 && found.level == "warning" && found.file.ends_with("canary.yaml"), "{found:#?}");
-    assert!(found.message.starts_with("this Wasm filter is not checked"), "{found:#?}");
+    let [route, filter] = &*found else { panic!("{found:#?}") };
+    let is_warning = |found: &Found| found.level == "warning" && found.file.ends_with("canary.yaml");
+    assert!(code == 0 && is_warning(route) && is_warning(filter), "{found:#?}");
+    assert!(route.message.contains("has no session-affinity filter"), "{route:#?}");
+    assert!(filter.message.starts_with("this Wasm filter is not checked"), "{filter:#?}");
 }
 
 #[test]
