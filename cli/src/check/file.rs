@@ -14,6 +14,8 @@ use crate::yaml::{self, Node, Value};
 pub struct File {
     /// The text for diagnostics, with secrets masked.
     pub source: Arc<Source>,
+    /// The text as it was read, only to find positions.
+    pub unredacted: Arc<Source>,
     /// The directory of relative paths in the file.
     pub directory: PathBuf,
     /// For a file in a `ConfigMap` or a `Secret`: its key, and the number of this manifest.
@@ -37,8 +39,9 @@ impl File {
         match yaml::documents(source) {
             Ok(documents) => {
                 let text = redact(&source.text, &documents);
-                let source = Arc::new(Source { name: source.name.clone(), text });
-                Ok(Self { source, directory, embedded: None, documents })
+                let redacted = Arc::new(Source { name: source.name.clone(), text });
+                let unredacted = Arc::clone(source);
+                Ok(Self { source: redacted, unredacted, directory, embedded: None, documents })
             }
             Err(mut diagnostic) => {
                 let text = redact(&source.text, &[]);
@@ -51,13 +54,14 @@ impl File {
     /// The file inside a text of this file, such as a value of a `ConfigMap`. `None` if the text is not YAML.
     pub fn within(&self, text: At<'_>, key: &str, config_map: usize) -> Option<Self> {
         let written = text.text()?;
-        let mapping = Mapping::new(written, &self.source.text, &text.node.defined);
+        let mapping = Mapping::new(written, &self.unredacted.text, &text.node.defined);
         let mut documents = yaml::parse(written).ok()?;
         for document in &mut documents {
             mapping.apply(document);
         }
         Some(Self {
             source: Arc::clone(&self.source),
+            unredacted: Arc::clone(&self.unredacted),
             directory: self.directory.clone(),
             embedded: Some((key.to_owned(), config_map)),
             documents,

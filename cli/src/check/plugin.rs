@@ -99,7 +99,7 @@ impl<'a> Plugin<'a> {
 
     fn read_text(&mut self, written: At<'a>) {
         let text = written.text().unwrap_or_default();
-        let mapping = Mapping::new(text, &written.file.source.text, &written.node.defined);
+        let mapping = Mapping::new(text, &written.file.unredacted.text, &written.node.defined);
         self.embed(text.to_owned(), mapping);
         self.bytes = Cow::Borrowed(text.as_bytes());
     }
@@ -112,7 +112,8 @@ impl<'a> Plugin<'a> {
     fn read_fields(&mut self, object: At<'a>, fields: &Node) {
         // A Struct without fields has no bytes.
         if !fields.fields().is_empty() {
-            let is_yaml = self.kind == Kind::Envoy && !object.file.source.text.trim_start().starts_with('{');
+            let is_yaml =
+                self.kind == Kind::Envoy && !object.file.unredacted.text.trim_start().starts_with('{');
             let number = |node: &Node, number: serde_json::Value| match object
                 .file
                 .source

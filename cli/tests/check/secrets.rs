@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::support::{TEXT, bootstrap, check, root, run};
+use crate::support::{Found, TEXT, bootstrap, check, root, run};
 
 const SECRET: &str = "IDMyIGJ5dGVzIHRoYXQgbm9ib2R5IHNoYWxsIHNlZSE=";
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -147,4 +147,29 @@ fn a_byte_order_mark_changes_no_place() {
     let shown = String::from_utf8(output.stdout).unwrap();
     let (_, line, column) = &places[1];
     assert!(shown.contains(&format!("standard input:{line}:{column}")), "{shown}");
+}
+
+#[test]
+fn a_hidden_secret_changes_no_place_behind_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let affinity = r#""sessionAffinity": {"affinityType": "GENERATED_COOKIE"}"#;
+    let keys = format!(r#""keys": [{{"id": "k1", "secret": "{SECRET}"}}]"#);
+    let json = format!(r#"{{{keys}, {affinity}, "backends": ["shop-1"]}}"#);
+    let text = bootstrap(&format!("{TEXT}'{json}'"));
+    let lines: String = text.lines().flat_map(|line| ["    ", line, "\n"]).collect();
+    let manifest = format!("kind: ConfigMap\napiVersion: v1\ndata:\n  envoy.yaml: |\n{lines}");
+    for text in [text, manifest] {
+        fs::write(directory.path().join("envoy.yaml"), &text).unwrap();
+        let (found, _) = check(directory.path(), &["envoy.yaml"]);
+        let place = |found: &Found| {
+            let line = text.lines().nth(found.line - 1).unwrap();
+            line.chars().skip(found.column - 1).collect::<String>()
+        };
+        let places: Vec<String> = found.iter().map(place).collect();
+        let [secret, backend] = &*places else { panic!("{found:#?}") };
+        assert!(
+            secret.starts_with(&format!("\"{SECRET}\"")) && backend.starts_with("\"shop-1\"]"),
+            "{places:#?}"
+        );
+    }
 }
