@@ -219,7 +219,7 @@ impl<'a> Manager<'a> {
     /// Whether requests on any route pass both filters.
     pub fn has_both_on(&self, one: &Filter<'_>, other: &Filter<'_>) -> bool {
         let are_on = |route: &Route<'a>| one.is_on(route) && other.is_on(route);
-        !self.routes_known || self.routes.iter().any(are_on)
+        !self.routes_known || self.routes.is_empty() || self.routes.iter().any(are_on)
     }
 
     /// Whether the connection manager has the filter, perhaps inside another filter.

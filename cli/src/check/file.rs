@@ -107,9 +107,11 @@ impl<'a> At<'a> {
         self.node.items().iter().map(move |node| Self { node, ..self })
     }
 
-    /// The items of the list at the end of this path.
+    /// The items of the list at the end of this path. Envoy reads a single value as a list of this value.
     pub fn items_at(self, names: &[&str]) -> impl Iterator<Item = At<'a>> {
-        self.at(names).into_iter().flat_map(Self::items)
+        let found = self.at(names);
+        let is_single = |found: &Self| !matches!(found.node.value, Value::List(_) | Value::Null);
+        found.filter(is_single).into_iter().chain(found.into_iter().flat_map(Self::items))
     }
 
     /// The fields of a mapping. Empty if the value is not a mapping.

@@ -286,3 +286,16 @@ fn routes_in_a_matcher_are_routes_of_the_connection_manager() {
     assert!(messages.iter().any(|message| message.contains("`card`, which does not exist")), "{messages:?}");
     assert!(messages.iter().any(|message| message.contains("no service serves the route")), "{messages:?}");
 }
+
+#[test]
+fn a_single_value_is_a_list_as_for_envoy() {
+    let single = |names: &[&str], filter: &str| {
+        let text = envoy(&[listener(&[&EARLY.replace(['[', ']'], ""), &inline(names), &filters(&[filter])])]);
+        text.replace("virtual_hosts: [{", "virtual_hosts: {")
+            .replace("}]}]}", "}}}")
+            .replace("routes: [{name", "routes: {name")
+    };
+    assert_clean(&single(&["cart"], &filter("cart")));
+    let found = found(&single(&["cart"], &filter("card")));
+    assert!(found.iter().any(|found| found.message.contains("names the route `card`")), "{found:#?}");
+}
