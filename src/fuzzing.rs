@@ -15,11 +15,12 @@ use crate::balance::hash::{hash, mix};
 use crate::config::Config;
 use crate::headers::cookie_envelope::wrap_cookies;
 use crate::headers::{HeaderMutation, cookie};
+use crate::health::entry::ENTRY_LEN;
 use crate::health::table::{CheckResult, Reported};
 use crate::health::{Availability, HealthTable, Observation, ResponseClass};
 use crate::routing::Service;
 use crate::session::key::Key;
-use crate::session::token::{Carrier, Layout, NONCE_LEN, TokenCodec};
+use crate::session::token::{Carrier, Layout, MAX_LEN, MAX_VALUE_LEN, NONCE_LEN, TokenCodec};
 use crate::session::{Millis, Session};
 
 const SECRET: &[u8] = b" 32 bytes that nobody shall see!";
@@ -76,7 +77,7 @@ pub struct AnySession(Session);
 pub fn sealed_token(kind: Kind, session: AnySession, flipped: usize) {
     let codec = kind.codec("shop", Carrier::Cookie("GCLB"));
     let text = codec.write(&session.0, NONCE).expect("a token");
-    assert!(text.len() <= 128 && codec.may_be_token(text.as_bytes()), "{text}");
+    assert!(text.len() <= MAX_LEN && codec.may_be_token(text.as_bytes()), "{text}");
     assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{text}");
     for _ in ["opened", "cached"] {
         assert_eq!(codec.read(text.as_bytes()), Some(kind.kept(session.0)), "{text}");
@@ -90,8 +91,8 @@ pub fn sealed_token(kind: Kind, session: AnySession, flipped: usize) {
         assert_eq!(kind.codec(service, carrier).read(text.as_bytes()), None, "{service} {carrier:?}");
     }
     let mut other = text.into_bytes();
-    let place = flipped % other.len();
-    other[place] ^= 1 << (flipped % 7);
+    let index = flipped % other.len();
+    other[index] ^= 1 << (flipped % 7);
     assert_eq!(codec.read(&other), None, "{}", String::from_utf8_lossy(&other));
 }
 
@@ -124,7 +125,7 @@ fn check_reading(kind: Kind, codec: &TokenCodec, text: &[u8]) {
 pub fn envelope(kind: Kind, session: AnySession, value: &[u8], flipped: usize) {
     let codec = kind.codec("shop", Carrier::HeaderEnvelope("mcp-session-id"));
     codec.read_envelope(value);
-    let value = value.get(..4096).unwrap_or(value);
+    let value = value.get(..MAX_VALUE_LEN).unwrap_or(value);
     let text = codec.write_envelope(&session.0, value, NONCE).expect("an envelope");
     let is_header_value = value.iter().all(|byte| *byte == b'\t' || !byte.is_ascii_control());
     let expected = (!value.is_empty() && is_header_value).then(|| (kind.kept(session.0), value.to_vec()));
@@ -134,8 +135,8 @@ pub fn envelope(kind: Kind, session: AnySession, value: &[u8], flipped: usize) {
     let elsewhere = kind.codec("shop", Carrier::CookieEnvelope("mcp-session-id"));
     assert_eq!(elsewhere.read_envelope(text.as_bytes()), None, "{text}");
     let mut other = text.into_bytes();
-    let place = flipped % other.len();
-    other[place] ^= 1 << (flipped % 7);
+    let index = flipped % other.len();
+    other[index] ^= 1 << (flipped % 7);
     assert_eq!(codec.read_envelope(&other), None, "{}", String::from_utf8_lossy(&other));
 }
 
@@ -299,11 +300,11 @@ pub fn health_table(bytes: &[u8], steps: &[(u8, u8, u16)]) {
         table.prune(now);
         let encoded = table.to_bytes();
         assert_eq!(HealthTable::from_bytes(&encoded), table, "other workers read the same table");
-        assert!(encoded.len() <= bytes.len() + 4 * 39, "only backends that were reported come in");
+        assert!(encoded.len() <= bytes.len() + 4 * ENTRY_LEN, "only backends that were reported come in");
         let last = Availability::all_available(service.backends());
         let availability = Availability::new(&table, policy, &last, now);
         let chosen = availability.candidates().by_weight(mix(now)).expect("somebody takes requests");
-        assert!(availability.is_available(chosen.id()));
+        assert!(availability.takes_requests(chosen.id()));
     }
 }
 

@@ -187,7 +187,10 @@ impl DecisionInputs for Request {
 
     fn header(&self, name: &str) -> Option<Vec<u8>> {
         self.ask(Question::Header);
-        self.header.as_ref().filter(|(other, _)| *other == name).map(|(_, value)| value.clone())
+        self.header
+            .as_ref()
+            .filter(|(other, value)| *other == name && !value.is_empty())
+            .map(|(_, value)| value.clone())
     }
 
     fn first_cookie_line(&self) -> Option<Vec<u8>> {

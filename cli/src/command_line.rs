@@ -55,10 +55,11 @@ Checks Envoy configurations with the filter, and tells what to write instead.
 
 Reads YAML and JSON: the bootstrap of an Envoy, and resources of LDS, RDS, CDS and ECDS. Files that the
 given files name (`path_config_source`) are read too, from the working directory or from the directory of
-the file that names them. Of Kubernetes manifests, `check` reads the Envoy configurations in a ConfigMap,
-and WasmPlugin, EnvoyFilter, EnvoyExtensionPolicy and EnvoyPatchPolicy.
+the file that names them. Of Kubernetes manifests, `check` reads the Envoy configurations in a ConfigMap
+or in the stringData of a Secret, and WasmPlugin, EnvoyFilter, EnvoyExtensionPolicy and EnvoyPatchPolicy.
 
-An error is something that does not work. A warning is something that may not work as you expect.
+An error is something that does not work. A warning is something that may not work as you expect, or that
+is not checked: for example, no file has a session-affinity filter.
 Clusters and routes that Envoy gets from a server (over gRPC or REST) are not checked. `check` does not
 replace Envoy's own checks: use `envoy --mode validate` as well.
 

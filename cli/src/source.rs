@@ -8,6 +8,8 @@ use std::{fs, io};
 
 use anyhow::Context as _;
 
+use crate::yaml::BYTE_ORDER_MARK;
+
 /// The text of a file, and the name of the file in diagnostics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -18,18 +20,21 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads a file; `-` is standard input.
+    /// Reads a file; `-` is standard input. Leaves out a byte order mark.
     ///
     /// # Errors
     /// When the file cannot be read, or is not UTF-8.
     pub fn read(path: &Path) -> anyhow::Result<Arc<Self>> {
-        if path == Path::new("-") {
+        let (name, text) = if path == Path::new("-") {
             let mut text = String::new();
             io::stdin().read_to_string(&mut text).context("standard input")?;
-            return Ok(Arc::new(Self { name: "standard input".to_owned(), text }));
-        }
-        let name = path.display().to_string();
-        let text = fs::read_to_string(path).with_context(|| name.clone())?;
+            ("standard input".to_owned(), text)
+        } else {
+            let name = path.display().to_string();
+            let text = fs::read_to_string(path).with_context(|| name.clone())?;
+            (name, text)
+        };
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text).to_owned();
         Ok(Arc::new(Self { name, text }))
     }
 }

@@ -17,6 +17,8 @@ pub struct Node {
     pub value: Value,
     /// The range in bytes. For an alias, the range of its use.
     pub span: Range<usize>,
+    /// The range in bytes of the text that defines the value. For an alias, the range in its anchor.
+    pub defined: Range<usize>,
 }
 
 /// A YAML value.
@@ -43,8 +45,62 @@ pub enum Value {
 pub struct Key {
     /// The key.
     pub name: String,
-    /// The range in bytes.
+    /// The range in bytes. For an alias, the range of its use.
     pub span: Range<usize>,
+    /// The range in bytes of the text that defines the key.
+    pub defined: Range<usize>,
+}
+
+/// A byte order mark, with which some editors begin a file.
+pub const BYTE_ORDER_MARK: char = '\u{feff}';
+
+impl Node {
+    /// The items of a list. Empty if the value is not a list.
+    #[must_use]
+    pub fn items(&self) -> &[Self] {
+        if let Value::List(items) = &self.value { items } else { &[] }
+    }
+
+    /// The fields of a mapping. Empty if the value is not a mapping.
+    #[must_use]
+    pub fn fields(&self) -> &[(Key, Self)] {
+        if let Value::Map(fields) = &self.value { fields } else { &[] }
+    }
+
+    /// The value of the field with this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        self.fields().iter().find(|(key, _)| key.name == name).map(|(_, value)| value)
+    }
+
+    /// The key of the field with this name.
+    #[must_use]
+    pub fn key(&self, name: &str) -> Option<&Key> {
+        self.fields().iter().map(|(key, _)| key).find(|key| key.name == name)
+    }
+
+    /// The text, if the value is text.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        if let Value::Text(text) = &self.value { Some(text) } else { None }
+    }
+
+    /// Changes all ranges of the tree.
+    pub fn map_ranges(&mut self, map: &dyn Fn(&Range<usize>) -> Range<usize>) {
+        self.span = map(&self.span);
+        self.defined = map(&self.defined);
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.map_ranges(map)),
+            Value::Map(fields) => {
+                for (key, value) in fields {
+                    key.span = map(&key.span);
+                    key.defined = map(&key.defined);
+                    value.map_ranges(map);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Reads all documents of a text. Leaves out empty documents.
@@ -68,6 +124,16 @@ pub fn documents(source: &Arc<Source>) -> Result<Vec<Node>, Box<Diagnostic>> {
 /// # Errors
 /// As [`documents`]: the range of the error and the message.
 pub fn parse(text: &str) -> Result<Vec<Node>, (Range<usize>, String)> {
+    // The parser skips a byte order mark and does not count it.
+    if let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) {
+        let mark = BYTE_ORDER_MARK.len_utf8();
+        let shift = |range: &Range<usize>| range.start + mark..range.end + mark;
+        let mut documents = parse(rest).map_err(|(span, message)| (shift(&span), message))?;
+        for document in &mut documents {
+            document.map_ranges(&shift);
+        }
+        return Ok(documents);
+    }
     // YAML forbids tabs as indentation, but JSON allows them. A space is as long as a tab, so positions stay correct.
     let is_json = text.trim_start().starts_with(['{', '[']);
     let without_tabs;
@@ -117,15 +183,17 @@ fn bytes(location: Location) -> Option<Range<usize>> {
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Spanned { value, referenced, .. } = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self { value, span: bytes(referenced).unwrap_or_default() })
+        let Spanned { value, referenced, defined } = Spanned::<Value>::deserialize(deserializer)?;
+        let range = |location| bytes(location).unwrap_or_default();
+        Ok(Self { value, span: range(referenced), defined: range(defined) })
     }
 }
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Spanned { value, referenced, .. } = Spanned::<String>::deserialize(deserializer)?;
-        Ok(Self { name: value, span: bytes(referenced).unwrap_or_default() })
+        let Spanned { value: name, referenced, defined } = Spanned::<String>::deserialize(deserializer)?;
+        let range = |location| bytes(location).unwrap_or_default();
+        Ok(Self { name, span: range(referenced), defined: range(defined) })
     }
 }
 

@@ -85,15 +85,15 @@ impl Shipped {
 
     fn rewrite_object(&self, value: &mut Value) -> Result<()> {
         if let Some(address) = value.pointer_mut("/admin/address/socket_address") {
-            place(address, loopback(0));
+            set_address(address, loopback(0));
         }
         if value.get("filter_chains").is_some()
             && let Some(address) = value.pointer_mut("/address/socket_address")
         {
-            place(address, loopback(self.listener_port));
+            set_address(address, loopback(self.listener_port));
         }
         if let Some(address) = value.pointer_mut("/endpoint/address/socket_address") {
-            place(address, self.endpoint(address)?);
+            set_address(address, self.endpoint(address)?);
         }
         if let Some(filename) = value.pointer_mut("/code/local/filename") {
             *filename = json!(self.module_path()?.display().to_string());
@@ -141,7 +141,7 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
-fn place(socket_address: &mut Value, address: SocketAddr) {
+fn set_address(socket_address: &mut Value, address: SocketAddr) {
     socket_address["address"] = json!(address.ip().to_string());
     socket_address["port_value"] = json!(address.port());
 }

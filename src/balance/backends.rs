@@ -24,7 +24,7 @@ impl Backends {
         let all: Vec<_> = backends.into_iter().map(Rc::new).collect();
         Self {
             by_id: all.iter().map(|backend| (backend.id(), Rc::clone(backend))).collect(),
-            candidates: Rc::new(Candidates::new(&all)),
+            candidates: Rc::new(Candidates::new(all.iter())),
             all,
         }
     }
@@ -52,6 +52,11 @@ impl Backends {
     /// The backends that are not in `unavailable`, as candidates for new sessions.
     pub(crate) fn candidates_without(&self, unavailable: &BackendSet) -> Candidates {
         Candidates::new(self.all.iter().filter(|backend| !unavailable.contains(&backend.id())))
+    }
+
+    /// The candidates while every backend is unavailable.
+    pub(crate) fn candidates_in_panic(&self) -> Candidates {
+        Candidates::in_panic(self.all.iter())
     }
 }
 

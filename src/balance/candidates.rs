@@ -27,14 +27,30 @@ struct WeightGroup {
 }
 
 impl Candidates {
-    /// The candidates are the regular backends with a weight above 0. Without any, the backups with a weight above 0
-    /// are the candidates. Without these too, the draining backends are the candidates, with equal weights.
-    pub(crate) fn new<'a>(backends: impl IntoIterator<Item = &'a Rc<Backend>>) -> Self {
-        let (draining, active): (Vec<_>, Vec<_>) = backends.into_iter().partition(|backend| backend.drains());
-        let (backups, others): (Vec<_>, Vec<_>) = active.into_iter().partition(|backend| backend.is_backup());
-        let members = [others, backups, draining].into_iter().find(|members| !members.is_empty());
+    /// The candidates are the backends with a weight above 0 that are not backups. If there are none, the backups with
+    /// a weight above 0 are the candidates, then the draining backends that are not backups, then the draining backups.
+    /// Draining backends have equal weights.
+    pub(crate) fn new<'a>(backends: impl Iterator<Item = &'a Rc<Backend>> + Clone) -> Self {
+        Self::first_tier(backends, |backend| (backend.drains(), backend.is_backup()))
+    }
+
+    /// The candidates while every backend is unavailable. Any backend may still answer, so backups are candidates too.
+    pub(crate) fn in_panic<'a>(backends: impl Iterator<Item = &'a Rc<Backend>> + Clone) -> Self {
+        Self::first_tier(backends, Backend::drains)
+    }
+
+    /// The backends of the lowest tier.
+    fn first_tier<'a, T: Ord>(
+        backends: impl Iterator<Item = &'a Rc<Backend>> + Clone,
+        tier: impl Fn(&Backend) -> T,
+    ) -> Self {
+        let first = backends.clone().map(|backend| tier(backend)).min();
+        Self::of(backends.filter(|backend| first.as_ref().is_some_and(|first| tier(backend) == *first)))
+    }
+
+    fn of<'a>(members: impl Iterator<Item = &'a Rc<Backend>>) -> Self {
         let mut groups: Vec<WeightGroup> = Vec::new();
-        for backend in members.into_iter().flatten() {
+        for backend in members {
             let weight = backend.weight().max(1);
             match groups.iter_mut().find(|group| group.weight == weight) {
                 Some(group) => group.members.push(Rc::clone(backend)),

@@ -109,6 +109,14 @@ impl Affinity {
         self.cookie().filter(|cookie| cookie.hide_from_upstream)
     }
 
+    /// The name of the application's session cookie that the filter wraps, if there is one.
+    pub(crate) fn envelope_cookie(&self) -> Option<&str> {
+        match self {
+            Self::CookieEnvelope { name } => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether the application names its sessions itself, and the filter wraps these names.
     pub(crate) const fn is_envelope(&self) -> bool {
         matches!(self, Self::HeaderEnvelope { .. } | Self::CookieEnvelope { .. })

@@ -114,7 +114,7 @@ impl Cookie {
 /// A cookie's name and attributes.
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct CookieFields {
     /// The name of the cookie. Two services that make cookies need different names. Default: `GCLB`.
     name: Option<Text<CookieName>>,
@@ -124,17 +124,17 @@ pub(crate) struct CookieFields {
     /// set it.
     domain: Option<Text<CookieDomain>>,
     /// When the cookie has the attribute `Secure`. Default: `AUTO`.
-    secure: Secure,
+    secure: Option<Secure>,
     /// Whether the cookie is hidden from scripts. Default: true.
     http_only: Option<bool>,
     /// Whether browsers send the cookie with requests from pages of other sites. Default: `LAX`.
-    same_site: SameSite,
+    same_site: Option<SameSite>,
     /// Whether browsers keep a separate cookie for each top-level site (CHIPS). Default: false.
-    partitioned: bool,
+    partitioned: Option<bool>,
     /// Whether the filter hides the cookie from backends. Default: false.
-    hide_from_upstream: bool,
+    hide_from_upstream: Option<bool>,
     /// Who ends the cookie. Default: `PERMANENT`.
-    lifetime_type: LifetimeType,
+    lifetime_type: Option<LifetimeType>,
 }
 
 impl CookieFields {
@@ -142,12 +142,12 @@ impl CookieFields {
     pub(crate) fn into_envelope_name(self) -> Result<String, Problem> {
         let attributes = [
             ("domain", self.domain.is_some()),
-            ("secure", self.secure != Secure::default()),
+            ("secure", self.secure.is_some()),
             ("httpOnly", self.http_only.is_some()),
-            ("sameSite", self.same_site != SameSite::default()),
-            ("partitioned", self.partitioned),
-            ("lifetimeType", self.lifetime_type != LifetimeType::default()),
-            ("hideFromUpstream", self.hide_from_upstream),
+            ("sameSite", self.same_site.is_some()),
+            ("partitioned", self.partitioned.is_some()),
+            ("lifetimeType", self.lifetime_type.is_some()),
+            ("hideFromUpstream", self.hide_from_upstream == Some(true)),
             ("path", self.path.is_some_and(|path| path.as_str() != "/")),
         ];
         if let Some((field, _)) = attributes.into_iter().find(|(_, is_set)| *is_set) {
@@ -167,12 +167,12 @@ impl CookieFields {
             name: self.name.map_or(default.name, Text::into_string),
             path: self.path.map_or(default.path, Text::into_string),
             domain: self.domain.map(Text::into_string),
-            secure: self.secure,
+            secure: self.secure.unwrap_or_default(),
             http_only: self.http_only.unwrap_or(default.http_only),
-            same_site: self.same_site,
-            partitioned: self.partitioned,
-            hide_from_upstream: self.hide_from_upstream,
-            lifetime_type: self.lifetime_type,
+            same_site: self.same_site.unwrap_or_default(),
+            partitioned: self.partitioned.unwrap_or_default(),
+            hide_from_upstream: self.hide_from_upstream.unwrap_or_default(),
+            lifetime_type: self.lifetime_type.unwrap_or_default(),
         };
         for BrowserRule { because, applies, field, allowed, holds } in BROWSER_RULES {
             if applies(&cookie) && !holds(&cookie) {

@@ -70,10 +70,9 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// Reads the document. Checks each field by itself. Leaves `value` unchanged.
-    pub(crate) fn read(value: &mut Value) -> Result<Self, Problem> {
-        let read = |value: &Value| Self::deserialize(value);
-        let problem = match read(value) {
+    /// Reads the document. Checks each field by itself.
+    pub(crate) fn read(value: &Value) -> Result<Self, Problem> {
+        let problem = match Self::deserialize(value) {
             Ok(document) => return Ok(document),
             Err(problem) => problem,
         };
@@ -82,17 +81,13 @@ impl Document {
         let Some((object, field)) = problem.missing_field().cloned().and_then(FieldPath::split_field) else {
             return Err(problem);
         };
-        let Some(fields) = value.fields_at(&object) else {
-            return Err(problem);
-        };
-        fields.push((field, Value::Null));
-        let of_null = read(value).err();
-        if let Some(fields) = value.fields_at(&object) {
-            fields.pop();
+        let mut with_null = value.clone();
+        if let Some(fields) = with_null.fields_at(&object) {
+            fields.push((field, Value::Null));
         }
-        Err(match of_null {
-            Some(of_null) => problem.allowing_as(of_null),
-            None => problem,
+        Err(match Self::deserialize(&with_null) {
+            Err(of_null) => problem.allowing_as(of_null),
+            Ok(_) => problem,
         })
     }
 
@@ -167,24 +162,39 @@ fn check_across(services: &[ServiceConfig]) -> Result<(), Problem> {
 
     let cookies = each()
         .filter_map(|(index, service)| Some((index, service.affinity.generated_cookie()?.name.as_str())));
-    let (places, names): (Vec<_>, Vec<_>) = cookies.unzip();
+    let (indices, names): (Vec<_>, Vec<_>) = cookies.unzip();
     if let Some((first, second)) = duplicate(&names) {
-        let service = |cookie: usize| places.get(cookie).copied().unwrap_or_default();
+        let service = |cookie: usize| indices.get(cookie).copied().unwrap_or_default();
         let path = |cookie| path(service(cookie)).then("sessionAffinity").then("cookie").then("name");
         let allowed = "a unique name: cookies with the same name overwrite each other in a browser";
         let name = names.get(second).copied().unwrap_or_default();
         return Err(Problem::duplicate(path(first), path(second), allowed).given(name));
     }
 
+    let envelopes = each().filter_map(|(index, service)| Some((index, service.affinity.envelope_cookie()?)));
+    for (envelope, name) in envelopes {
+        let takes_name = |service: &ServiceConfig| {
+            let affinity = &service.affinity;
+            let cookies = [affinity.generated_cookie(), affinity.hidden_cookie()];
+            cookies.into_iter().flatten().any(|cookie| cookie.name == name)
+        };
+        if let Some((other, _)) = each().find(|(_, service)| takes_name(service)) {
+            let path = |index| path(index).then("sessionAffinity").then("cookie").then("name");
+            let (first, second) = (path(envelope.min(other)), path(envelope.max(other)));
+            let allowed = "a name that no application's session cookie has";
+            return Err(Problem::duplicate(first, second, allowed).given(name));
+        }
+    }
+
     let routes = each().flat_map(|(index, service)| {
         let routes = service.routes.iter().flatten().enumerate();
-        routes.map(move |(place, route)| ((index, place), route.as_str()))
+        routes.map(move |(route, name)| ((index, route), name.as_str()))
     });
-    let (places, names): (Vec<_>, Vec<_>) = routes.unzip();
+    let (indices, names): (Vec<_>, Vec<_>) = routes.unzip();
     if let Some((first, second)) = duplicate(&names) {
         let path = |route: usize| {
-            let (service, place) = places.get(route).copied().unwrap_or_default();
-            path(service).then("routes").then(place)
+            let (service, route) = indices.get(route).copied().unwrap_or_default();
+            path(service).then("routes").then(route)
         };
         return Err(Problem::duplicate(path(first), path(second), "each route in one service"));
     }

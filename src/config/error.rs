@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{Expected, Unexpected};
 
+use super::is_name;
 use super::path::{FieldPath, Step};
 use super::value::{Quoted, Value};
 
@@ -171,8 +172,7 @@ fn unknown_field(object: FieldPath, name: String) -> (FieldPath, String) {
     const LONGEST_BELOW_KEYS: usize = 24;
     let below_keys = object.is_below_keys();
     let short = name.len() <= if below_keys { LONGEST_BELOW_KEYS } else { LONGEST };
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    let word = !name.is_empty() && name.bytes().all(legal);
+    let word = is_name(&name);
     let given = if short && (word || !below_keys) { Quoted(&name).to_string() } else { HIDDEN.to_owned() };
     let path = if short && word { object.then(Step::Field(name.into())) } else { object };
     (path, given)

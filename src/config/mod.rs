@@ -87,11 +87,11 @@ impl Config {
         if bytes.is_empty() {
             return Err(ConfigError::new(&root, "no configuration", FORMATS, "nothing"));
         }
-        let mut value = Value::read(bytes).map_err(|error| {
+        let value = Value::read(bytes).map_err(|error| {
             let given = format!("{} bytes", bytes.len());
             ConfigError::new(&root, &format!("not JSON: {error}"), FORMATS, &given)
         })?;
-        let config = Document::read(&mut value).and_then(|document| document.into_config(environment));
+        let config = Document::read(&value).and_then(|document| document.into_config(environment));
         config.map_err(|problem| problem.into_error(&value))
     }
 
@@ -131,6 +131,13 @@ impl Config {
             }
         }
         warnings
+    }
+
+    /// The JSON Schema (2020-12) of the plugin configuration.
+    #[cfg(feature = "schema")]
+    #[must_use]
+    pub fn json_schema() -> serde_json::Value {
+        schema::generate()
     }
 
     /// One line for the log: the services, their backends, and the ids of the keys.

@@ -6,22 +6,18 @@ use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::Value;
 
-use super::Config;
 use super::bounded::Bounded;
 use super::document::Document;
 use super::headers::{HeaderName, HeaderNameRule, RESERVED};
 use super::service::{BackendEntry, BackendFields, ClusterName};
 use super::text::{Rule, Text};
 
-impl Config {
-    /// The JSON Schema (2020-12) of the plugin configuration.
-    #[must_use]
-    pub fn json_schema() -> Value {
-        let settings = SchemaSettings::draft2020_12().with_transform(ForEditors);
-        let mut schema = settings.into_generator().into_root_schema_for::<Document>();
-        schema.insert("title".to_owned(), "session-affinity".into());
-        schema.to_value()
-    }
+/// The JSON Schema of the plugin configuration.
+pub(super) fn generate() -> Value {
+    let settings = SchemaSettings::draft2020_12().with_transform(ForEditors);
+    let mut schema = settings.into_generator().into_root_schema_for::<Document>();
+    schema.insert("title".to_owned(), "session-affinity".into());
+    schema.to_value()
 }
 
 /// Makes each description one line. Removes `null` from the allowed values, because the filter refuses `null`.

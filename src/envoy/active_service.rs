@@ -47,16 +47,7 @@ impl ActiveService {
     pub(super) fn refresh(&self, table: &HealthTable, now: Millis) -> Millis {
         let availability = Availability::new(table, &self.service.health, &self.availability(), now);
         let changes_at = availability.changes_at();
-        let last = self.availability.replace(Rc::new(availability));
-        let availability = self.availability();
-        if !availability.has_same_unavailable(&last) {
-            for backend in self.service.backends().iter() {
-                let is_unavailable = availability.is_unavailable(backend.id());
-                if is_unavailable != last.is_unavailable(backend.id()) {
-                    self.unavailable.set(backend, is_unavailable);
-                }
-            }
-        }
+        self.availability.replace(Rc::new(availability));
         changes_at
     }
 
@@ -66,16 +57,17 @@ impl ActiveService {
         self.ejections.flush();
     }
 
-    /// Clears the gauges. The service that replaces this one sets them again.
-    pub(super) fn retire(&self) {
-        self.unavailable.clear();
+    /// Hands the gauges of unavailable backends to Envoy.
+    pub(super) fn write_gauges(&self) {
+        self.unavailable.write(self.service.backends(), &self.availability());
     }
 }
 
 /// Runs when an update has replaced the service and its last stream has ended. Hands over the counts since the last
-/// tick.
+/// tick. If the new service has the same unavailable backends, its next tick sets their gauges again.
 impl Drop for ActiveService {
     fn drop(&mut self) {
         self.flush();
+        self.unavailable.clear();
     }
 }

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use fnv::FnvBuildHasher;
 
 use super::host;
-use crate::balance::{Backend, BackendId};
+use crate::balance::{BackendId, Backends};
+use crate::health::Availability;
 use crate::routing::Outcome;
 
 /// An Envoy counter.
@@ -68,7 +69,15 @@ impl OutcomeCounters {
 #[derive(Debug)]
 pub(super) struct UnavailableGauges {
     service: String,
-    gauges: RefCell<HashMap<BackendId, Option<u32>, FnvBuildHasher>>,
+    gauges: RefCell<HashMap<BackendId, Gauge, FnvBuildHasher>>,
+}
+
+#[derive(Debug)]
+struct Gauge {
+    /// `None` if Envoy did not define the gauge.
+    id: Option<u32>,
+    /// The value that this worker wrote last.
+    is_set: bool,
 }
 
 impl UnavailableGauges {
@@ -77,24 +86,43 @@ impl UnavailableGauges {
         Self { service: service.to_owned(), gauges: RefCell::default() }
     }
 
-    /// Notes that the backend became unavailable, or available again.
-    pub(super) fn set(&self, backend: &Backend, is_unavailable: bool) {
+    /// Hands the gauges to Envoy. Sets the gauges of unavailable backends each time, because a service that an update
+    /// has replaced may have [cleared](Self::clear) them since.
+    pub(super) fn write(&self, backends: &Backends, availability: &Availability) {
         let Ok(mut gauges) = self.gauges.try_borrow_mut() else {
             return;
         };
-        let define = || {
-            let (service, cluster) = (&self.service, backend.cluster());
-            host::define_gauge(&format!("session_affinity.service.{service}.backend.{cluster}.unavailable"))
-        };
-        if let Some(id) = gauges.entry(backend.id()).or_insert_with(define) {
-            host::set_gauge(*id, is_unavailable.into());
+        for (backend, gauge) in gauges.iter_mut().filter(|(_, gauge)| gauge.is_set) {
+            if !availability.is_unavailable(*backend) {
+                gauge.write(false);
+            }
+        }
+        if !availability.has_unavailable() {
+            return;
+        }
+        for backend in backends.iter().filter(|backend| availability.is_unavailable(backend.id())) {
+            let define = || {
+                let (service, cluster) = (&self.service, backend.cluster());
+                let name = format!("session_affinity.service.{service}.backend.{cluster}.unavailable");
+                Gauge { id: host::define_gauge(&name), is_set: false }
+            };
+            gauges.entry(backend.id()).or_insert_with(define).write(true);
         }
     }
 
-    /// Sets all gauges to 0. An update replaces the service, and the new service sets its own gauges.
+    /// Sets all gauges to 0, because an update has replaced the service.
     pub(super) fn clear(&self) {
-        if let Ok(gauges) = self.gauges.try_borrow() {
-            gauges.values().flatten().for_each(|id| host::set_gauge(*id, 0));
+        if let Ok(mut gauges) = self.gauges.try_borrow_mut() {
+            gauges.values_mut().for_each(|gauge| gauge.write(false));
+        }
+    }
+}
+
+impl Gauge {
+    fn write(&mut self, is_set: bool) {
+        self.is_set = is_set;
+        if let Some(id) = self.id {
+            host::set_gauge(id, is_set.into());
         }
     }
 }

@@ -12,5 +12,6 @@ mod request;
 mod response;
 mod shared_health;
 mod stream;
+mod upstream;
 mod warnings;
 mod worker;

@@ -45,9 +45,6 @@ impl RootContext for Plugin {
         let (summary, warnings) = (config.summary(), config.warnings());
         let worker = Worker::new(config);
         announce(&worker, fingerprint, &summary, &warnings);
-        for replaced in self.worker.services() {
-            replaced.retire();
-        }
         worker.read_health();
         self.probes = Probes::new(&worker, fingerprint);
         self.worker = Rc::new(worker);
@@ -77,9 +74,11 @@ impl Context for Plugin {
     }
 }
 
-/// Logs the new configuration once for all workers: the first worker with the configuration writes the line.
+/// Logs the new configuration once for all workers: the first worker with the configuration writes the line. Filters of
+/// the same name with other services have their own line.
 fn announce(worker: &Worker, fingerprint: u64, summary: &str, warnings: &[String]) {
-    let key = host::shared_key("announced");
+    let names: Vec<_> = worker.services().iter().map(|active| active.service.name.as_str()).collect();
+    let key = host::shared_key(&format!("announced/{:016x}", hash(names.join(" ").as_bytes())));
     let fingerprint = fingerprint.to_be_bytes();
     host::create_shared_data(&key);
     let (announced, version) = host::shared_data(&key);

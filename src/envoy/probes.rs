@@ -45,7 +45,9 @@ impl Probes {
             }
         }
         let lease_key = host::shared_key(&format!("prober/{fingerprint:016x}"));
-        host::create_shared_data(&lease_key);
+        if !checks.is_empty() {
+            host::create_shared_data(&lease_key);
+        }
         Self { checks, lease_key, worker_id: worker.random().number().to_be_bytes() }
     }
 
@@ -75,18 +77,20 @@ impl Probes {
         report(worker, noted);
     }
 
-    /// Whether this worker holds the lease. Takes over an expired lease. If this worker serves no requests, it also
-    /// takes over the lease of a worker that does: this is Envoy's main thread, whose connection pools are never full
-    /// of requests.
+    /// Whether this worker holds the lease. Takes over an expired lease. A worker that serves requests never probes:
+    /// an update may have replaced its configuration, whose last streams go on, and its connection pools may be full of
+    /// requests. Envoy's main thread runs the plugin too, and serves no requests.
     fn holds_lease(&self, worker: &Worker) -> bool {
+        if worker.serves() {
+            return false;
+        }
         let now = worker.now();
         let (lease, version) = host::shared_data(&self.lease_key);
         let is_taken = Lease::from_bytes(&lease).is_some_and(|lease| {
             let is_silent = lease.renewed_at.abs_diff(now) >= TAKE_OVER_AFTER;
-            let must_yield = lease.serves && !worker.serves();
-            lease.worker_id != self.worker_id && !is_silent && !must_yield
+            lease.worker_id != self.worker_id && !is_silent
         });
-        let lease = Lease { worker_id: self.worker_id, renewed_at: now, serves: worker.serves() };
+        let lease = Lease { worker_id: self.worker_id, renewed_at: now };
         !is_taken && host::set_shared_data(&self.lease_key, &lease.to_bytes(), version)
     }
 }
@@ -95,20 +99,17 @@ impl Probes {
 struct Lease {
     worker_id: [u8; 8],
     renewed_at: Millis,
-    /// Whether the worker serves requests.
-    serves: bool,
 }
 
 impl Lease {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (worker_id, rest) = bytes.split_first_chunk()?;
-        let (renewed_at, serves) = rest.split_first_chunk()?;
-        let renewed_at = Millis::from_be_bytes(*renewed_at);
-        Some(Self { worker_id: *worker_id, renewed_at, serves: serves == [1] })
+        let renewed_at = Millis::from_be_bytes(rest.try_into().ok()?);
+        Some(Self { worker_id: *worker_id, renewed_at })
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        [&self.worker_id[..], &self.renewed_at.to_be_bytes(), &[self.serves.into()]].concat()
+        [self.worker_id, self.renewed_at.to_be_bytes()].concat()
     }
 }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::host::{self, Bytes, Headers};
 use super::stream::RequestState;
+use super::upstream;
 use super::warnings::Warnings;
 use super::worker::Worker;
 use crate::balance::{Backend, BackendId};
@@ -13,7 +14,7 @@ use crate::config::{Affinity, OnUnavailable, Pin};
 use crate::headers::cookie_envelope::{WrappedCookies, sets_session, wrap_cookies};
 use crate::headers::set_token::{TokenHeaders, set_token};
 use crate::headers::{HeaderMutation, endpoint};
-use crate::health::classify::{classify, of_answer, of_timeout};
+use crate::health::classify::of_timeout;
 use crate::health::{Observation, ResponseClass};
 use crate::routing::{Outcome, Service, SessionUpdate, TokenInputs, envelope, token_update};
 use crate::session::token::NONCE_LEN;
@@ -93,17 +94,17 @@ impl Response<'_> {
     /// class is needed anyway, if the backend failed recently, or if the sampler selects the response.
     fn observe(&mut self, is_class_needed: bool) -> Option<ResponseClass> {
         let Some(backend) = self.request.backend.clone() else {
-            return is_class_needed.then(class_by_details);
+            return is_class_needed.then(upstream::class_by_details);
         };
         let answering = if self.service().failover { self.answering_backend() } else { None };
         let elsewhere = answering.filter(|answering| answering.id() != backend.id());
         if !is_class_needed && elsewhere.is_none() && !self.should_examine(backend.id()) {
             return None;
         }
-        let class = class_by_details();
+        let class = upstream::class_by_details();
         match elsewhere {
             Some(other) if class == ResponseClass::Answered => {
-                let answer = class_of_answer();
+                let answer = upstream::class_of_answer();
                 if answer == ResponseClass::Answered {
                     self.follow_backend(other.id());
                 }
@@ -131,8 +132,8 @@ impl Response<'_> {
             ResponseClass::NotConnected | ResponseClass::NoHost if self.strict_status().is_some() => {
                 ResponseClass::Nothing
             }
-            ResponseClass::TimedOut if counts_gateway_errors => of_timeout(was_sent()),
-            ResponseClass::Answered if counts_gateway_errors => class_of_answer(),
+            ResponseClass::TimedOut if counts_gateway_errors => of_timeout(upstream::was_sent()),
+            ResponseClass::Answered if counts_gateway_errors => upstream::class_of_answer(),
             class => class,
         }
     }
@@ -140,20 +141,14 @@ impl Response<'_> {
     /// Whether a failed connection says nothing about the backend's other endpoints: the request named the session's
     /// endpoint, and Envoy tried no other endpoint.
     fn concerns_one_endpoint(&self) -> bool {
-        let is_first_attempt = || {
-            let attempts = host::property("upstream\0request_attempt_count");
-            attempts
-                .and_then(|count| count.try_into().ok())
-                .is_none_or(|count| i64::from_le_bytes(count) <= 1)
-        };
-        self.service().pin.has_endpoint() && self.request.session.has_endpoint() && is_first_attempt()
+        self.service().pin.has_endpoint()
+            && self.request.session.has_endpoint()
+            && upstream::is_first_attempt()
     }
 
     /// The backend that the metadata of the answering endpoint names.
     fn answering_backend(&self) -> Option<Rc<Backend>> {
-        let name = host::property("xds\0upstream_host_metadata\0filter_metadata\0session_affinity\0backend")?;
-        let id = BackendId::of(std::str::from_utf8(&name).ok()?);
-        self.service().backends().get(id).cloned()
+        self.service().backends().get(upstream::answering_backend()?).cloned()
     }
 
     fn report(&self, backend: BackendId, class: ResponseClass) {
@@ -170,7 +165,7 @@ impl Response<'_> {
     /// does not move to a backend that it would have to leave at once.
     fn follow_backend(&mut self, other: BackendId) {
         let drains = self.service().backends().get(other).is_some_and(|backend| backend.drains());
-        if !drains && self.request.availability.is_available(other) {
+        if !drains && self.request.availability.takes_requests(other) {
             let now = self.worker.now();
             if self.request.session.relocate(now, |session| session.moved_to(other)) {
                 self.request.outcome = Outcome::Repinned;
@@ -185,7 +180,9 @@ impl Response<'_> {
             return;
         };
         let known = self.request.session.session().and_then(|session| session.endpoint);
-        if known == Some(endpoint) || (known.is_some() && class_of_answer() == ResponseClass::GatewayError) {
+        if known == Some(endpoint)
+            || (known.is_some() && upstream::class_of_answer() == ResponseClass::GatewayError)
+        {
             return;
         }
         let relocate = |session| Session { endpoint: Some(endpoint), ..session };
@@ -210,8 +207,7 @@ impl Response<'_> {
         let value = host::header(Headers::Response, name)?;
         host::remove_header(Headers::Response, name);
         let named = endpoint::from_header(&value)?;
-        let answered = host::property("upstream\0address")?;
-        (endpoint::parse(&answered) == Some(named)).then_some(named)
+        (upstream::answering_endpoint() == Some(named)).then_some(named)
     }
 
     /// The status for a request whose session must not leave its endpoint. `None` if the session may move.
@@ -230,7 +226,7 @@ impl Response<'_> {
             return;
         };
         self.request.outcome = Outcome::Rejected;
-        if status != STRICT_STATUS && !is_grpc() {
+        if status != STRICT_STATUS && !upstream::is_grpc() {
             host::set_header(Headers::Response, ":status", status.to_string().as_bytes());
         }
     }
@@ -267,8 +263,8 @@ impl Response<'_> {
     /// Begins a session on the backend that set the application's own session cookie, if the request had no session.
     fn begin_enveloped_session(&mut self) {
         let backend = self.request.backend.as_deref().map(Backend::id);
-        let has_place = backend.is_some() || !self.service().pin.has_cluster();
-        if self.request.session != SessionUpdate::None || !has_place {
+        let has_destination = backend.is_some() || !self.service().pin.has_cluster();
+        if self.request.session != SessionUpdate::None || !has_destination {
             return;
         }
         if let Some(seed) = self.seed() {
@@ -328,7 +324,7 @@ impl Response<'_> {
         let Some(seen) = &self.request.route else {
             return false;
         };
-        let taken = host::property("xds\0route_name").unwrap_or_default();
+        let taken = upstream::route_name();
         let is_changed = taken != *seen;
         if is_changed {
             self.warnings().other_route(seen, &taken);
@@ -344,7 +340,7 @@ impl Response<'_> {
         if !self.warnings().should_check_cluster() {
             return;
         }
-        let taken = host::property("xds\0cluster_name").unwrap_or_default();
+        let taken = upstream::cluster_name();
         if taken != backend.cluster().as_bytes() {
             self.warnings().other_cluster(&taken, backend.cluster(), &self.worker.cluster_header);
         }
@@ -382,30 +378,4 @@ fn apply(mutation: &HeaderMutation) {
         HeaderMutation::Set(name, value) => host::set_header(Headers::Response, name, value),
         HeaderMutation::Remove(name) => host::remove_header(Headers::Response, name),
     }
-}
-
-/// The class according to Envoy's response code details.
-fn class_by_details() -> ResponseClass {
-    classify(&host::property("response\0code_details").unwrap_or_default())
-}
-
-/// The class of a response from the application.
-fn class_of_answer() -> ResponseClass {
-    let status = host::header(Headers::Response, ":status").unwrap_or_default();
-    of_answer(&status, grpc_status().as_deref())
-}
-
-/// Whether the request that timed out had a connection. Otherwise the request waited for a connection of a full pool.
-fn was_sent() -> bool {
-    host::property("upstream\0cx_pool_ready_duration").is_some()
-}
-
-fn is_grpc() -> bool {
-    let content_type = host::header(Headers::Response, "content-type").unwrap_or_default();
-    content_type.starts_with(b"application/grpc")
-}
-
-/// The `grpc-status` in the headers of a gRPC response.
-fn grpc_status() -> Option<Bytes> {
-    host::header(Headers::Response, "grpc-status").filter(|_| is_grpc())
 }

@@ -11,13 +11,16 @@ use crate::health::table::{CheckResult, Reported};
 use crate::health::{HealthTable, Observation};
 use crate::session::Millis;
 
+/// The version of the table's encoding. Part of the keys, so that modules of different versions share no table.
+const ENCODING: u32 = 3;
+
 /// Maximum attempts to change the shared table while other workers change it too.
 const MAX_TRIES: usize = 16;
 
 /// This worker's copy of the table, and the keys of the shared table.
 #[derive(Debug)]
 pub(super) struct SharedHealth {
-    /// The key of the table. The number in the key is the version of the encoding.
+    /// The key of the table.
     table_key: String,
     /// The key of a number that changes with the table, so that a tick without changes reads only eight bytes.
     epoch_key: String,
@@ -31,11 +34,11 @@ pub(super) struct SharedHealth {
 impl SharedHealth {
     /// An empty copy. [`read`](Self::read) fills it.
     pub(super) fn new() -> Self {
-        let table_key = host::shared_key("health-3");
+        let table_key = host::shared_key(&format!("health-{ENCODING}"));
         host::create_shared_data(&table_key);
         Self {
             table_key,
-            epoch_key: host::shared_key("health-epoch-3"),
+            epoch_key: host::shared_key(&format!("health-epoch-{ENCODING}")),
             table: RefCell::default(),
             epoch: Cell::new(0),
             changes_at: Cell::new(Millis::MAX),

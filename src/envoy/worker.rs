@@ -108,6 +108,13 @@ impl Worker {
             active.flush();
         }
         self.read_health();
+        // A worker that serves requests may have a configuration that an update has replaced, whose last streams go on.
+        // Envoy's main thread serves no requests, so it has no such configuration.
+        if !self.serves() {
+            for active in &self.services {
+                active.write_gauges();
+            }
+        }
     }
 
     /// Reads what other workers have recorded.

@@ -34,18 +34,19 @@ pub(crate) fn wrap_cookies(
     let mut lines = Vec::new();
     let mut has_changed = false;
     for (_, line) in response.iter().filter(|(header, _)| header == "set-cookie") {
-        let envelope = session_value(line, name, now).and_then(|value| Some((value, wrap(value)?)));
-        let Some((value, envelope)) = envelope else {
-            lines.push(line.clone());
-            continue;
-        };
-        if name.len().saturating_add(envelope.len()) > MAX_COOKIE_LEN {
-            wrapped.is_too_long = true;
-            lines.push(line.clone());
-            continue;
+        let fits = |value: &[u8]| name.len().saturating_add(value.len()) <= MAX_COOKIE_LEN;
+        let value = session_value(line, name, now);
+        let envelope = value.filter(|value| fits(value)).and_then(&wrap);
+        match (value, envelope) {
+            (Some(value), Some(envelope)) if fits(envelope.as_bytes()) => {
+                lines.push(with_value(line, value, envelope.as_bytes()));
+                has_changed = true;
+            }
+            (value, envelope) => {
+                wrapped.is_too_long |= envelope.is_some() || value.is_some_and(|value| !fits(value));
+                lines.push(line.clone());
+            }
         }
-        lines.push(with_value(line, value, envelope.as_bytes()));
-        has_changed = true;
     }
     if has_changed {
         wrapped.mutations.push(HeaderMutation::Remove("set-cookie".to_owned()));
@@ -57,7 +58,7 @@ pub(crate) fn wrap_cookies(
 }
 
 /// The value that a line gives the cookie. `None` if the line sets another cookie or deletes this one. A line deletes
-/// the cookie with an empty value, a `Max-Age` of 0 or less, or `Expires` in the past.
+/// the cookie with an empty value or by its attributes.
 fn session_value<'l>(line: &'l [u8], name: &str, now: Millis) -> Option<&'l [u8]> {
     if !sets(line, name) {
         return None;
@@ -65,21 +66,32 @@ fn session_value<'l>(line: &'l [u8], name: &str, now: Millis) -> Option<&'l [u8]
     let mut parts = line.split(|byte| *byte == b';');
     let pair = parts.next()?;
     let value = pair.splitn(2, |byte| *byte == b'=').nth(1)?.trim_ascii();
-    (!value.is_empty() && value != b"\"\"" && !parts.any(|attribute| deletes(attribute, now)))
-        .then_some(value)
+    (!value.is_empty() && value != b"\"\"" && !delete(parts, now)).then_some(value)
 }
 
-/// Whether an attribute deletes the cookie.
-fn deletes(attribute: &[u8], now: Millis) -> bool {
-    let mut parts = attribute.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
-    let (Some(name), Some(value)) = (parts.next(), parts.next()) else {
-        return false;
-    };
-    if name.eq_ignore_ascii_case(b"max-age") {
-        return value.first() == Some(&b'-')
-            || (!value.is_empty() && value.iter().all(|digit| *digit == b'0'));
+/// Whether attributes delete the cookie: by a `Max-Age` of 0 or less, or without a `Max-Age` by an `Expires` in the
+/// past. The last attribute of a name counts (RFC 6265, section 5.3).
+fn delete<'l>(attributes: impl Iterator<Item = &'l [u8]>, now: Millis) -> bool {
+    let (mut by_max_age, mut by_expires) = (None, None);
+    for attribute in attributes {
+        let mut parts = attribute.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
+        let (Some(name), Some(value)) = (parts.next(), parts.next()) else {
+            continue;
+        };
+        if name.eq_ignore_ascii_case(b"max-age") {
+            by_max_age = is_zero_or_less(value).or(by_max_age);
+        } else if name.eq_ignore_ascii_case(b"expires") {
+            by_expires = cookie_date::parse(value).map(|end| end <= now).or(by_expires);
+        }
     }
-    name.eq_ignore_ascii_case(b"expires") && cookie_date::parse(value).is_some_and(|end| end <= now)
+    by_max_age.or(by_expires).unwrap_or(false)
+}
+
+/// `None` if the value is not a number. Browsers ignore such a `Max-Age`.
+fn is_zero_or_less(number: &[u8]) -> Option<bool> {
+    let digits = number.strip_prefix(b"-").unwrap_or(number);
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    is_number.then(|| number.starts_with(b"-") || digits.iter().all(|digit| *digit == b'0'))
 }
 
 /// The line with `value` replaced by `other`. `value` is a slice of the line.
@@ -123,6 +135,16 @@ mod tests {
                 "SID=<abc>; Expires=Wed, 09 Jun 2100 10:18:14 GMT",
             ),
             ("SID=abc; Max-Age=; Expires=never", "SID=<abc>; Max-Age=; Expires=never"),
+            ("SID=abc; Max-Age=-x", "SID=<abc>; Max-Age=-x"),
+            ("SID=abc; Max-Age=0; Max-Age=60", "SID=<abc>; Max-Age=0; Max-Age=60"),
+            (
+                "SID=abc; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+                "SID=<abc>; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+            ),
+            (
+                "SID=abc; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Expires=Wed, 09 Jun 2100 10:18:14 GMT",
+                "SID=<abc>; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Expires=Wed, 09 Jun 2100 10:18:14 GMT",
+            ),
         ] {
             assert_eq!(wrapped(&[line]), ["remove set-cookie", expected], "{line}");
         }
@@ -146,6 +168,8 @@ mod tests {
             "SID=x; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
             "SID=x; EXPIRES=Thu, 01-Jan-1970 00:00:01 GMT; Path=/",
             "SID=x; Expires=Tue, 14 Nov 2023 22:13:19 GMT",
+            "SID=x; Max-Age=60; Max-Age=0",
+            "SID=x; Max-Age=0; Expires=Wed, 09 Jun 2100 10:18:14 GMT",
             "sid=x",
             "SID",
             "SID; Path=/",
@@ -158,13 +182,15 @@ mod tests {
 
     #[test]
     fn a_cookie_that_would_become_too_long_for_browsers_stays_unchanged() {
-        let line = "SID=x; Path=/";
-        for (len, is_too_long) in [(4093, false), (4094, true)] {
-            let wrapped = wrap_cookies("SID", &lines(&[line]), NOW, |_| Some("e".repeat(len)));
+        for (value_len, envelope_len, is_too_long) in
+            [(1, 4093, false), (1, 4094, true), (4094, 4093, true), (5_000, 0, true)]
+        {
+            let line = format!("SID={}; Path=/", "x".repeat(value_len));
+            let wrapped = wrap_cookies("SID", &lines(&[&line]), NOW, |_| Some("e".repeat(envelope_len)));
             assert_eq!(
                 (wrapped.is_too_long, wrapped.mutations.is_empty()),
                 (is_too_long, is_too_long),
-                "{len}"
+                "{value_len} {envelope_len}"
             );
         }
     }

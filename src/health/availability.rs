@@ -40,7 +40,7 @@ impl Availability {
     pub(crate) fn new(table: &HealthTable, policy: &HealthPolicy, last: &Self, now: Millis) -> Self {
         let backends = policy.backends();
         let mut this = Self::all_available(backends);
-        if table.is_empty() {
+        if table.is_empty() || backends.len() == 0 {
             return this;
         }
         let mut unavailable = BackendSet::default();
@@ -60,19 +60,21 @@ impl Availability {
         }
         // If every backend is unavailable, all backends get requests, because a request must get some response.
         this.is_panic = unavailable.len() >= backends.len();
-        if !unavailable.is_empty() && !this.is_panic {
-            this.candidates = if unavailable == last.unavailable {
-                Rc::clone(&last.candidates)
-            } else {
-                Rc::new(backends.candidates_without(&unavailable))
-            };
+        if !this.is_panic {
             this.unavailable = unavailable;
+        }
+        if this.is_panic == last.is_panic && this.unavailable == last.unavailable {
+            this.candidates = Rc::clone(&last.candidates);
+        } else if this.is_panic {
+            this.candidates = Rc::new(backends.candidates_in_panic());
+        } else if !this.unavailable.is_empty() {
+            this.candidates = Rc::new(backends.candidates_without(&this.unavailable));
         }
         this
     }
 
     /// Whether the backend takes requests.
-    pub(crate) fn is_available(&self, backend: BackendId) -> bool {
+    pub(crate) fn takes_requests(&self, backend: BackendId) -> bool {
         !self.unavailable.contains(&backend)
     }
 
@@ -81,9 +83,9 @@ impl Availability {
         self.is_panic || self.unavailable.contains(&backend)
     }
 
-    /// Whether the same backends are unavailable as in `other`.
-    pub(crate) fn has_same_unavailable(&self, other: &Self) -> bool {
-        self.is_panic == other.is_panic && self.unavailable == other.unavailable
+    /// Whether any backend is unavailable, even if panic mode still routes to it.
+    pub(crate) fn has_unavailable(&self) -> bool {
+        self.is_panic || !self.unavailable.is_empty()
     }
 
     /// Whether the backend failed recently, so that each of its responses is examined.
@@ -110,21 +112,21 @@ mod tests {
     use crate::health::ResponseClass;
     use crate::health::table::CheckResult;
     use crate::health::testing::{SECOND, ServiceHealth, id};
-    use crate::testing::{NOW, randoms};
+    use crate::testing::{NOW, randoms, service};
 
     #[test]
     fn an_unavailable_backend_is_no_candidate_until_its_ejection_ends() {
         let mut health = ServiceHealth::new(3, &json!({}));
         health.eject(1);
         let availability = health.availability();
-        assert!(!availability.is_available(id(1)) && availability.is_unavailable(id(1)));
+        assert!(!availability.takes_requests(id(1)) && availability.is_unavailable(id(1)));
         for random in randoms(100) {
             assert_ne!(availability.candidates().by_weight(random).unwrap().id(), id(1));
             assert_ne!(availability.candidates().by_hash(random).unwrap().id(), id(1));
         }
         assert_eq!(availability.changes_at(), NOW + 30 * SECOND);
         health.now = availability.changes_at();
-        assert!(health.availability().is_available(id(1)));
+        assert!(health.availability().takes_requests(id(1)));
     }
 
     #[test]
@@ -135,11 +137,29 @@ mod tests {
         }
         let availability = health.availability();
         for index in 0..3 {
-            assert!(availability.is_available(id(index)) && availability.is_unavailable(id(index)));
+            assert!(availability.takes_requests(id(index)) && availability.is_unavailable(id(index)));
         }
         let chosen: BackendSet =
             randoms(100).map(|random| availability.candidates().by_weight(random).unwrap().id()).collect();
         assert_eq!(chosen.len(), 3);
+    }
+
+    #[test]
+    fn if_every_backend_is_unavailable_backups_get_sessions_too() {
+        let backup = json!({ "cluster": "app-2", "backup": true });
+        let mut health = ServiceHealth::new(3, &json!({}));
+        health.service = service(&json!({ "backends": ["app-0", "app-1", backup] }));
+        for index in 0..3 {
+            health.eject(index);
+        }
+        let availability = health.availability();
+        let chosen: BackendSet =
+            randoms(100).map(|random| availability.candidates().by_weight(random).unwrap().id()).collect();
+        assert_eq!(chosen.len(), 3);
+        let again = Availability::new(&health.table, &health.service.health, &availability, health.now);
+        assert!(Rc::ptr_eq(&availability.candidates, &again.candidates));
+        health.report(2, ResponseClass::Answered);
+        assert_eq!(health.unavailable(), [0; 0], "the first answer ends all ejections");
     }
 
     #[test]
@@ -151,7 +171,7 @@ mod tests {
         let availability = health.availability();
         assert_eq!([0, 1, 2, 3].map(|index| availability.is_failing(id(index))), [true, true, false, false]);
         assert_eq!(
-            [0, 1, 2, 3].map(|index| availability.is_available(id(index))),
+            [0, 1, 2, 3].map(|index| availability.takes_requests(id(index))),
             [false, true, false, true]
         );
         health.report(1, ResponseClass::Answered);

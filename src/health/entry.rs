@@ -5,8 +5,10 @@ use crate::session::Millis;
 
 /// Maximum length of an ejection.
 pub(super) const MAX_EJECTION: Millis = 300_000;
+/// A smaller step back of the clock does not end an ejection, but lengthens the ejection.
+const CLOCK_TOLERANCE: Millis = 10_000;
 /// Bytes of one encoded entry.
-pub(super) const ENTRY_LEN: usize = 39;
+pub(crate) const ENTRY_LEN: usize = 39;
 
 /// Identifies a backend of a service in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,10 +42,10 @@ impl Entry {
         fails_checks || (self.is_ejected(now) && policy.outlier_detection().is_on())
     }
 
-    /// Whether the backend is ejected. An end that is further away than the longest ejection was set before the clock
-    /// was set back. The limit is doubled, because workers read the clock only once per tick.
+    /// Whether the backend is ejected. An ejection that begins in the future was recorded before the clock was set
+    /// back, and does not count.
     pub(super) const fn is_ejected(&self, now: Millis) -> bool {
-        self.ejected_until > now && self.ejected_until.saturating_sub(now) <= MAX_EJECTION.saturating_mul(2)
+        self.ejected_at <= now.saturating_add(CLOCK_TOLERANCE) && now < self.ejected_until
     }
 
     /// Whether the latest responses were failures.

@@ -4,7 +4,7 @@
 pub(crate) mod availability;
 pub(crate) mod checks;
 pub(crate) mod classify;
-mod entry;
+pub(crate) mod entry;
 mod policy;
 pub(crate) mod sampler;
 pub(crate) mod table;

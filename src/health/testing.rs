@@ -81,7 +81,7 @@ impl ServiceHealth {
     /// The backends that take no requests.
     pub(super) fn unavailable(&self) -> Vec<usize> {
         let availability = self.availability();
-        (0..self.service.backends().len()).filter(|index| !availability.is_available(id(*index))).collect()
+        (0..self.service.backends().len()).filter(|index| !availability.takes_requests(id(*index))).collect()
     }
 
     /// Whether every backend is unavailable (panic mode), so that requests go to all of them.

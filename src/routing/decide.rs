@@ -31,7 +31,7 @@ pub(crate) trait DecisionInputs {
     fn is_https(&self) -> bool;
     /// Whether the request is a CORS preflight. Browsers send no cookies with a preflight and store none.
     fn is_cors_preflight(&self) -> bool;
-    /// A header. Several lines are joined by commas.
+    /// A header. Several lines are joined by commas. `None` if the header is missing or empty.
     fn header(&self, name: &str) -> Option<Vec<u8>>;
     /// The first `Cookie` line.
     fn first_cookie_line(&self) -> Option<Vec<u8>>;
@@ -98,11 +98,11 @@ struct Decider<'a, I> {
     inputs: &'a I,
 }
 
-impl<'a, I: DecisionInputs> Decider<'a, I> {
+impl<I: DecisionInputs> Decider<'_, I> {
     fn decide(&self) -> Decision {
         match &self.service.affinity {
             Affinity::None => self.by_weight(),
-            Affinity::ClientIp(prefixes) => self.by_client_address(*prefixes),
+            Affinity::ClientIp(prefixes) => self.by_hash(self.client_key(*prefixes)),
             Affinity::HeaderField { name } => self.by_hash(self.inputs.header(name).as_deref().map(hash)),
             Affinity::QueryParameter { name } => {
                 self.by_hash(query::parameter(&self.inputs.path(), name).as_deref().map(hash))
@@ -126,10 +126,7 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         forward(Outcome::None, self.any_backend(), SessionUpdate::None)
     }
 
-    fn by_client_address(&self, prefixes: PrefixLengths) -> Decision {
-        self.by_hash(self.client_key(prefixes))
-    }
-
+    /// The hash of the client's address. `None` if the client has no IP address.
     fn client_key(&self, prefixes: PrefixLengths) -> Option<u64> {
         client_address::hash_key(&self.inputs.client_address()?, prefixes)
     }
@@ -141,7 +138,7 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
             return forward(Outcome::None, self.new_backend(), SessionUpdate::None);
         };
         let first_choice = self.service.backends().candidates().by_hash(key);
-        if let Some(backend) = first_choice.filter(|backend| self.availability.is_available(backend.id())) {
+        if let Some(backend) = first_choice.filter(|backend| self.availability.takes_requests(backend.id())) {
             forward(Outcome::Hashed, Some(backend), SessionUpdate::None)
         } else {
             forward(Outcome::Repinned, self.availability.candidates().by_hash(key), SessionUpdate::None)
@@ -162,15 +159,11 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
             return self.by_hash(key);
         }
         // With `fallback: CLIENT_IP`, simultaneous first requests of one client get the same key.
-        let client_key = match self.service.fallback {
-            Fallback::Weight => None,
-            Fallback::ClientIp(prefixes) => self.client_key(prefixes),
-        };
-        let made = format!("{:016x}", mix(client_key.unwrap_or_else(|| self.inputs.random())));
+        let made = format!("{:016x}", mix(self.fallback_key().unwrap_or_else(|| self.inputs.random())));
         let mut decision = self.by_hash(Some(hash(made.as_bytes())));
         decision.outcome = Outcome::Assigned;
         if let Routing::Forward(forward) = &mut decision.routing {
-            forward.session = SessionUpdate::NewKey { key: made, https: self.inputs.is_https() };
+            forward.session = SessionUpdate::NewKey { key: made, https: self.is_https() };
         }
         decision
     }
@@ -203,7 +196,7 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         &self,
         tokens: impl Iterator<Item = &'t [u8]>,
         lifetime: Lifetime,
-        found: &mut FoundSessions<'a>,
+        found: &mut FoundSessions,
     ) {
         let Some(codec) = &self.service.tokens else {
             return;
@@ -225,9 +218,8 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
                 SessionState::InTheFuture => found.invalid = true,
                 SessionState::Expired => found.expired = true,
                 state @ (SessionState::Live | SessionState::Renewable) => {
-                    let backend = self.available_backend(&session);
-                    if backend.is_some() || !self.service.pin.has_cluster() {
-                        found.available = Some((session, state, backend));
+                    if self.may_stay(&session) {
+                        found.available = Some((session, state));
                     }
                     found.living.get_or_insert(session);
                 }
@@ -236,9 +228,9 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
     }
 
     /// Uses the first living session whose backend is available, else the first living session, else a new session.
-    fn by_session(&self, found: &FoundSessions<'_>) -> Decision {
-        if let Some((session, state, backend)) = found.available {
-            self.keep_backend(session, state, backend)
+    fn by_session(&self, found: &FoundSessions) -> Decision {
+        if let Some((session, state)) = found.available {
+            self.keep_backend(session, state)
         } else if let Some(session) = found.living {
             self.leave_backend(session)
         } else if found.expired {
@@ -253,7 +245,7 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
     /// Uses the session in an envelope. A value that is not an envelope of this filter reaches the application
     /// unchanged.
     fn by_envelope(&self, name: &str, lifetime: Lifetime) -> Decision {
-        let Some(text) = self.inputs.header(name).filter(|text| !text.is_empty()) else {
+        let Some(text) = self.inputs.header(name) else {
             return self.begin_session(Outcome::Assigned);
         };
         let opened = self.service.tokens.as_ref().and_then(|codec| codec.read_envelope(&text));
@@ -275,24 +267,11 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
     /// unchanged. Its hash chooses the backend, so that such a client stays on one backend.
     fn by_cookie_envelope(&self, name: &str) -> Decision {
         let lines = self.inputs.cookie_lines();
-        let codec = self.service.tokens.as_ref();
         let values =
-            lines.iter().flat_map(|line| cookie::values(line, name)).filter(|value| !value.is_empty());
-        let mut opened: Vec<(&[u8], Session, Vec<u8>)> = Vec::new();
-        let mut other = None;
-        for text in values.take(MAX_EXAMINED) {
-            match codec
-                .and_then(|codec| codec.read_envelope(text))
-                .filter(|(session, _)| self.has_begun(session))
-            {
-                Some((session, value)) => opened.push((text, session, value)),
-                None => other = other.or(Some(text)),
-            }
-        }
-        let is_available =
-            |session: &Session| !self.service.pin.has_cluster() || self.available_backend(session).is_some();
-        let found = opened.iter().find(|(_, session, _)| is_available(session)).or(opened.first());
-        let mut decision = match (found, other) {
+            || lines.iter().flat_map(|line| cookie::values(line, name)).filter(|value| !value.is_empty());
+        let opened: Vec<_> = self.opened(values()).collect();
+        let found = opened.iter().find(|(_, session, _)| self.may_stay(session)).or(opened.first());
+        let mut decision = match (found, values().next()) {
             (Some((_, session, _)), _) => self.continue_session(*session, SessionState::Live),
             (None, Some(text)) => Decision { outcome: Outcome::Invalid, ..self.by_hash(Some(hash(text))) },
             (None, None) => self.by_hash(None),
@@ -306,6 +285,19 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         decision
     }
 
+    /// The valid envelopes among these texts: the text, the session, and the application's value.
+    fn opened<'t>(
+        &self,
+        texts: impl Iterator<Item = &'t [u8]>,
+    ) -> impl Iterator<Item = (&'t [u8], Session, Vec<u8>)> {
+        let codec = self.service.tokens.as_ref();
+        let candidates = texts.filter(move |text| codec.is_some_and(|codec| codec.may_be_envelope(text)));
+        candidates.take(MAX_EXAMINED).filter_map(move |text| {
+            let (session, value) = codec?.read_envelope(text)?;
+            self.has_begun(&session).then_some((text, session, value))
+        })
+    }
+
     /// Whether the session has begun. The clock that set the start may be a little ahead of ours.
     fn has_begun(&self, session: &Session) -> bool {
         Lifetime::default().state(session, self.inputs.now()) != SessionState::InTheFuture
@@ -313,22 +305,23 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
 
     /// Forwards a living session to its backend, or to the backend that replaces it.
     fn continue_session(&self, session: Session, state: SessionState) -> Decision {
-        let backend = self.available_backend(&session);
-        if backend.is_some() || !self.service.pin.has_cluster() {
-            self.keep_backend(session, state, backend)
-        } else {
-            self.leave_backend(session)
-        }
+        if self.may_stay(&session) { self.keep_backend(session, state) } else { self.leave_backend(session) }
     }
 
-    /// Forwards to the session's backend, which is available. `backend` is `None` if the service pins only endpoints.
-    fn keep_backend(&self, session: Session, state: SessionState, backend: Option<&Rc<Backend>>) -> Decision {
+    /// Whether the session stays where it is: its backend takes requests, or the service pins only endpoints.
+    fn may_stay(&self, session: &Session) -> bool {
+        !self.service.pin.has_cluster() || self.available_backend(session).is_some()
+    }
+
+    /// Forwards to the session's backend, which takes requests.
+    fn keep_backend(&self, session: Session, state: SessionState) -> Decision {
+        let backend = self.available_backend(&session).map(Rc::clone);
         let endpoint = session.endpoint.filter(|_| self.service.pin.has_endpoint());
         let session = match state {
             SessionState::Renewable => SessionUpdate::Changed(session.used_at(self.inputs.now())),
             _ => SessionUpdate::Unchanged(session),
         };
-        let forward = Forward { backend: backend.map(Rc::clone), endpoint, session, ..Forward::default() };
+        let forward = Forward { backend, endpoint, session, ..Forward::default() };
         Decision { outcome: Outcome::Pinned, routing: Routing::Forward(forward) }
     }
 
@@ -350,11 +343,11 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
         }
     }
 
-    /// Begins a new session. A CORS preflight begins no session. Without randomness, no session begins either.
+    /// Begins a new session. A CORS preflight of a new client begins no session. Without randomness, no session begins.
     fn begin_session(&self, outcome: Outcome) -> Decision {
         let is_new_client = outcome == Outcome::Assigned;
         if is_new_client && self.inputs.is_cors_preflight() {
-            return self.by_weight();
+            return forward(Outcome::None, self.new_backend(), SessionUpdate::None);
         }
         let Some(seed) = self.inputs.seed() else {
             return self.by_weight();
@@ -367,12 +360,17 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
 
     /// A backend for a new session, according to `fallback`. `None` if the service pins only endpoints.
     fn new_backend(&self) -> Option<&Rc<Backend>> {
+        match self.fallback_key() {
+            Some(key) => self.availability.candidates().by_hash(key),
+            None => self.any_backend(),
+        }
+    }
+
+    /// The hash of the client's address, with `fallback: CLIENT_IP`.
+    fn fallback_key(&self) -> Option<u64> {
         match self.service.fallback {
-            Fallback::Weight => self.any_backend(),
-            Fallback::ClientIp(prefixes) => match self.client_key(prefixes) {
-                Some(key) => self.availability.candidates().by_hash(key),
-                None => self.any_backend(),
-            },
+            Fallback::Weight => None,
+            Fallback::ClientIp(prefixes) => self.client_key(prefixes),
         }
     }
 
@@ -386,9 +384,9 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
     }
 
     /// The session's backend, if it takes requests.
-    fn available_backend(&self, session: &Session) -> Option<&'a Rc<Backend>> {
+    fn available_backend(&self, session: &Session) -> Option<&Rc<Backend>> {
         let backend = self.service.backends().get(session.backend);
-        backend.filter(|backend| self.availability.is_available(backend.id()))
+        backend.filter(|backend| self.availability.takes_requests(backend.id()))
     }
 
     fn is_within(&self, cookie: &Cookie) -> bool {
@@ -404,10 +402,10 @@ impl<'a, I: DecisionInputs> Decider<'a, I> {
 
 /// The sessions in the tokens of a request.
 #[derive(Default)]
-struct FoundSessions<'a> {
+struct FoundSessions {
     examined: usize,
-    /// The first living session whose backend is available, and the backend.
-    available: Option<(Session, SessionState, Option<&'a Rc<Backend>>)>,
+    /// The first living session whose backend is available.
+    available: Option<(Session, SessionState)>,
     /// The first living session.
     living: Option<Session>,
     expired: bool,

@@ -174,6 +174,12 @@ impl TokenCodec {
         text.first() == Some(&FIRST_BYTE) && self.lengths.contains(&text.len())
     }
 
+    /// Whether the text has a possible length and the first byte of an envelope. A cheap check before `read_envelope`.
+    pub(crate) fn may_be_envelope(&self, text: &[u8]) -> bool {
+        let shortest = self.lengths.iter().min().copied().unwrap_or_default();
+        text.first() == Some(&FIRST_BYTE) && text.len() > shortest && text.len() <= MAX_ENVELOPE_LEN
+    }
+
     /// The session of a token. `None` if the bytes are not a valid token of this service and carrier.
     pub(crate) fn read(&self, text: &[u8]) -> Option<Session> {
         let cached = self.cache.get(self.cache_owner, text, |session, _| *session);
@@ -196,7 +202,7 @@ impl TokenCodec {
         if cached.is_some() {
             return cached;
         }
-        if text.len() > MAX_ENVELOPE_LEN {
+        if !self.may_be_envelope(text) {
             return None;
         }
         let mut buffer = vec![0; text.len()];

@@ -274,6 +274,12 @@ const AFFINITIES: &[Row] = &[
          given: true",
     ),
     (
+        r#"{"sessionAffinity":{"affinityType":"COOKIE_ENVELOPE","cookie":{"name":"SID","sameSite":"LAX"}},"backends":["a"]}"#,
+        "sessionAffinity.cookie.sameSite",
+        "has no effect with affinityType COOKIE_ENVELOPE: the application owns the cookie; allowed: left out; \
+         given: \"LAX\"",
+    ),
+    (
         r#"{"sessionAffinity":{"affinityType":"COOKIE_ENVELOPE","cookie":{"name":"SID"},"idleTimeoutSec":9},"backends":["a"]}"#,
         "sessionAffinity.idleTimeoutSec",
         "has no effect with affinityType COOKIE_ENVELOPE; allowed: only with GENERATED_COOKIE, GENERATED_HEADER, \
@@ -434,6 +440,16 @@ const ACROSS_SERVICES: &[Row] = &[
         r#"duplicate of services[0].sessionAffinity.cookie.name; allowed: a unique name: cookies with the same name overwrite each other in a browser; given: "GCLB""#,
     ),
     (
+        r#"{"services":[{"name":"s","backends":["a"],"routes":["q"],"sessionAffinity":{"affinityType":"COOKIE_ENVELOPE","cookie":{"name":"SID"}}},{"name":"t","backends":["a"],"routes":["r"],"sessionAffinity":{"affinityType":"GENERATED_COOKIE","cookie":{"name":"SID"}}}]}"#,
+        "services[1].sessionAffinity.cookie.name",
+        r#"duplicate of services[0].sessionAffinity.cookie.name; allowed: a name that no application's session cookie has; given: "SID""#,
+    ),
+    (
+        r#"{"services":[{"name":"s","backends":["a"],"routes":["q"],"sessionAffinity":{"affinityType":"GENERATED_COOKIE","cookie":{"name":"SID","hideFromUpstream":true}}},{"name":"t","backends":["a"],"routes":["r"],"sessionAffinity":{"affinityType":"COOKIE_ENVELOPE","cookie":{"name":"SID"}}}]}"#,
+        "services[1].sessionAffinity.cookie.name",
+        r#"duplicate of services[0].sessionAffinity.cookie.name; allowed: a name that no application's session cookie has; given: "SID""#,
+    ),
+    (
         r#"{"services":[{"name":"s","backends":["a"],"routes":["q"]},{"name":"t","backends":["a"],"sessionAffinity":{"affinityType":"GENERATED_COOKIE","affinityCookieTtlSec":-1}}]}"#,
         "services[1].sessionAffinity.affinityCookieTtlSec",
         "out of range; allowed: an integer from 0 to 1209600; given: -1",
@@ -461,6 +477,8 @@ const ACCEPTED: &[&str] = &[
     r#"{"sessionAffinity":{"affinityType":"QUERY_PARAMETER","queryParameter":{"name":"user"},"fallback":"CLIENT_IP"},"backends":["a"]}"#,
     r#"{"sessionAffinity":{"affinityType":"GENERATED_COOKIE","fallback":"CLIENT_IP","clientIp":{"ipv6PrefixLen":64}},"backends":["a"]}"#,
     r#"{"sessionAffinity":{"affinityType":"COOKIE_ENVELOPE","cookie":{"name":"SID","path":"/","hideFromUpstream":false},"fallback":"CLIENT_IP"},"backends":["a"],"onUnavailable":"REJECT"}"#,
+    // Two applications on different paths of one host have a cookie of the same name.
+    r#"{"services":[{"name":"s","backends":["a"],"routes":["q"],"sessionAffinity":{"affinityType":"COOKIE_ENVELOPE","cookie":{"name":"JSESSIONID"}}},{"name":"t","backends":["b"],"routes":["r"],"sessionAffinity":{"affinityType":"COOKIE_ENVELOPE","cookie":{"name":"JSESSIONID"}}}]}"#,
     r#"{"backends":[{"cluster":"a","backup":true},{"cluster":"b","weight":2,"backup":true}]}"#,
     r#"{"sessionAffinity":{"affinityType":"GENERATED_HEADER","header":{"name":"x-s"},"affinityCookieTtlSec":50,"idleTimeoutSec":5},"backends":["a"]}"#,
     r#"{"sessionAffinity":{"affinityType":"HEADER_ENVELOPE","header":{"name":"Mcp-Session-Id"},"idleTimeoutSec":5},"backends":["a"],"onUnavailable":"REJECT"}"#,

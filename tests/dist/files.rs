@@ -15,6 +15,7 @@ fn a_release_has_all_its_parts() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     let expected = [
+        "LICENSE".to_owned(),
         "SHA256SUMS".to_owned(),
         "envoy".to_owned(),
         "image".to_owned(),
@@ -58,7 +59,7 @@ fn the_archive_has_the_whole_release_and_its_tool_runs() {
         .arg(&directory));
     let unpacked = directory.join(name);
     run(Command::new("./session-affinity").args(["check", "envoy/envoy.yaml"]).current_dir(&unpacked));
-    for file in ["session_affinity.wasm", "image/index.json", "envoy/live-update/filter.yaml"] {
+    for file in ["LICENSE", "session_affinity.wasm", "image/index.json", "envoy/live-update/filter.yaml"] {
         assert!(
             fs::read(unpacked.join(file)).unwrap() == fs::read(RELEASE.join(file)).unwrap(),
             "{file} in the archive is another"

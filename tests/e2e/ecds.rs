@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use harness::client::{self, WebSocket};
 use harness::config::Bootstrap;
 use harness::envoy::Envoy;
 use harness::xds;
@@ -84,6 +85,18 @@ impl Live {
     /// Replaces the file with content that is not a filter.
     pub fn write_file(&self, contents: &str) {
         xds::write(&file(&self.directory), contents).unwrap();
+    }
+
+    /// Opens a WebSocket sixteen times, so on every worker. Envoy keeps the configuration that they began with until
+    /// they are closed.
+    pub async fn open_websockets(&self) -> Vec<WebSocket> {
+        let url = format!("{}/ws", self.envoy.url());
+        let open = async || client::websocket(&url, &[]).await.unwrap().1;
+        let mut websockets = Vec::new();
+        for _ in 0..16 {
+            websockets.push(open().await);
+        }
+        websockets
     }
 
     /// Whether every worker serves the last accepted configuration.

@@ -7,7 +7,7 @@ use harness::envoy::{Envoy, Options};
 use serde_json::json;
 
 use crate::availability::fleet::{Fleet, SECOND, session_on};
-use crate::ecds::eventually;
+use crate::ecds::{Live, eventually};
 
 const GAUGE: &str = "wasmcustom.session_affinity.service.default.backend.app-1.unavailable";
 const EJECTIONS: &str = "wasmcustom.session_affinity.service.default.ejections";
@@ -43,6 +43,36 @@ async fn a_backend_that_fails_its_health_checks_is_unavailable_for_the_gauge_too
     fleet.up(1);
     envoy.wait_for_stat(GAUGE, |value| value == 0, SOON).await.unwrap();
     assert_eq!(envoy.stat(EJECTIONS).await.unwrap(), 0);
+}
+
+/// Streams that go on for hours keep the old configuration alive on their worker.
+#[tokio::test]
+async fn an_update_sets_the_gauge_of_a_removed_backend_to_zero_although_old_streams_go_on() {
+    let mut fleet = Fleet::start(3);
+    let detection = json!({ "consecutiveLocalOriginFailure": 1, "baseEjectionTimeSec": 300 });
+    let plugin = fleet.plugin(&json!({ "outlierDetection": detection }));
+    let mut live = Live::start(fleet.bootstrap(), &plugin).await;
+    let cookie = session_on(&live.envoy, "app-1").await;
+    let websockets = live.open_websockets().await;
+    fleet.down(1);
+    Client::http1_fresh().fetch_with_cookie(&live.envoy.url(), &cookie).await.unwrap();
+    live.envoy.wait_for_stat(GAUGE, |value| value == 1, SOON).await.unwrap();
+
+    let mut changed = plugin.clone();
+    changed["logOutcome"] = json!(true);
+    live.update(&changed).await;
+    live.envoy.wait_for_stat(GAUGE, |value| value == 1, SOON).await.unwrap();
+    drop(websockets);
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(live.envoy.stat(GAUGE).await.unwrap(), 1, "the backend is still ejected");
+
+    let _websockets = live.open_websockets().await;
+    let mut removed = plugin.clone();
+    removed["backends"] = json!(["app-0", "app-2"]);
+    live.update(&removed).await;
+    live.envoy.wait_for_stat(GAUGE, |value| value == 0, SOON).await.unwrap();
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(live.envoy.stat(GAUGE).await.unwrap(), 0, "no worker sets the gauge again");
 }
 
 /// An Envoy that writes only the outcome of each request into its access log.

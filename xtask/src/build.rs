@@ -16,7 +16,7 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// The arguments of `cargo xtask build`.
 #[derive(clap::Args)]
 pub struct Build {
-    /// Instead, build `target/session_affinity_trap.wasm`, a module that panics on a request with the header x-trap
+    /// Instead, build `target/session_affinity_trap.wasm`, a module that traps on a request with the header x-trap
     #[arg(long, hide = true)]
     trap_for_tests: bool,
 }
@@ -33,7 +33,7 @@ pub fn run() -> Result<PathBuf> {
     build("session_affinity", &workspace_target(), &[])
 }
 
-/// Builds the module that panics on a request with the header `x-trap`, for tests. Returns its path.
+/// Builds the module that traps on a request with the header `x-trap`, for tests. Returns its path.
 ///
 /// This module has a separate target directory. In a shared directory, each build would link both modules again.
 pub fn trap_for_tests() -> Result<PathBuf> {

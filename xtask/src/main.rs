@@ -29,14 +29,15 @@ enum Command {
     Image(image::Image),
     /// Render the Helm chart into `deploy/kubernetes`
     Manifests,
-    /// Make the files of a release: the module with checksum, image and bill of materials, the chart, and the schema
+    /// Make all files of a release: the module with checksum, image and bill of materials, the command-line tool, the
+    /// chart, the schema, and an archive of these
     Dist(dist::Dist),
     /// Show session affinity on a real Envoy in front of three pods
     Demo(demo::Demo),
     /// Measure what a request costs
     #[command(disable_help_flag = true)]
     Bench(bench::Bench),
-    /// Run all tests
+    /// Run the tests, most of them on a real Envoy; options add tests under load, or choose other tests
     Test(test::Test),
     /// Fuzz all code that reads input from clients, applications and other workers
     Fuzz(fuzz::Fuzz),

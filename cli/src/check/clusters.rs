@@ -8,20 +8,20 @@ use super::plugin::Plugin;
 use super::report::Report;
 use super::services::service_of;
 use super::suggest::{listed, nearest};
-use super::vm::named;
 use crate::diagnostic::Level;
 
 /// Envoy's default `connect_timeout` of a cluster, in seconds.
 const DEFAULT_CONNECT_TIMEOUT: f64 = 5.0;
-/// Envoy's default timeout of a route, in seconds.
-const DEFAULT_TIMEOUT: f64 = 15.0;
 
 /// Reports backends without a cluster, and clusters with settings that do not work well with the filter.
 pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
     for (index, service) in config.services.iter().enumerate() {
         for (number, backend) in service.backends.iter().enumerate() {
             match envoy.cluster(&backend.cluster) {
-                Some(cluster) => panic_mode(envoy, cluster, report),
+                Some(cluster) => {
+                    panic_mode(envoy, cluster, report);
+                    members(envoy, cluster, report);
+                }
                 None => missing(envoy, plugin, index, number, &backend.cluster, report),
             }
         }
@@ -40,8 +40,8 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
             };
             for cluster in clusters {
                 panic_mode(envoy, cluster, report);
-                connect_timeout(envoy, route, action, cluster, report);
-                retries(route, action, cluster, report);
+                connect_timeout(envoy, route, cluster, report);
+                retries(route, cluster, report);
             }
         }
     }
@@ -67,26 +67,46 @@ fn missing(
     name: &str,
     report: &mut Report,
 ) {
-    let level = match envoy.clusters_known {
-        Known::All => Level::Error,
-        Known::WithoutBootstrap if envoy.clusters.is_empty() => return,
-        Known::WithoutBootstrap => Level::Warning,
-        Known::ButFromServer => return,
-    };
+    let Some(level) = level_of_missing(envoy) else { return };
     let path = format!("{}backends[{number}]", plugin.service_path(service));
     let of_object = format!("{path}.cluster");
     let path = if plugin.node(&of_object).is_some() { of_object } else { path };
     let message =
         format!("no cluster has the name `{name}`: Envoy answers requests for this backend with 503");
+    report.add(level, plugin.place(&path), message, write_cluster(envoy, name));
+}
+
+/// Reports the members of an aggregate or composite cluster that do not exist.
+fn members(envoy: &Envoy<'_>, cluster: At<'_>, report: &mut Report) {
+    let Some(level) = level_of_missing(envoy) else { return };
+    for (name, at) in Envoy::members(cluster).filter(|(name, _)| envoy.cluster(name).is_none()) {
+        let message = format!(
+            "no cluster has the name `{name}`: requests of the cluster `{}` never go there",
+            cluster.text_at(&["name"]).unwrap_or_default()
+        );
+        report.add(level, at.place(), message, write_cluster(envoy, name));
+    }
+}
+
+/// The level of a cluster that does not exist. `None` if the cluster may come from elsewhere.
+fn level_of_missing(envoy: &Envoy<'_>) -> Option<Level> {
+    match envoy.clusters_known {
+        Known::All => Some(Level::Error),
+        Known::WithoutBootstrap => (!envoy.clusters.is_empty()).then_some(Level::Warning),
+        Known::ButFromServer => None,
+    }
+}
+
+/// What to write in place of the name of a cluster that does not exist.
+fn write_cluster(envoy: &Envoy<'_>, name: &str) -> String {
     let known = || envoy.cluster_names();
-    let help = match nearest(name, known()) {
+    match nearest(name, known()) {
         Some(near) => {
             format!("write `{near}`, or add a cluster `{name}`; the clusters are {}", listed(known()))
         }
         None if envoy.clusters.is_empty() => format!("add a cluster `{name}`"),
         None => format!("add a cluster `{name}`, or write one of {}", listed(known())),
-    };
-    report.add(level, plugin.place(&path), message, help);
+    }
 }
 
 fn panic_mode(envoy: &Envoy<'_>, cluster: At<'_>, report: &mut Report) {
@@ -102,19 +122,12 @@ fn panic_mode(envoy: &Envoy<'_>, cluster: At<'_>, report: &mut Report) {
              requests to unhealthy endpoints when few are healthy, and the filter does not notice it"
         );
         let help = "write `common_lb_config: {healthy_panic_threshold: {value: 0}}` in the cluster";
-        report.warning(threshold.unwrap_or_else(|| named(cluster)), message, help);
+        report.warning(threshold.unwrap_or_else(|| cluster.name_or_self()), message, help);
     }
 }
 
-fn connect_timeout(
-    envoy: &Envoy<'_>,
-    route: &Route<'_>,
-    action: At<'_>,
-    cluster: At<'_>,
-    report: &mut Report,
-) {
-    let limit = action.get("timeout").map_or(Some(DEFAULT_TIMEOUT), At::seconds);
-    let Some(limit) = limit.filter(|limit| *limit > 0.0) else { return };
+fn connect_timeout(envoy: &Envoy<'_>, route: &Route<'_>, cluster: At<'_>, report: &mut Report) {
+    let Some(limit) = route.timeout() else { return };
     for cluster in envoy.with_members(cluster) {
         // An aggregate or composite cluster makes no connections itself.
         if cluster.get("cluster_type").is_some() {
@@ -133,7 +146,7 @@ fn connect_timeout(
             "write a `connect_timeout` below {limit}s, for example `connect_timeout: {}s`",
             shorter(limit)
         );
-        report.warning(written.unwrap_or_else(|| named(cluster)), message, help);
+        report.warning(written.unwrap_or_else(|| cluster.name_or_self()), message, help);
     }
 }
 
@@ -141,9 +154,8 @@ fn shorter(limit: f64) -> f64 {
     if limit > 1.0 { 1.0 } else { limit / 2.0 }
 }
 
-fn retries(route: &Route<'_>, action: At<'_>, cluster: At<'_>, report: &mut Report) {
-    let policy = action.get("retry_policy").or_else(|| route.virtual_host.get("retry_policy"));
-    if policy.is_none() {
+fn retries(route: &Route<'_>, cluster: At<'_>, report: &mut Report) {
+    if route.retry_policy().is_none() {
         return;
     }
     let breakers = cluster.get("circuit_breakers");
@@ -163,5 +175,5 @@ fn retries(route: &Route<'_>, action: At<'_>, cluster: At<'_>, report: &mut Repo
         route.in_words()
     );
     let help = "write `circuit_breakers: {thresholds: [{max_retries: 1024}]}` in the cluster";
-    report.warning(breakers.unwrap_or_else(|| named(cluster)), message, help);
+    report.warning(breakers.unwrap_or_else(|| cluster.name_or_self()), message, help);
 }

@@ -3,14 +3,19 @@
 use session_affinity::config::{Config, ConfigError};
 
 use super::plugin::Plugin;
+use super::redact::is_variable;
 use super::report::Report;
-use super::secrets::is_variable;
 use super::suggest::nearest;
 use crate::diagnostic::Level;
-use crate::yaml::Value;
 
-/// Reports the filter's error about its configuration, or the filter's warnings.
+/// Reports a form that Envoy refuses, and the filter's error about its configuration or the filter's warnings.
 pub fn check(plugin: &Plugin<'_>, report: &mut Report) {
+    if let Some(error) = &plugin.form_error {
+        report.error(error.at, error.message, error.help);
+        if plugin.is_empty() {
+            return;
+        }
+    }
     match &plugin.config {
         Ok(config) => warnings(plugin, config, report),
         Err(error) => {
@@ -47,13 +52,6 @@ fn warnings(plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
             ("keys", "leave `keys` out, or write `affinityType: GENERATED_COOKIE`")
         };
         report.add(Level::Warning, plugin.place(&format!("{within}{path}")), warning, help);
-    }
-}
-
-impl Plugin<'_> {
-    /// The prefix of the paths of a service's fields: `services[1].`, or nothing for a single service.
-    pub fn service_path(&self, index: usize) -> String {
-        if self.node("services").is_some() { format!("services[{index}].") } else { String::new() }
     }
 }
 
@@ -120,8 +118,6 @@ fn help(plugin: &Plugin<'_>, error: &ConfigError) -> String {
 
 /// The name of the variable that is not set. `None` if the name may be a misplaced secret.
 fn variable(plugin: &Plugin<'_>, error: &ConfigError) -> Option<String> {
-    match &plugin.node(error.path())?.value {
-        Value::Text(name) if is_variable(name) => Some(name.clone()),
-        _ => None,
-    }
+    let name = plugin.node(error.path())?.text()?;
+    is_variable(name).then(|| name.to_owned())
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::yaml::{Node, Value};
+use crate::yaml::Node;
 
 /// The position in the file of each byte of a text.
 #[derive(Debug)]
@@ -54,17 +54,7 @@ impl Mapping {
 
     /// Changes the positions of a tree from the text to the file.
     pub fn apply(&self, node: &mut Node) {
-        node.span = self.map(&node.span);
-        match &mut node.value {
-            Value::List(items) => items.iter_mut().for_each(|item| self.apply(item)),
-            Value::Map(fields) => {
-                for (key, value) in fields {
-                    key.span = self.map(&key.span);
-                    self.apply(value);
-                }
-            }
-            _ => {}
-        }
+        node.map_ranges(&|range| self.map(range));
     }
 }
 
@@ -82,7 +72,7 @@ fn position(char: char, raw: &str, from: usize, quoted: bool) -> usize {
 }
 
 /// The offset of a line and a column of a JSON error. Both start at 1. The column counts bytes.
-pub fn offset(text: &str, line: usize, column: usize) -> usize {
+pub fn byte_offset(text: &str, line: usize, column: usize) -> usize {
     let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     (before + column.saturating_sub(1)).min(text.len())
 }

@@ -16,8 +16,11 @@ const HEADER_STATE: &str = "envoy.extensions.http.stateful_session.header.v3.Hea
 pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
     let Some(index) = config.services.iter().position(|service| service.pin.has_endpoint()) else { return };
     for (manager, position) in envoy.managers_of(plugin) {
-        let is_session =
-            |filter: &&Filter<'_>| filter.typed.is_some_and(|(name, _)| name == STATEFUL_SESSION);
+        let Some(ours) = manager.filters.get(position) else { continue };
+        let is_session = |filter: &&Filter<'_>| {
+            filter.typed.is_some_and(|(name, _)| name == STATEFUL_SESSION)
+                && manager.has_both_on(ours, filter)
+        };
         // A filter from a server may be `stateful_session`.
         if manager.filters.iter().any(|filter| filter.typed.is_none()) {
             continue;
@@ -34,8 +37,8 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
             header_state(message, &config.endpoint_header, report);
             strictness(plugin, manager, session, message, config, report);
         }
-        rejecting_retries(manager, config, report);
-        one_cluster(manager, config, report);
+        rejecting_retries(manager, ours, config, report);
+        one_cluster(manager, ours, config, report);
     }
 }
 
@@ -150,13 +153,14 @@ fn rejects(service: &ServiceConfig) -> bool {
 
 /// Reports a service with routes to several clusters. An endpoint belongs to one cluster, so a session moves on a route
 /// of another cluster.
-fn one_cluster(manager: &Manager<'_>, config: &Config, report: &mut Report) {
+fn one_cluster(manager: &Manager<'_>, ours: &Filter<'_>, config: &Config, report: &mut Report) {
     for (index, service) in
         config.services.iter().enumerate().filter(|(_, service)| service.pin == Pin::Endpoint)
     {
         let of_service = manager
             .routes
             .iter()
+            .filter(|route| ours.is_on(route))
             .filter(|route| service_of(config, route).is_some_and(|(served_by, _)| served_by == index));
         let mut clusters = of_service.filter_map(|route| Some((route, route.at.at(&["route", "cluster"])?)));
         let Some((_, first)) = clusters.next() else { continue };
@@ -176,14 +180,13 @@ fn one_cluster(manager: &Manager<'_>, config: &Config, report: &mut Report) {
 }
 
 /// Reports retries with REJECT: a retry uses another endpoint, so the session would move anyway.
-fn rejecting_retries(manager: &Manager<'_>, config: &Config, report: &mut Report) {
-    for route in &manager.routes {
+fn rejecting_retries(manager: &Manager<'_>, ours: &Filter<'_>, config: &Config, report: &mut Report) {
+    for route in manager.routes.iter().filter(|route| ours.is_on(route)) {
         let Some((_, service)) = service_of(config, route) else { continue };
         if !rejects(service) || service.pin == Pin::Cluster {
             continue;
         }
-        let policy = route.at.at(&["route", "retry_policy"]);
-        if let Some(policy) = policy.or_else(|| route.virtual_host.get("retry_policy")) {
+        if let Some(policy) = route.retry_policy() {
             let text = format!(
                 "{} has a `retry_policy`, but the service `{}` has `onUnavailable: REJECT`: a retry goes to another endpoint",
                 route.in_words(),

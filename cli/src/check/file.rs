@@ -4,19 +4,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::embedded::Mapping;
-use super::secrets;
+use super::redact::redact;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Place, Source};
 use crate::yaml::{self, Node, Value};
 
-/// A file, or a file that a `ConfigMap` holds.
+/// A file, or a file that a `ConfigMap` or a `Secret` holds.
 #[derive(Debug)]
 pub struct File {
     /// The text for diagnostics, with secrets masked.
     pub source: Arc<Source>,
+    /// The text as it was read, only to find positions.
+    pub unredacted: Arc<Source>,
     /// The directory of relative paths in the file.
     pub directory: PathBuf,
-    /// For a file in a `ConfigMap`: its key, and the number of the `ConfigMap`.
+    /// For a file in a `ConfigMap` or a `Secret`: its key, and the number of this manifest.
     pub embedded: Option<(String, usize)>,
     /// The documents of the file.
     pub documents: Vec<Node>,
@@ -36,12 +38,13 @@ impl File {
     fn parse(source: &Arc<Source>, directory: PathBuf) -> Result<Self, Box<Diagnostic>> {
         match yaml::documents(source) {
             Ok(documents) => {
-                let text = secrets::redact(&source.text, &documents);
-                let source = Arc::new(Source { name: source.name.clone(), text });
-                Ok(Self { source, directory, embedded: None, documents })
+                let text = redact(&source.text, &documents);
+                let redacted = Arc::new(Source { name: source.name.clone(), text });
+                let unredacted = Arc::clone(source);
+                Ok(Self { source: redacted, unredacted, directory, embedded: None, documents })
             }
             Err(mut diagnostic) => {
-                let text = secrets::redact(&source.text, &[]);
+                let text = redact(&source.text, &[]);
                 diagnostic.place.source = Arc::new(Source { name: source.name.clone(), text });
                 Err(diagnostic)
             }
@@ -51,17 +54,24 @@ impl File {
     /// The file inside a text of this file, such as a value of a `ConfigMap`. `None` if the text is not YAML.
     pub fn within(&self, text: At<'_>, key: &str, config_map: usize) -> Option<Self> {
         let written = text.text()?;
-        let mapping = Mapping::new(written, &self.source.text, &text.node.span);
+        let mapping = Mapping::new(written, &self.unredacted.text, &text.node.defined);
         let mut documents = yaml::parse(written).ok()?;
         for document in &mut documents {
             mapping.apply(document);
         }
         Some(Self {
             source: Arc::clone(&self.source),
+            unredacted: Arc::clone(&self.unredacted),
             directory: self.directory.clone(),
             embedded: Some((key.to_owned(), config_map)),
             documents,
         })
+    }
+
+    /// Whether one of the documents is an Envoy bootstrap.
+    pub fn is_bootstrap(&self) -> bool {
+        let fields = ["static_resources", "dynamic_resources"];
+        self.documents().any(|document| fields.iter().any(|field| document.get(field).is_some()))
     }
 
     /// The documents.
@@ -82,11 +92,8 @@ pub struct At<'a> {
 impl<'a> At<'a> {
     /// The field with this name. Envoy also accepts the name in camelCase.
     pub fn get(self, name: &str) -> Option<At<'a>> {
-        let Value::Map(fields) = &self.node.value else {
-            return None;
-        };
         let is_name = |key: &str| key == name || is_camel_case_of(key, name);
-        let (_, node) = fields.iter().find(|(key, _)| is_name(&key.name))?;
+        let (_, node) = self.node.fields().iter().find(|(key, _)| is_name(&key.name))?;
         Some(Self { node, ..self })
     }
 
@@ -97,24 +104,24 @@ impl<'a> At<'a> {
 
     /// The items of a list. Empty if the value is not a list.
     pub fn items(self) -> impl Iterator<Item = At<'a>> {
-        let items: &[Node] = if let Value::List(items) = &self.node.value { items } else { &[] };
-        items.iter().map(move |node| Self { node, ..self })
+        self.node.items().iter().map(move |node| Self { node, ..self })
     }
 
-    /// The items of the list at the end of this path.
+    /// The items of the list at the end of this path. Envoy reads a single value as a list of this value.
     pub fn items_at(self, names: &[&str]) -> impl Iterator<Item = At<'a>> {
-        self.at(names).into_iter().flat_map(Self::items)
+        let found = self.at(names);
+        let is_single = |found: &Self| !matches!(found.node.value, Value::List(_) | Value::Null);
+        found.filter(is_single).into_iter().chain(found.into_iter().flat_map(Self::items))
     }
 
     /// The fields of a mapping. Empty if the value is not a mapping.
     pub fn fields(self) -> impl Iterator<Item = (&'a str, At<'a>)> {
-        let fields: &[_] = if let Value::Map(fields) = &self.node.value { fields } else { &[] };
-        fields.iter().map(move |(key, node)| (key.name.as_str(), Self { node, ..self }))
+        self.node.fields().iter().map(move |(key, node)| (key.name.as_str(), Self { node, ..self }))
     }
 
     /// The text, if the value is text.
     pub fn text(self) -> Option<&'a str> {
-        if let Value::Text(text) = &self.node.value { Some(text) } else { None }
+        self.node.text()
     }
 
     /// The text of the field at the end of this path.
@@ -162,11 +169,13 @@ impl<'a> At<'a> {
     /// Calls `visit` with this value and all values below.
     pub fn walk(self, visit: &mut dyn FnMut(At<'a>)) {
         visit(self);
-        match &self.node.value {
-            Value::List(_) => self.items().for_each(|item| item.walk(visit)),
-            Value::Map(_) => self.fields().for_each(|(_, field)| field.walk(visit)),
-            _ => {}
-        }
+        self.items().for_each(|item| item.walk(visit));
+        self.fields().for_each(|(_, field)| field.walk(visit));
+    }
+
+    /// The name of a message if it has one, else the message: a short place to report something missing.
+    pub fn name_or_self(self) -> Self {
+        self.get("name").unwrap_or(self)
     }
 
     /// Whether both are the same value in the same file.
@@ -176,19 +185,19 @@ impl<'a> At<'a> {
 
     /// The place of the value. The place of a mapping or a list in block style is that of its first key or item.
     pub fn place(self) -> Place {
-        let field = self.file.documents.iter().find_map(|document| field_of(document, self.node, ""));
-        self.place_of(self.node, field.unwrap_or_default())
+        let field = self.file.documents.iter().find_map(|document| field_of(document, self.node));
+        self.place_of(self.node, field.map(|field| field.path).unwrap_or_default())
     }
 
     /// The place of a node of this file.
     pub fn place_of(self, node: &Node, field: String) -> Place {
         let mut node = node;
-        while node.span.is_empty() {
+        while node.defined.is_empty() {
             let inner = match &node.value {
                 Value::List(items) => items.first(),
                 Value::Map(fields) => {
                     let Some((key, _)) = fields.first() else { break };
-                    let span = key.span.clone();
+                    let span = key.defined.clone();
                     return Place { source: Arc::clone(&self.file.source), span, field };
                 }
                 _ => None,
@@ -196,33 +205,40 @@ impl<'a> At<'a> {
             let Some(inner) = inner else { break };
             node = inner;
         }
-        Place { source: Arc::clone(&self.file.source), span: node.span.clone(), field }
+        Place { source: Arc::clone(&self.file.source), span: node.defined.clone(), field }
+    }
+}
+
+/// The path of a value. `is_whole` tells whether the path begins at a message with a type.
+struct FieldPath {
+    path: String,
+    is_whole: bool,
+}
+
+impl FieldPath {
+    /// The path with a step before it, unless it is whole.
+    fn after(mut self, step: &str) -> Self {
+        if !self.is_whole {
+            let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+            self.path = format!("{step}{dot}{}", self.path);
+        }
+        self
     }
 }
 
 /// The path of the value from the nearest message with a type, or from the document.
-fn field_of(node: &Node, wanted: &Node, path: &str) -> Option<String> {
+fn field_of(node: &Node, wanted: &Node) -> Option<FieldPath> {
     if std::ptr::eq(node, wanted) {
-        return Some(path.to_owned());
+        return Some(FieldPath { path: String::new(), is_whole: false });
     }
-    match &node.value {
-        Value::List(items) => items
-            .iter()
-            .enumerate()
-            .find_map(|(index, item)| field_of(item, wanted, &format!("{path}[{index}]"))),
-        Value::Map(fields) => {
-            let is_typed = fields.iter().any(|(key, _)| key.name == "@type");
-            fields.iter().find_map(|(key, value)| {
-                let path = if path.is_empty() || is_typed {
-                    key.name.clone()
-                } else {
-                    format!("{path}.{}", key.name)
-                };
-                field_of(value, wanted, &path)
-            })
-        }
-        _ => None,
-    }
+    let mut items = node.items().iter().enumerate();
+    let in_item = items.find_map(|(index, item)| Some(field_of(item, wanted)?.after(&format!("[{index}]"))));
+    in_item.or_else(|| {
+        let mut found =
+            node.fields().iter().find_map(|(key, value)| Some(field_of(value, wanted)?.after(&key.name)))?;
+        found.is_whole |= node.key("@type").is_some();
+        Some(found)
+    })
 }
 
 fn is_camel_case_of(key: &str, snake: &str) -> bool {

@@ -1,4 +1,4 @@
-//! All files of a run: the given files, the files that they name, and the files in a `ConfigMap`.
+//! All files of a run: the given files, the files that they name, and the files in a `ConfigMap` or a `Secret`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct Files {
 #[derive(Debug)]
 struct Entry {
     file: File,
-    /// The canonical path, to recognise a file that was already read. `None` for a file in a `ConfigMap`.
+    /// The canonical path, to recognise a file that was already read. `None` for a file in a manifest.
     path: Option<PathBuf>,
     /// The files that this file names, as indices of the list.
     names: Vec<usize>,
@@ -86,6 +86,7 @@ impl Files {
         let mut wanted = Vec::new();
         let mut has_other_clusters = false;
         for document in entry.file.documents().filter(|document| !manifests::is_manifest(*document)) {
+            has_other_clusters |= has_clusters_on_demand(document);
             for source in config_sources(document) {
                 let is_clusters =
                     document.at(&["dynamic_resources", "cds_config"]).is_some_and(|at| at.is(source));
@@ -119,7 +120,7 @@ impl Files {
         Ok(())
     }
 
-    /// The file at a path that a file names. The path is searched in the file's `ConfigMap`, from the working
+    /// The file at a path that a file names. The path is searched in the file's manifest, from the working
     /// directory, and from the file's own directory. An absolute path may be a path of another machine, so the longest
     /// end of the path that leads to a file is used.
     fn find(&self, index: usize, path: &str) -> Option<Found> {
@@ -156,8 +157,9 @@ impl Files {
             .collect();
         let of = |bootstrap: usize| {
             let mut indices = self.reachable(bootstrap);
-            let partly = self.entries.get(bootstrap).is_some_and(|entry| entry.has_other_clusters);
             indices.extend(free.iter().copied());
+            let mut entries = indices.iter().filter_map(|index| self.entries.get(*index));
+            let partly = entries.any(|entry| entry.has_other_clusters);
             (self.documents(&indices), if partly { Known::ButFromServer } else { Known::All })
         };
         bootstraps.into_iter().map(of).collect()
@@ -198,6 +200,17 @@ impl Files {
             .collect()
     }
 
+    /// The first document of each file, except of files that certainly have another purpose than a filter: manifests,
+    /// Envoy's resources such as clusters, and the files of a Helm chart.
+    pub fn without_known_purpose(&self) -> Vec<At<'_>> {
+        let is_of_chart = |entry: &&Entry| {
+            entry.path.as_ref().is_some_and(|path| path.with_file_name("Chart.yaml").is_file())
+        };
+        let has_other_purpose = |entry: &&Entry| entry.file.documents().any(has_other_purpose);
+        let entries = self.entries.iter().filter(|entry| !is_of_chart(entry) && !has_other_purpose(entry));
+        entries.filter_map(|entry| entry.file.documents().next()).collect()
+    }
+
     /// The names of the files.
     pub fn names(&self) -> Vec<&str> {
         let on_disk = self.entries.iter().filter(|entry| entry.path.is_some());
@@ -220,11 +233,33 @@ fn config_sources(document: At<'_>) -> Vec<At<'_>> {
         sources.extend(document.at(&["dynamic_resources", name]));
     }
     document.walk(&mut |at| {
-        for name in ["rds", "config_discovery"] {
-            sources.extend(at.at(&[name, "config_source"]));
+        for path in [
+            ["rds", "config_source"],
+            ["config_discovery", "config_source"],
+            ["scoped_routes", "rds_config_source"],
+            ["scoped_rds", "scoped_rds_config_source"],
+        ] {
+            sources.extend(at.at(&path));
         }
     });
     sources
+}
+
+/// Whether a document is a manifest, or a list of Envoy resources none of which can have a filter or routes.
+fn has_other_purpose(document: At<'_>) -> bool {
+    let mut types = document.items_at(&["resources"]).map(At::type_name).peekable();
+    let is_with_filter = |name: &str| {
+        name.contains(".listener.") || name.contains(".route.") || name.ends_with(".TypedExtensionConfig")
+    };
+    let is_other = types.peek().is_some() && !types.any(|name| name.is_none_or(is_with_filter));
+    manifests::is_manifest(document) || is_other
+}
+
+/// Whether Envoy asks a server for further clusters, at the start or when a request needs them.
+fn has_clusters_on_demand(document: At<'_>) -> bool {
+    let mut found = document.at(&["dynamic_resources", "cds_resources_locator"]).is_some();
+    document.walk(&mut |at| found |= at.get("odcds").is_some() || at.get("odcds_config").is_some());
+    found
 }
 
 /// The path of a source that is a file.

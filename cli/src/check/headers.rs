@@ -2,7 +2,7 @@
 
 use session_affinity::config::Config;
 
-use super::envoy::Envoy;
+use super::envoy::{Envoy, Manager};
 use super::file::At;
 use super::plugin::Plugin;
 use super::report::Report;
@@ -18,18 +18,7 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
         headers.iter().filter(|(needed, _)| *needed).map(|(_, name)| name.as_str()).collect();
     for (manager, _) in envoy.managers_of(plugin) {
         let extensions = manager.at.get("early_header_mutation_extensions");
-        let removed: Vec<&str> = manager
-            .at
-            .items_at(&["early_header_mutation_extensions"])
-            .filter_map(|extension| extension.get("typed_config")?.typed())
-            .filter(|(name, _)| *name == EARLY_MUTATION)
-            .flat_map(|(_, message)| message.items_at(&["mutations"]))
-            .filter_map(|mutation| mutation.text_at(&["remove"]))
-            .collect();
-        for name in &needed {
-            if removed.iter().any(|removed| removed.eq_ignore_ascii_case(name)) {
-                continue;
-            }
+        for name in needed.iter().filter(|name| !removes(manager, name)) {
             let place = extensions.or_else(|| manager.at.get("stat_prefix")).unwrap_or(manager.at);
             let message = format!(
                 "clients can write the header `{name}` on routes that switch the filter off: the connection manager \
@@ -38,6 +27,17 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
             report.warning(place, message, help(extensions, name));
         }
     }
+}
+
+/// Whether the connection manager removes the header before all other processing.
+pub fn removes(manager: &Manager<'_>, header: &str) -> bool {
+    let extensions = manager.at.items_at(&["early_header_mutation_extensions"]);
+    extensions
+        .filter_map(|extension| extension.get("typed_config")?.typed())
+        .filter(|(name, _)| *name == EARLY_MUTATION)
+        .flat_map(|(_, message)| message.items_at(&["mutations"]))
+        .filter_map(|mutation| mutation.text_at(&["remove"]))
+        .any(|removed| removed.eq_ignore_ascii_case(header))
 }
 
 fn help(extensions: Option<At<'_>>, name: &str) -> String {

@@ -1,4 +1,4 @@
-//! Kubernetes manifests: Envoy configurations in a `ConfigMap`, and filters of Istio and Envoy Gateway.
+//! Kubernetes manifests: Envoy configurations in a `ConfigMap` or a `Secret`, and filters of Istio and Envoy Gateway.
 
 use super::envoy::WASM;
 use super::file::{At, File};
@@ -74,15 +74,17 @@ pub fn manifests(document: At<'_>) -> Vec<At<'_>> {
     vec![document]
 }
 
-/// The Envoy configurations in the `ConfigMap`s of a file.
+/// The Envoy configurations in the `ConfigMap`s and `Secret`s of a file.
 pub fn embedded_files(file: &File, next_config_map: &mut usize) -> Vec<File> {
     let mut files = Vec::new();
     for manifest in file.documents().filter(|document| is_manifest(*document)).flat_map(manifests) {
-        if manifest.text_at(&["kind"]) != Some("ConfigMap") {
-            continue;
-        }
+        let data = match manifest.text_at(&["kind"]) {
+            Some("ConfigMap") => manifest.get("data"),
+            Some("Secret") => manifest.get("stringData"),
+            _ => continue,
+        };
         *next_config_map += 1;
-        for (key, text) in manifest.get("data").into_iter().flat_map(At::fields) {
+        for (key, text) in data.into_iter().flat_map(At::fields) {
             let embedded = file.within(text, key, *next_config_map);
             files.extend(embedded.filter(is_envoys));
         }
@@ -95,7 +97,7 @@ fn is_envoys(file: &File) -> bool {
     file.is_bootstrap() || file.documents().any(|document| document.items_at(&["resources"]).next().is_some())
 }
 
-/// The filters of this project in manifests: of Istio, of Envoy Gateway, and in patches of Envoy's configuration.
+/// The Wasm filters in manifests: of Istio, of Envoy Gateway, and in patches of Envoy's configuration.
 pub fn plugins<'a>(manifests: &[At<'a>]) -> Vec<Plugin<'a>> {
     let mut plugins = Vec::new();
     for manifest in manifests {
@@ -104,7 +106,7 @@ pub fn plugins<'a>(manifests: &[At<'a>]) -> Vec<Plugin<'a>> {
         match manifest.text_at(&["kind"]) {
             Some("WasmPlugin") => {
                 let names = [name, spec.text_at(&["url"]).unwrap_or_default()];
-                plugins.extend(Plugin::of_manifest(spec, Kind::Istio, spec.get("pluginConfig"), &names));
+                plugins.push(Plugin::of_manifest(spec, Kind::Istio, spec.get("pluginConfig"), &names));
             }
             Some("EnvoyExtensionPolicy") => {
                 for wasm in spec.items_at(&["wasm"]) {
@@ -112,14 +114,21 @@ pub fn plugins<'a>(manifests: &[At<'a>]) -> Vec<Plugin<'a>> {
                     let url = url.or_else(|| wasm.text_at(&["code", "http", "url"]));
                     let names = [wasm.text_at(&["name"]), url].map(Option::unwrap_or_default);
                     let config = wasm.get("config");
-                    plugins.extend(Plugin::of_manifest(wasm, Kind::EnvoyGateway, config, &names));
+                    plugins.push(Plugin::of_manifest(wasm, Kind::EnvoyGateway, config, &names));
                 }
             }
-            Some("EnvoyFilter" | "EnvoyPatchPolicy") => manifest.walk(&mut |at| {
-                if let Some((WASM, message)) = at.typed() {
-                    plugins.extend(Plugin::of_envoy(message, ""));
-                }
-            }),
+            Some("EnvoyFilter" | "EnvoyPatchPolicy") => {
+                let mut filters = Vec::new();
+                manifest.walk(&mut |at| {
+                    filters.extend(at.get("typed_config").zip(at.text_at(&["name"])));
+                    if let Some((WASM, message)) = at.typed() {
+                        let filter = filters
+                            .iter()
+                            .find(|(config, _)| config.typed().is_some_and(|(_, typed)| typed.is(message)));
+                        plugins.push(Plugin::of_envoy(message, filter.map_or("", |(_, name)| name)));
+                    }
+                });
+            }
             _ => {}
         }
     }

@@ -1,5 +1,6 @@
 //! `check`: finds what does not work with the filter in Envoy's configuration.
 
+mod bypass;
 mod client_address;
 mod clusters;
 mod config;
@@ -8,15 +9,17 @@ mod endpoints;
 mod envoy;
 mod file;
 mod files;
+mod form;
 mod headers;
 mod manifests;
 mod order;
 mod plugin;
+mod redact;
 mod report;
 mod routes;
-mod secrets;
 mod services;
 pub(crate) mod suggest;
+mod unchecked;
 mod vm;
 mod websockets;
 
@@ -55,21 +58,33 @@ impl Findings {
 pub fn run(paths: &[PathBuf]) -> anyhow::Result<Findings> {
     let mut report = Report::default();
     let files = Files::read(paths, &mut report)?;
-    let mut messages: Vec<At<'_>> = Vec::new();
-    for (documents, clusters_known) in files.envoys() {
-        let envoy = Envoy::new(&documents, clusters_known);
+    let envoys = files.envoys();
+    let envoys: Vec<Envoy<'_>> =
+        envoys.iter().map(|(documents, known)| Envoy::new(documents, *known)).collect();
+    for envoy in &envoys {
         for plugin in &envoy.plugins {
-            check(&envoy, plugin, &mut report);
+            // A filter that another Envoy uses is checked there.
+            if envoy.uses(plugin) || !envoys.iter().any(|other| other.uses(plugin)) {
+                check(&envoys, envoy, plugin, &mut report);
+            }
         }
-        messages.extend(envoy.plugins.iter().map(|plugin| plugin.message));
+        bypass::check(envoy, &mut report);
     }
+    unchecked::check(&envoys, &mut report);
     let manifests = files.manifests();
-    for plugin in manifests::plugins(&manifests) {
-        of_filter(&plugin, &mut report);
+    let (plugins, others): (Vec<_>, Vec<_>) =
+        manifests::plugins(&manifests).into_iter().partition(|plugin| plugin.is_ours);
+    for plugin in &plugins {
+        of_filter(plugin, &mut report);
         if let Ok(config) = &plugin.config {
             endpoints::check_patches(&manifests, config, &mut report);
         }
-        messages.push(plugin.message);
+    }
+    let plugins = envoys.iter().flat_map(|envoy| &envoy.plugins).chain(&plugins);
+    let others = envoys.iter().flat_map(|envoy| &envoy.other_plugins).chain(&others);
+    let mut messages: Vec<At<'_>> = plugins.map(|plugin| plugin.message).collect();
+    if messages.is_empty() {
+        unchecked::no_filter(&files, &others.collect::<Vec<_>>(), &mut report);
     }
     messages.sort_by_key(|message| std::ptr::from_ref(message.node).addr());
     messages.dedup_by(|one, other| one.is(*other));
@@ -85,11 +100,12 @@ fn of_filter(plugin: &Plugin<'_>, report: &mut Report) {
 }
 
 /// Checks a filter and the Envoy around it.
-fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, report: &mut Report) {
+fn check<'a>(envoys: &[Envoy<'a>], envoy: &Envoy<'a>, plugin: &Plugin<'a>, report: &mut Report) {
     of_filter(plugin, report);
     let Ok(config) = &plugin.config else { return };
-    services::check(envoy, plugin, config, report);
-    routes::check(envoy, plugin, config, report);
+    let known = services::known_routes(envoys, config);
+    services::check(plugin, config, &known, report);
+    routes::check(envoy, plugin, config, &known, report);
     clusters::check(envoy, plugin, config, report);
     headers::check(envoy, plugin, config, report);
     client_address::check(envoy, plugin, config, report);

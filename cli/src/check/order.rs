@@ -3,24 +3,22 @@
 use session_affinity::config::Config;
 
 use super::envoy::{Envoy, Filter, Manager};
-use super::file::At;
 use super::plugin::Plugin;
 use super::report::Report;
 
-/// Filters that can clear Envoy's route cache.
-const CAN_CLEAR_ROUTES: [&str; 17] = [
+/// Filters that can clear Envoy's route cache. Further filters, such as `ext_authz` and `jwt_authn`, clear it only with
+/// `clear_route_cache: true`.
+const CAN_CLEAR_ROUTES: [&str; 15] = [
     "api_key_auth",
     "basic_auth",
     "composite",
     "dynamic_modules",
-    "ext_authz",
     "ext_proc",
     "golang",
     "grpc_json_transcoder",
     "header_to_metadata",
     "ip_tagging",
     "json_to_metadata",
-    "jwt_authn",
     "lua",
     "oauth2",
     "rate_limit_quota",
@@ -47,8 +45,10 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
         let (before, rest) = manager.filters.split_at_checked(position).unwrap_or_default();
         let Some((ours, after)) = rest.split_first() else { continue };
         twice(envoy, manager, ours, before, config, report);
-        route_cache(ours, before, config, report);
-        for filter in after.iter().filter(|filter| ANSWERS.contains(&filter.kind())) {
+        route_cache(envoy, manager, ours, before, config, report);
+        let answers =
+            |filter: &&Filter<'_>| ANSWERS.contains(&filter.kind()) && manager.has_both_on(ours, filter);
+        for filter in after.iter().filter(answers) {
             let kind = filter.kind();
             let message = format!(
                 "`{kind}` comes after the filter: the filter chooses a backend, and counts an outcome, for requests \
@@ -70,17 +70,11 @@ fn twice(
     report: &mut Report,
 ) {
     let has_same_header = |filter: &&Filter<'_>| {
-        let message = filter.typed.map(|(_, message)| message);
-        let plugins = envoy.plugins.iter();
-        let mut same = plugins.filter(|plugin| message.is_some_and(|message| message.is(plugin.message)));
-        same.any(|plugin| {
-            plugin.config.as_ref().is_ok_and(|other| other.cluster_header == config.cluster_header)
-        })
+        let other = envoy.plugin_of(filter).and_then(|plugin| plugin.config.as_ref().ok());
+        other.is_some_and(|other| other.cluster_header == config.cluster_header)
     };
     let Some(first) = before.iter().find(has_same_header) else { return };
-    let mut routes = manager.routes.iter();
-    let share = routes.any(|route| first.is_on(route) && ours.is_on(route));
-    if first.name != ours.name && !share {
+    if first.name != ours.name && !manager.has_both_on(first, ours) {
         return;
     }
     let (line, _) = first.at.place().line_and_column();
@@ -95,13 +89,23 @@ fn twice(
 }
 
 /// Reports an earlier filter after which the filter may see an old route.
-fn route_cache(ours: &Filter<'_>, before: &[Filter<'_>], config: &Config, report: &mut Report) {
+fn route_cache(
+    envoy: &Envoy<'_>,
+    manager: &Manager<'_>,
+    ours: &Filter<'_>,
+    before: &[Filter<'_>],
+    config: &Config,
+    report: &mut Report,
+) {
     let goes_by_route = config.services.iter().any(|service| service.routes.is_some());
     let is_fresh = before.last().is_some_and(|filter| CHOOSES_ROUTE_AGAIN.contains(&filter.kind()));
     if !goes_by_route || is_fresh {
         return;
     }
-    let Some(earlier) = before.iter().find(|filter| can_clear_routes(filter)) else { return };
+    let can_clear = |filter: &&Filter<'_>| {
+        can_clear_routes(filter) && envoy.plugin_of(filter).is_none() && manager.has_both_on(ours, filter)
+    };
+    let Some(earlier) = before.iter().find(can_clear) else { return };
     let kind = earlier.kind();
     let message = format!(
         "`{kind}` before the filter can have Envoy's route cache cleared: the filter then uses the old route of the \
@@ -117,6 +121,9 @@ fn route_cache(ours: &Filter<'_>, before: &[Filter<'_>], config: &Config, report
 
 /// Whether the filter can clear the route cache. `clear_route_cache: false` excludes it.
 fn can_clear_routes(filter: &Filter<'_>) -> bool {
-    let promises = filter.typed.and_then(|(_, message)| message.get("clear_route_cache"));
-    CAN_CLEAR_ROUTES.contains(&filter.kind()) && promises.is_none_or(At::is_true)
+    let mut given = Vec::new();
+    if let Some((_, message)) = filter.typed {
+        message.walk(&mut |at| given.extend(at.get("clear_route_cache")));
+    }
+    given.iter().any(|at| at.is_true()) || (given.is_empty() && CAN_CLEAR_ROUTES.contains(&filter.kind()))
 }

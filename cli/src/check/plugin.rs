@@ -1,25 +1,28 @@
-//! A session-affinity filter: where its configuration is, and the filter's own error about it.
+//! A Wasm filter: whether it is a session-affinity filter, where its configuration is, and the filter's own error about it.
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use session_affinity::config::{Config, ConfigError};
 
 use super::embedded::{self, Mapping};
 use super::file::At;
+use super::form::{self, FormError};
 use super::manifests::Kind;
 use crate::source::Place;
-use crate::yaml::{self, Key, Node, Value};
+use crate::yaml::{self, Node, Value};
 
-/// A session-affinity filter.
+/// A Wasm filter.
 pub struct Plugin<'a> {
     /// The message, or the part of a manifest, that configures the filter. It identifies the filter.
     pub message: At<'a>,
     /// Who reads the message.
     pub kind: Kind,
+    /// Whether this is a session-affinity filter, by a name or by its configuration.
+    pub is_ours: bool,
     /// The plugin configuration in Envoy's file, if there is one.
     pub written: Option<At<'a>>,
+    /// The error in the form of the configuration, if Envoy refuses the form.
+    pub form_error: Option<FormError<'a>>,
     /// The bytes that the filter receives.
     bytes: Cow<'a, [u8]>,
     /// The configuration as a separate tree, if it is text in the file.
@@ -31,29 +34,28 @@ pub struct Plugin<'a> {
 }
 
 impl<'a> Plugin<'a> {
-    /// The filter that Envoy's message configures, if it is a session-affinity filter.
-    pub fn of_envoy(message: At<'a>, filter_name: &str) -> Option<Self> {
-        let config = message.get("config")?;
-        let configuration = config.get("configuration");
-        let file = config.at(&["vm_config", "code", "local", "filename"]);
-        let uri = config.at(&["vm_config", "code", "remote", "http_uri", "uri"]);
-        let names = [config.get("name"), config.get("root_id"), file, uri];
-        let is_named = names.into_iter().flatten().filter_map(At::text).any(is_ours) || is_ours(filter_name);
-        let plugin = Self::new(message, Kind::Envoy, configuration);
-        (is_named || plugin.looks_like_ours()).then_some(plugin)
+    /// The filter that Envoy's message configures.
+    pub fn of_envoy(message: At<'a>, filter_name: &str) -> Self {
+        let name = message.text_at(&["config", "name"]);
+        let root_id = message.text_at(&["config", "root_id"]);
+        let code = ["config", "vm_config", "code"];
+        let file = message.at(&code).and_then(|code| code.text_at(&["local", "filename"]));
+        let uri = message.at(&code).and_then(|code| code.text_at(&["remote", "http_uri", "uri"]));
+        let names = [name, root_id, file, uri].map(Option::unwrap_or_default);
+        let configuration = message.at(&["config", "configuration"]);
+        let mut plugin = Self::of_manifest(message, Kind::Envoy, configuration, &names);
+        plugin.is_ours |= is_ours(filter_name);
+        plugin
     }
 
-    /// The filter that a plain object of a manifest configures, if it is a session-affinity filter.
-    pub fn of_manifest(message: At<'a>, kind: Kind, written: Option<At<'a>>, names: &[&str]) -> Option<Self> {
-        let plugin = Self::new(message, kind, written);
-        (names.iter().any(|name| is_ours(name)) || plugin.looks_like_ours()).then_some(plugin)
-    }
-
-    fn new(message: At<'a>, kind: Kind, written: Option<At<'a>>) -> Self {
+    /// The filter that a plain object of a manifest configures.
+    pub fn of_manifest(message: At<'a>, kind: Kind, written: Option<At<'a>>, names: &[&str]) -> Self {
         let mut plugin = Self {
             message,
             kind,
+            is_ours: false,
             written,
+            form_error: None,
             bytes: Cow::default(),
             embedded: None,
             text: None,
@@ -64,47 +66,78 @@ impl<'a> Plugin<'a> {
         }
         let variable = |name: &str| kind.variable(message, name);
         plugin.config = Config::parse(&plugin.bytes, &variable);
+        let is_valid = plugin.config.is_ok() && written.is_some();
+        plugin.is_ours = names.iter().any(|name| is_ours(name)) || is_valid || plugin.looks_like_ours();
         plugin
     }
 
     fn read(&mut self, written: At<'a>) {
-        let value = written.get("value");
-        match (written.type_name(), value) {
-            (Some("google.protobuf.StringValue"), Some(value)) if value.text().is_some() => {
-                let text = value.text().unwrap_or_default();
-                let mapping = Mapping::new(text, &value.file.source.text, &value.node.span);
-                self.embed(text.to_owned(), mapping);
-                self.bytes = Cow::Borrowed(text.as_bytes());
-            }
-            (Some("google.protobuf.BytesValue"), Some(value)) => {
-                let bytes = BASE64_STANDARD.decode(value.text().unwrap_or_default()).unwrap_or_default();
-                if let Ok(text) = String::from_utf8(bytes.clone()) {
-                    let mapping = Mapping::whole(&text, &value.node.span);
-                    self.embed(text, mapping);
-                }
-                self.bytes = Cow::Owned(bytes);
-            }
-            (Some("google.protobuf.Struct"), Some(value)) => self.read_object(value),
-            (Some(_), _) => {}
-            (None, _) => self.read_object(written),
+        if self.kind != Kind::Envoy {
+            return self.read_object(written);
         }
+        self.form_error = form::error(written);
+        // Also in a wrong form, the configuration is read: it may have further errors.
+        let inner = written.get("value").unwrap_or(written);
+        let is_bytes = written.type_name() == Some(form::BYTES);
+        if let Some(bytes) = inner.text().filter(|_| is_bytes).and_then(form::bytes) {
+            if let Ok(text) = String::from_utf8(bytes.clone()) {
+                let mapping = Mapping::whole(&text, &inner.node.defined);
+                self.embed(text, mapping);
+            }
+            self.bytes = Cow::Owned(bytes);
+        } else if inner.text().is_some() {
+            self.read_text(inner);
+        } else if inner.type_name().is_some() {
+            let fields = inner.node.fields().iter().filter(|(key, _)| key.name != "@type").cloned();
+            let object = Node { value: Value::Map(fields.collect()), ..inner.node.clone() };
+            self.read_fields(inner, &object);
+            self.embedded = Some(object);
+        } else {
+            self.read_object(inner);
+        }
+    }
+
+    fn read_text(&mut self, written: At<'a>) {
+        let text = written.text().unwrap_or_default();
+        let mapping = Mapping::new(text, &written.file.unredacted.text, &written.node.defined);
+        self.embed(text.to_owned(), mapping);
+        self.bytes = Cow::Borrowed(text.as_bytes());
     }
 
     fn read_object(&mut self, object: At<'a>) {
         self.written = Some(object);
+        self.read_fields(object, object.node);
+    }
+
+    fn read_fields(&mut self, object: At<'a>, fields: &Node) {
         // A Struct without fields has no bytes.
-        if object.fields().next().is_some() {
-            // Envoy reads numbers with a fraction in YAML as text.
-            let is_yaml = !object.file.source.text.trim_start().starts_with('{');
-            let as_text = self.kind == Kind::Envoy && is_yaml;
-            let float = |node: &Node, number: f64| match object.file.source.text.get(node.span.clone()) {
-                Some(text) if as_text => serde_json::Value::from(text),
-                _ => serde_json::Value::from(number),
+        if !fields.fields().is_empty() {
+            let is_yaml =
+                self.kind == Kind::Envoy && !object.file.unredacted.text.trim_start().starts_with('{');
+            let number = |node: &Node, number: serde_json::Value| match object
+                .file
+                .source
+                .text
+                .get(node.defined.clone())
+                .filter(|_| is_yaml)
+            {
+                Some(text) if !is_number_in_yaml(text) => serde_json::Value::from(text),
+                _ => number,
             };
             let mut json = String::new();
-            write_json(object.node, &float, &mut json);
+            write_json(fields, &number, &mut json);
             self.bytes = Cow::Owned(json.into_bytes());
         }
+    }
+
+    /// The filter's name if it has one, else its message: a short place for the whole filter.
+    pub fn name_or_message(&self) -> At<'a> {
+        self.message.get("config").filter(|_| self.kind == Kind::Envoy).unwrap_or(self.message).name_or_self()
+    }
+
+    /// Whether the filter receives no configuration.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     fn embed(&mut self, text: String, mapping: Mapping) {
@@ -121,11 +154,10 @@ impl<'a> Plugin<'a> {
             // Text that is not valid JSON or YAML.
             return self.text.as_ref().is_some_and(|(text, _)| text.contains("\"sessionAffinity\""));
         };
-        let has = |node: &Node, name: &str| step(node, name).is_some();
-        let services = step(tree, "services").map(|services| &services.value);
-        let in_services = matches!(services, Some(Value::List(items))
-            if items.iter().any(|service| has(service, "sessionAffinity") || has(service, "backends")));
-        has(tree, "sessionAffinity") || in_services
+        let mut services = tree.get("services").into_iter().flat_map(Node::items);
+        tree.get("sessionAffinity").is_some()
+            || services
+                .any(|service| ["sessionAffinity", "backends"].iter().any(|name| service.get(name).is_some()))
     }
 
     fn tree(&self) -> Option<&Node> {
@@ -140,6 +172,11 @@ impl<'a> Plugin<'a> {
         steps(path).try_fold(self.tree()?, step)
     }
 
+    /// The prefix of the paths of a service's fields: `services[1].`, or nothing for a single service.
+    pub fn service_path(&self, index: usize) -> String {
+        if self.node("services").is_some() { format!("services[{index}].") } else { String::new() }
+    }
+
     /// The place of a path, or of its nearest existing ancestor.
     pub fn place(&self, path: &str) -> Place {
         let written = self.written.unwrap_or(self.message);
@@ -151,13 +188,13 @@ impl<'a> Plugin<'a> {
         let mut key = None;
         for name in steps(path) {
             let Some(next) = step(node, name) else { break };
-            key = key_of(node, name);
+            key = node.key(name);
             node = next;
         }
         let mut place = written.place_of(node, field);
         // For a mapping or a list in block style, the place is that of its key.
-        if let Some(key) = key.filter(|_| node.span.is_empty()) {
-            place.span = key.span.clone();
+        if let Some(key) = key.filter(|_| node.defined.is_empty()) {
+            place.span = key.defined.clone();
         }
         place
     }
@@ -167,15 +204,15 @@ impl<'a> Plugin<'a> {
         let mut place = self.place(error.path());
         if error.problem().starts_with("unknown field")
             && let Some((object, name)) = error.path().rsplit_once('.').or(Some(("", error.path())))
-            && let Some(key) = self.node(object).and_then(|object| key_of(object, name))
+            && let Some(key) = self.node(object).and_then(|object| object.key(name))
         {
-            place.span = key.span.clone();
+            place.span = key.defined.clone();
         }
         let Some((text, mapping)) = &self.text else {
             return place;
         };
         if let Some((line, column)) = line_and_column(error.problem()) {
-            let at = embedded::offset(text, line, column);
+            let at = embedded::byte_offset(text, line, column);
             let end = text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |c| at + c.len_utf8());
             place.span = mapping.map(&(at..end));
         } else if self.embedded.is_none()
@@ -206,35 +243,42 @@ fn steps(path: &str) -> impl Iterator<Item = &str> {
     path.split(['.', '[', ']']).filter(|step| !step.is_empty() && *step != "(root)")
 }
 
-fn key_of<'n>(node: &'n Node, name: &str) -> Option<&'n Key> {
-    let Value::Map(fields) = &node.value else {
-        return None;
-    };
-    fields.iter().find(|(key, _)| key.name == name).map(|(key, _)| key)
-}
-
 fn step<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
-    match &node.value {
-        Value::List(items) => items.get(name.parse::<usize>().ok()?),
-        Value::Map(fields) => fields.iter().find(|(key, _)| key.name == name).map(|(_, value)| value),
-        _ => None,
+    match name.parse::<usize>() {
+        Ok(index) if matches!(node.value, Value::List(_)) => node.items().get(index),
+        _ => node.get(name),
     }
 }
 
-/// Writes the value as JSON, with the fields in their order. `float` makes the value for a number with a fraction.
-fn write_json(node: &Node, float: &dyn Fn(&Node, f64) -> serde_json::Value, json: &mut String) {
+/// Whether Envoy reads a plain scalar in YAML as a number. Envoy reads numbers with a fraction, and such as `86_400`, as
+/// text.
+fn is_number_in_yaml(text: &str) -> bool {
+    let is_decimal = text.parse::<i64>().is_ok();
+    match text.strip_prefix('0') {
+        Some(octal) if is_decimal => !octal.contains(['8', '9']),
+        Some(rest) => rest.starts_with('x'),
+        None => is_decimal,
+    }
+}
+
+/// Writes the value as JSON, with the fields in their order. `number` may change the value of a number.
+fn write_json(
+    node: &Node,
+    number: &dyn Fn(&Node, serde_json::Value) -> serde_json::Value,
+    json: &mut String,
+) {
     let quote = |text: &str| serde_json::Value::from(text).to_string();
     match &node.value {
         Value::Null => json.push_str("null"),
         Value::Bool(value) => json.push_str(&value.to_string()),
-        Value::Integer(number) => json.push_str(&number.to_string()),
-        Value::Float(number) => json.push_str(&float(node, *number).to_string()),
+        Value::Integer(value) => json.push_str(&number(node, (*value).into()).to_string()),
+        Value::Float(value) => json.push_str(&number(node, (*value).into()).to_string()),
         Value::Text(text) => json.push_str(&quote(text)),
         Value::List(items) => {
             json.push('[');
             for (index, item) in items.iter().enumerate() {
                 json.push_str(if index > 0 { "," } else { "" });
-                write_json(item, float, json);
+                write_json(item, number, json);
             }
             json.push(']');
         }
@@ -244,7 +288,7 @@ fn write_json(node: &Node, float: &dyn Fn(&Node, f64) -> serde_json::Value, json
                 json.push_str(if index > 0 { "," } else { "" });
                 json.push_str(&quote(&key.name));
                 json.push(':');
-                write_json(value, float, json);
+                write_json(value, number, json);
             }
             json.push('}');
         }

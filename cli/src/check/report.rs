@@ -44,6 +44,11 @@ impl Report {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Whether there is neither an error nor a warning.
+    pub fn is_clean(&self) -> bool {
+        self.diagnostics.iter().all(|diagnostic| diagnostic.level < Level::Warning)
+    }
+
     /// The diagnostics in the order of the files, and of the positions in each file.
     pub fn into_diagnostics(self, files: &[&str]) -> Vec<Diagnostic> {
         let mut diagnostics = self.diagnostics;

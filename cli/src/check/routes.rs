@@ -6,12 +6,17 @@ use super::envoy::{Envoy, Manager, Route};
 use super::file::At;
 use super::plugin::Plugin;
 use super::report::Report;
-use super::services::{misspelling, service_of};
-use super::vm::named;
+use super::services::{KnownRoutes, misspelling, service_of};
 use crate::diagnostic::Level;
 
 /// Reports routes on which the filter does not work.
-pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
+pub fn check(
+    envoy: &Envoy<'_>,
+    plugin: &Plugin<'_>,
+    config: &Config,
+    known: &KnownRoutes<'_>,
+    report: &mut Report,
+) {
     for (manager, position) in envoy.managers_of(plugin) {
         let Some(filter) = manager.filters.get(position) else { continue };
         // A route that only the service without `routes` serves may use a fixed cluster on purpose. If all routes do,
@@ -21,7 +26,7 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
             overrides(route, filter.name, report);
             let Some(action) = route.at.get("route") else { continue };
             if !filter.is_on(route) {
-                switched_off(manager, route, action, config, report);
+                switched_off(envoy, manager, route, action, config, report);
                 continue;
             }
             if has_header_of_another(envoy, plugin, action) {
@@ -32,7 +37,7 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
                     served(route, action, service, config, level, report);
                     timeout(route, action, report);
                 }
-                None => unserved(envoy, route, action, plugin, config, report),
+                None => unserved(known, route, action, plugin, config, report),
             }
         }
     }
@@ -52,13 +57,15 @@ fn overrides(route: &Route<'_>, filter_name: &str, report: &mut Report) {
     }
 }
 
-fn cluster_headers(action: At<'_>) -> Vec<At<'_>> {
+/// Where a route takes its cluster from a header.
+pub fn cluster_headers(action: At<'_>) -> Vec<At<'_>> {
     let weighted = action.items_at(&["weighted_clusters", "clusters"]);
     let weighted = weighted.filter_map(|cluster| cluster.get("cluster_header"));
     action.get("cluster_header").into_iter().chain(weighted).collect()
 }
 
-fn is_header(at: At<'_>, name: &str) -> bool {
+/// Whether the value is the name of a header.
+pub fn is_header(at: At<'_>, name: &str) -> bool {
     at.text().is_some_and(|text| text.eq_ignore_ascii_case(name))
 }
 
@@ -103,6 +110,20 @@ fn served(
         return;
     }
     if has_ours {
+        let mut weighted = action.items_at(&["weighted_clusters", "clusters"]);
+        if let Some(fixed) = weighted
+            .find_map(|cluster| cluster.get("name").filter(|_| cluster.get("cluster_header").is_none()))
+        {
+            let message = format!(
+                "{route_words} sends a part of the requests to the cluster `{}`, whatever the filter chooses",
+                fixed.text().unwrap_or_default()
+            );
+            let help = format!(
+                "write `cluster_header: {header}` in place of `weighted_clusters`, and the weights in the filter: \
+                 `backends: [{{cluster: NAME, weight: 9}}, …]`"
+            );
+            report.warning(fixed, message, help);
+        }
         return;
     }
     if let Some(found) = headers.first() {
@@ -139,7 +160,7 @@ fn served(
 
 /// Checks a route that no service serves.
 fn unserved(
-    envoy: &Envoy<'_>,
+    known: &KnownRoutes<'_>,
     route: &Route<'_>,
     action: At<'_>,
     plugin: &Plugin<'_>,
@@ -155,7 +176,7 @@ fn unserved(
         route.in_words()
     );
     let path = if plugin.node("services").is_some() { "of one of the `services`" } else { "of the filter" };
-    let misspelling = route.name.and_then(|name| misspelling(envoy, plugin, config, name));
+    let misspelling = route.name.and_then(|name| misspelling(known, config, name));
     let help = match (route.name, misspelling) {
         (Some(name), Some((service, wrong))) => {
             format!("write `{name}` in place of `{wrong}` in the `routes` of the service `{}`", service.name)
@@ -173,6 +194,7 @@ fn unserved(
 
 /// Checks a route on which no session-affinity filter with this header is switched on.
 fn switched_off(
+    envoy: &Envoy<'_>,
     manager: &Manager<'_>,
     route: &Route<'_>,
     action: At<'_>,
@@ -180,9 +202,8 @@ fn switched_off(
     report: &mut Report,
 ) {
     let header = &config.cluster_header;
-    let is_wasm =
-        |filter: &&super::envoy::Filter<'_>| filter.typed.is_some_and(|(name, _)| name == super::envoy::WASM);
-    let others_on = manager.filters.iter().filter(is_wasm).any(|filter| filter.is_on(route));
+    let mut others = manager.filters.iter().filter(|filter| envoy.plugin_of(filter).is_some());
+    let others_on = others.any(|filter| filter.is_on(route));
     let found = cluster_headers(action).into_iter().find(|found| is_header(*found, header));
     if let Some(found) = found.filter(|_| !others_on) {
         let message = format!(
@@ -195,7 +216,7 @@ fn switched_off(
 
 /// Reports a route that uses Envoy's default timeout.
 fn timeout(route: &Route<'_>, action: At<'_>, report: &mut Report) {
-    if action.get("timeout").is_some() {
+    if route.has_timeout() {
         return;
     }
     let message = format!(
@@ -203,7 +224,7 @@ fn timeout(route: &Route<'_>, action: At<'_>, report: &mut Report) {
          included",
         route.in_words()
     );
-    let place = if route.name.is_some() { named(route.at) } else { action };
+    let place = if route.name.is_some() { route.at.name_or_self() } else { action };
     report.warning(
         place,
         message,

@@ -18,8 +18,8 @@ pub fn service_of<'c>(config: &'c Config, route: &Route<'_>) -> Option<(usize, &
 }
 
 /// Reports services that name a route which does not exist.
-pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &mut Report) {
-    let Some(known) = route_names(envoy, plugin) else { return };
+pub fn check(plugin: &Plugin<'_>, config: &Config, known: &KnownRoutes<'_>, report: &mut Report) {
+    let Some(known) = known else { return };
     for (index, service) in config.services.iter().enumerate() {
         for (number, name) in service.routes.iter().flatten().enumerate() {
             if known.contains(&name.as_str()) {
@@ -28,28 +28,47 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
             let place = plugin.place(&format!("{}routes[{number}]", plugin.service_path(index)));
             let message =
                 format!("the service `{}` names the route `{name}`, which does not exist", service.name);
-            report.add(Level::Error, place, message, help(name, &known));
+            report.add(Level::Error, place, message, help(name, known));
         }
     }
 }
 
-/// The names of all routes, unless some routes are not in the files.
-fn route_names<'a>(envoy: &Envoy<'a>, plugin: &Plugin<'a>) -> Option<Vec<&'a str>> {
-    let managers: Vec<_> = envoy.managers_of(plugin).map(|(manager, _)| manager).collect();
-    if managers.is_empty() || managers.iter().any(|manager| !manager.routes_known) {
-        return None;
+/// The names of all routes of a filter. `None` if some routes are not in the files.
+pub type KnownRoutes<'a> = Option<Vec<&'a str>>;
+
+/// The names of all routes on which requests pass a filter with these services. Several connection managers, also of
+/// several Envoys, may have a filter each with the same services, and each some of their routes.
+pub fn known_routes<'a>(envoys: &[Envoy<'a>], config: &Config) -> KnownRoutes<'a> {
+    let has_same_services =
+        |other: &&Plugin<'a>| other.config.as_ref().is_ok_and(|other| served(other) == served(config));
+    let mut names = Vec::new();
+    let mut is_used = false;
+    for envoy in envoys {
+        for same in envoy.plugins.iter().filter(has_same_services) {
+            for (manager, _) in envoy.managers_of(same) {
+                if !manager.routes_known {
+                    return None;
+                }
+                is_used = true;
+                names.extend(manager.routes.iter().filter_map(|route| route.name));
+            }
+        }
     }
-    Some(managers.iter().flat_map(|manager| &manager.routes).filter_map(|route| route.name).collect())
+    is_used.then_some(names)
+}
+
+/// The names of the services, each with its routes.
+fn served(config: &Config) -> Vec<(&str, Option<&[String]>)> {
+    config.services.iter().map(|service| (service.name.as_str(), service.routes.as_deref())).collect()
 }
 
 /// A service that probably means this route, and the wrong name of the route in the service.
 pub fn misspelling<'c>(
-    envoy: &Envoy<'_>,
-    plugin: &Plugin<'_>,
+    known: &KnownRoutes<'_>,
     config: &'c Config,
     route: &str,
 ) -> Option<(&'c ServiceConfig, &'c str)> {
-    let known = route_names(envoy, plugin)?;
+    let known = known.as_ref()?;
     let names = |service: &'c ServiceConfig| service.routes.iter().flatten().map(String::as_str);
     let is_meant = |name: &&str| !known.contains(name) && nearest(name, known.iter().copied()) == Some(route);
     config.services.iter().find_map(|service| Some((service, names(service).find(is_meant)?)))

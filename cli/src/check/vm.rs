@@ -5,7 +5,7 @@ use super::manifests::Kind;
 use super::plugin::Plugin;
 use super::report::Report;
 use crate::diagnostic::Level;
-use crate::yaml::Value;
+use crate::yaml::Node;
 
 /// Reports a failure policy, a `vm_id` or an environment that does not work well with the filter.
 pub fn check(plugin: &Plugin<'_>, report: &mut Report) {
@@ -23,7 +23,7 @@ pub fn check(plugin: &Plugin<'_>, report: &mut Report) {
             }
         }
     }
-    secrets(plugin, report);
+    shown_secrets(plugin, report);
 }
 
 const FAIL_OPEN: &str = "the filter does not support FAIL_OPEN: after a failure of its VM, requests would pass \
@@ -40,7 +40,7 @@ fn failure_policy(plugin: &Plugin<'_>, report: &mut Report) {
         Some(policy) if policy.text() == Some("FAIL_RELOAD") || policy.number() == Some(1.0) => {}
         Some(policy) if policy.text() == Some("FAIL_OPEN") => report.error(policy, FAIL_OPEN, RELOAD),
         Some(policy) => report.warning(policy, FAIL_CLOSED, RELOAD),
-        None => report.warning(named(config), format!("no `failure_policy`: {FAIL_CLOSED}"), RELOAD),
+        None => report.warning(config.name_or_self(), format!("no `failure_policy`: {FAIL_CLOSED}"), RELOAD),
     }
 }
 
@@ -77,10 +77,8 @@ fn variables(plugin: &Plugin<'_>, report: &mut Report) {
 }
 
 /// Secrets that Envoy's `/config_dump` shows.
-fn secrets(plugin: &Plugin<'_>, report: &mut Report) {
-    let keys = plugin.node("keys").map(|keys| &keys.value);
-    let Some(Value::List(keys)) = keys else { return };
-    for index in 0..keys.len() {
+fn shown_secrets(plugin: &Plugin<'_>, report: &mut Report) {
+    for index in 0..plugin.node("keys").map_or(0, |keys| keys.items().len()) {
         let path = format!("keys[{index}]");
         if plugin.node(&format!("{path}.secret")).is_some() {
             let message = "Envoy shows this secret in its `/config_dump`";
@@ -90,8 +88,7 @@ fn secrets(plugin: &Plugin<'_>, report: &mut Report) {
             );
             report.add(Level::Warning, plugin.place(&format!("{path}.secret")), message, help);
         }
-        let env = plugin.node(&format!("{path}.env")).map(|env| &env.value);
-        if let Some(Value::Text(name)) = env
+        if let Some(name) = plugin.node(&format!("{path}.env")).and_then(Node::text)
             && !plugin.kind.is_host_variable(plugin.message, name)
             && plugin.kind.variable(plugin.message, name).is_some()
         {
@@ -103,9 +100,4 @@ fn secrets(plugin: &Plugin<'_>, report: &mut Report) {
             report.add(Level::Warning, plugin.place(&format!("{path}.env")), message, help);
         }
     }
-}
-
-/// The name of a message if it has one, else the message: a short place to report something missing.
-pub fn named(message: At<'_>) -> At<'_> {
-    message.get("name").unwrap_or(message)
 }

@@ -18,6 +18,20 @@ fn clusters_from_a_server_are_not_reported_as_missing() {
 }
 
 #[test]
+fn clusters_on_demand_are_not_reported_as_missing() {
+    let copies = Copies::new();
+    copies.edit("envoy/canary.yaml", "{cluster: canary, weight: 10}", "{cluster: other, weight: 10}");
+    copies.edit(
+        "envoy/canary.yaml",
+        "          http_filters:\n",
+        "          http_filters:\n          - {name: on_demand, typed_config: {\"@type\": \
+         type.googleapis.com/envoy.extensions.filters.http.on_demand.v3.OnDemand, odcds: {source: {ads: {}}}}}\n",
+    );
+    let (found, code) = check(copies.path(), &["envoy/canary.yaml"]);
+    assert!(code == 0 && found.is_empty(), "{found:#?}");
+}
+
+#[test]
 fn routes_from_a_server_are_not_reported_as_missing() {
     let copies = Copies::new();
     let path = copies.path().join("envoy/ingress.yaml");

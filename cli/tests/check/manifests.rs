@@ -43,3 +43,44 @@ fn a_list_of_manifests_is_read_as_the_manifests_themselves() {
     assert_eq!((code, found.len()), (1, 1), "{found:#?}");
     assert!(found[0].message.contains("FAIL_OPEN"), "{found:#?}");
 }
+
+#[test]
+fn an_envoy_in_a_secret_is_checked() {
+    let copies = Copies::new();
+    let text = fs::read_to_string(copies.path().join("envoy/ingress.yaml")).unwrap();
+    let text: String = text.lines().flat_map(|line| ["    ", line, "\n"]).collect();
+    let text = text.replace("routes: [api-a]", "routes: [apii]");
+    let manifest =
+        format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\nstringData:\n  envoy.yaml: |\n{text}");
+    fs::write(copies.path().join("secret.yaml"), manifest).unwrap();
+    let (found, code) = check(copies.path(), &["secret.yaml"]);
+    let is_it = |message: &str| message.contains("names the route `apii`, which does not exist");
+    assert!(code == 1 && found.iter().any(|found| is_it(&found.message)), "{found:#?}");
+}
+
+#[test]
+fn a_filter_in_a_patch_is_recognised_by_the_name_of_the_filter() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = "apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: a}
+spec:
+  configPatches:
+  - applyTo: HTTP_FILTER
+    patch:
+      operation: INSERT_BEFORE
+      value:
+        name: session-affinity
+        typed_config:
+          \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+          config:
+            vm_config: {vm_id: a, code: {local: {filename: /plugin.wasm}}}
+            failure_policy: FAIL_RELOAD
+            configuration:
+              \"@type\": type.googleapis.com/google.protobuf.Struct
+              value: {backend: [a]}
+";
+    fs::write(directory.path().join("patch.yaml"), manifest).unwrap();
+    let (found, code) = check(directory.path(), &["patch.yaml"]);
+    assert!(code == 1 && found[0].message.contains("config error at backend: unknown field"), "{found:#?}");
+}

@@ -82,3 +82,55 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+/// A `StringValue` for [`bootstrap`], without its value.
+pub const TEXT: &str = r#"                  "@type": type.googleapis.com/google.protobuf.StringValue
+                  value: "#;
+
+/// A bootstrap around a `configuration`, which is indented by 18 spaces.
+pub fn bootstrap(configuration: &str) -> String {
+    format!(
+        r#"static_resources:
+  listeners:
+  - name: ingress
+    address: {{socket_address: {{address: 0.0.0.0, port_value: 10000}}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: ingress
+          early_header_mutation_extensions:
+          - name: envoy.http.early_header_mutation.header_mutation
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation
+              mutations: [{{remove: x-affinity-cluster}}]
+          route_config:
+            virtual_hosts:
+            - name: shop
+              domains: ["*"]
+              routes:
+              - name: shop
+                match: {{prefix: /}}
+                route: {{cluster_header: x-affinity-cluster, timeout: 0s}}
+          http_filters:
+          - name: affinity
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+              config:
+                failure_policy: FAIL_RELOAD
+                vm_config:
+                  vm_id: affinity
+                  code: {{local: {{filename: /plugin.wasm}}}}
+                configuration:
+{configuration}
+          - name: envoy.filters.http.router
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+  clusters:
+  - name: shop-0
+    connect_timeout: 1s
+    common_lb_config: {{healthy_panic_threshold: {{value: 0}}}}
+"#
+    )
+}

@@ -185,6 +185,7 @@ fn with_backups(unavailable: &[&str]) -> Vec<String> {
         backend("a", 1, false),
         backend("b", 1, false),
         backend("draining", 0, false),
+        backend("draining-backup", 0, true),
         backend("backup", 3, true),
         backend("other-backup", 1, true),
     ]);
@@ -201,4 +202,6 @@ fn backups_are_candidates_only_while_no_other_backend_takes_new_sessions() {
     assert!(p_value(both, &[("backup", 3), ("other-backup", 1)]) > UNLIKELY);
     let none = with_backups(&["a", "b", "backup", "other-backup"]);
     assert!(none.iter().all(|cluster| cluster == "draining"));
+    let none = with_backups(&["a", "b", "backup", "other-backup", "draining"]);
+    assert!(none.iter().all(|cluster| cluster == "draining-backup"));
 }

@@ -199,6 +199,11 @@ fn after_the_clock_is_set_back_no_ejection_lasts_longer_than_the_maximum() {
     health.now -= 3_600 * SECOND;
     assert_eq!(health.unavailable(), [0; 0]);
     assert_eq!(health.eject(1), Reported::Ejected(300 * SECOND));
+
+    let mut health = ServiceHealth::new(3, &json!({ "baseEjectionTimeSec": 30 }));
+    health.eject(1);
+    health.now -= 200 * SECOND;
+    assert_eq!(health.unavailable(), [0; 0], "an ejection of 30 s does not last 230 s");
 }
 
 #[test]

@@ -167,6 +167,21 @@ fn a_cors_preflight_without_a_token_begins_no_session() {
         assert_eq!(decision.outcome, Outcome::None, "{}", service.affinity.type_name());
         assert_eq!(forwarded(&decision).session, SessionUpdate::None);
     }
+    // With `fallback: CLIENT_IP`, the preflight goes where the first request goes.
+    for fallback in ["GENERATED_COOKIE", "HTTP_COOKIE"] {
+        let affinity =
+            json!({ "affinityType": fallback, "affinityCookieTtlSec": 50, "fallback": "CLIENT_IP" });
+        let service = service(&json!({ "sessionAffinity": affinity, "backends": ["a", "b", "c"] }));
+        for random in randoms(20) {
+            let first =
+                Request { client_address: Some(b"10.0.0.7:1234".to_vec()), ..request(NOW, random, "") };
+            let preflight = Request { cors_preflight: true, ..first.clone() };
+            if fallback == "GENERATED_COOKIE" {
+                assert_eq!(cluster(&service.decide(&preflight)), cluster(&service.decide(&first)));
+            }
+            assert_eq!(service.decide(&preflight).outcome, Outcome::None);
+        }
+    }
     // A token counts as in any other request.
     let service = for_50_seconds();
     for (start, outcome) in [(NOW, Outcome::Pinned), (NOW - 50_000, Outcome::Expired)] {

@@ -9,7 +9,7 @@ use harness::xds;
 use serde_json::{Value, json};
 
 use super::fleet::{Fleet, SECOND, session_on, told};
-use crate::ecds::{SOON, eventually};
+use crate::ecds::{Live, SOON, eventually};
 use crate::support::outcome;
 use crate::workers::{Workers, assert_no_vm_failed};
 
@@ -25,6 +25,11 @@ fn only_checks(fields: &Value) -> Value {
 
 fn is_probe(request: &Request) -> bool {
     request.uri.path() == "/healthz"
+}
+
+/// Whether the filter sent this request, and no client.
+fn is_sent_by_filter(request: &Request) -> bool {
+    request.header("user-agent") == [b"session-affinity-health-check"]
 }
 
 /// The number of probes that reached the pod.
@@ -74,6 +79,30 @@ async fn one_worker_probes_for_all() {
         let most = usize::try_from(began.elapsed().as_secs()).unwrap() + 2;
         assert!(count >= 2 && count <= most, "{count} probes in {:?}", began.elapsed());
     }
+}
+
+/// An update may change the path of the probes because the old path fails. Streams that go on for hours keep
+/// the old configuration alive on their worker.
+#[tokio::test]
+async fn an_update_ends_the_probes_of_the_old_configuration_although_old_streams_go_on() {
+    let fleet = Fleet::start(1);
+    let on_path = |path: &str| fleet.plugin(&only_checks(&json!({ "requestPath": path })));
+    let probes = |path: &str| {
+        fleet
+            .pod(0)
+            .requests()
+            .iter()
+            .filter(|request| request.uri.path() == path && is_sent_by_filter(request))
+            .count()
+    };
+    let mut live = Live::start(fleet.bootstrap(), &on_path("/old")).await;
+    eventually("the old configuration probes", async || probes("/old") > 0).await;
+    let _websockets = live.open_websockets().await;
+    live.update(&on_path("/new")).await;
+    eventually("the new configuration probes", async || probes("/new") > 0).await;
+    let before = probes("/old");
+    eventually("three seconds pass", async || probes("/new") > 3).await;
+    assert_eq!(probes("/old"), before);
 }
 
 /// Like GKE: any other status means that the application is unhealthy.

@@ -71,7 +71,7 @@ pub async fn death_and_return(
     die: impl Fn(&mut Fleet),
     revive: impl Fn(&mut Fleet),
 ) -> (Record, Duration, Duration) {
-    let load = Load::begin(&envoy.url(), users(USERS));
+    let load = Load::begin(&envoy.url(), users(USERS)).await;
     load.go_on_for(1).await;
     let death = load.now();
     die(fleet);

@@ -59,9 +59,16 @@ struct Signs {
 }
 
 impl Load {
-    /// Each user sends one request if it has no session yet. The user then sends four GETs and POSTs at the same time,
-    /// repeatedly.
-    pub fn begin(url: &str, users: Vec<User>) -> Self {
+    /// Waits until all workers can send requests to the backends. Each user then sends one request if it has no session
+    /// yet, and four GETs and POSTs at the same time, repeatedly.
+    pub async fn begin(url: &str, users: Vec<User>) -> Self {
+        // A worker of Envoy may learn only a moment after the start that the endpoints are healthy.
+        let client = Client::http1_fresh();
+        let (mut in_a_row, start) = (0, Instant::now());
+        while in_a_row < 50 {
+            assert!(start.elapsed() < PATIENCE, "the backends are not ready");
+            in_a_row = if client.fetch(url, &[]).await.unwrap().status == 200 { in_a_row + 1 } else { 0 };
+        }
         let began = Instant::now();
         let count = u32::try_from(users.len()).unwrap();
         let rounds = users.iter().map(|_| AtomicU32::new(0)).collect();

@@ -35,7 +35,7 @@ async fn with_reject_only_the_sessions_of_a_dead_backend_are_refused_and_go_on_t
         "healthCheck": checks(1),
     });
     let envoy = fleet.envoy(&reject).await;
-    let load = Load::begin(&envoy.url(), users(USERS));
+    let load = Load::begin(&envoy.url(), users(USERS)).await;
     load.go_on_for(1).await;
     let death = load.now();
     fleet.down(1);
@@ -73,7 +73,7 @@ async fn with_reject_only_the_sessions_of_a_dead_backend_are_refused_and_go_on_t
 
 /// Goes down and up again every 300 ms.
 async fn flap(envoy: &Envoy, fleet: &mut Fleet) {
-    let load = Load::begin(&envoy.url(), users(USERS));
+    let load = Load::begin(&envoy.url(), users(USERS)).await;
     load.go_on_for(1).await;
     let first = load.now();
     let mut ejected = None;
@@ -137,7 +137,7 @@ async fn with_failover_too_a_flapping_backend_is_ejected_and_no_session_bounces(
 /// All backends go down at once and come back at once. No user sends a request during the return. Otherwise the first
 /// backend to return would count as the only one.
 async fn everything_down_and_up(envoy: &Envoy, fleet: &mut Fleet, has_noticed: &str, may_follow: bool) {
-    let load = Load::begin(&envoy.url(), users(USERS));
+    let load = Load::begin(&envoy.url(), users(USERS)).await;
     load.go_on_for(1).await;
     let death = load.now();
     for index in 0..4 {

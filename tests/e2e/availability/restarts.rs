@@ -18,7 +18,7 @@ async fn a_rolling_restart_that_takes_1500_ms_for_each_backend_moves_no_session_
     let _alone = alone().await;
     let mut fleet = Fleet::start(4);
     let envoy = Envoy::start(&fleet.shipped().load("restarts.yaml").unwrap()).await.unwrap();
-    let load = Load::begin(&envoy.url(), users(USERS));
+    let load = Load::begin(&envoy.url(), users(USERS)).await;
     load.go_on_for(1).await;
     let before = load.now();
     for index in 0..4 {

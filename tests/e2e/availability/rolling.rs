@@ -54,7 +54,7 @@ async fn rolling_restarts_cost_no_get_and_move_a_session_only_when_its_backend_g
     let mut fleet = Fleet::start(4);
     let fields = json!({ "outlierDetection": { "consecutiveLocalOriginFailure": 0, "consecutiveGatewayErrors": 5, "baseEjectionTimeSec": 1 } });
     let envoy = Envoy::start(&bootstrap(&fleet, &fields)).await.unwrap();
-    let load = Load::begin(&envoy.url(), users(USERS));
+    let load = Load::begin(&envoy.url(), users(USERS)).await;
     load.go_on_for(1).await;
     let end = Instant::now() + duration();
     let mut downs: Vec<Down> = Vec::new();

@@ -95,7 +95,7 @@ async fn twenty_updates_fail_no_request_and_move_only_the_sessions_of_removed_ba
     let workers = Workers::of(&envoy).await;
     let mut listed = vec!["app-0", "app-1", "app-2"];
     let mut removed: Vec<(&str, Duration)> = Vec::new();
-    let load = Load::begin(&envoy.url(), users(USERS));
+    let load = Load::begin(&envoy.url(), users(USERS)).await;
     load.go_on_for(1).await;
     for (version, change) in CHANGES.iter().enumerate() {
         let resources = clusters["resources"].as_array_mut().unwrap();

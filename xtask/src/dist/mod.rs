@@ -63,6 +63,7 @@ impl Dist {
             "session-affinity.schema.json",
             read(&root, "docs/session-affinity.schema.json")?.as_bytes(),
         )?;
+        write(to, "LICENSE", read(&root, "LICENSE")?.as_bytes())?;
         write(to, "session-affinity", &tool(&root)?)?;
         make_executable(&to.join("session-affinity"))?;
         copy_configurations(&root.join("envoy"), &to.join("envoy"))?;
@@ -73,9 +74,9 @@ impl Dist {
     }
 }
 
-/// Empties the directory, if it only contains a release.
+/// Empties the directory of an earlier release. Every release has the image.
 fn clear(directory: &Path) -> Result<()> {
-    if directory.join(MODULE).is_file() {
+    if directory.join(MODULE).is_file() && directory.join("image/oci-layout").is_file() {
         fs::remove_dir_all(directory).with_context(|| format!("clearing {}", directory.display()))?;
     }
     fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))

@@ -14,6 +14,16 @@ pub const CASES: &[Case] = &[
         write: "write `canary`",
     },
     Case {
+        name: "a member of an aggregate cluster that is no cluster",
+        file: "envoy/failover.yaml",
+        edited: "envoy/failover.yaml",
+        edits: &[("[app-1-own, app-1-others, app-1-others]", "[app-1-own, app-1-other]")],
+        level: "error",
+        line: "clusters: [app-1-own, app-1-other]",
+        message: "no cluster has the name `app-1-other`: requests of the cluster `app-1` never go there",
+        write: "write `app-1-others`",
+    },
+    Case {
         name: "a cluster in panic mode",
         file: "envoy/canary.yaml",
         edited: "envoy/canary.yaml",

@@ -34,6 +34,19 @@ pub const CASES: &[Case] = &[
         write: "HeaderBasedSessionState, name: x-affinity-endpoint",
     },
     Case {
+        name: "stateful_session that is switched off",
+        file: "envoy/endpoints.yaml",
+        edited: "envoy/endpoints.yaml",
+        edits: &[(
+            "          - name: envoy.filters.http.stateful_session\n",
+            "          - name: envoy.filters.http.stateful_session\n            disabled: true\n",
+        )],
+        level: "error",
+        line: "pin: ENDPOINT",
+        message: "needs Envoy's `stateful_session` filter after this filter, but there is none",
+        write: "write between this filter and the router",
+    },
+    Case {
         name: "stateful_session before the filter",
         file: "envoy/endpoints.yaml",
         edited: "envoy/endpoints.yaml",

@@ -86,4 +86,17 @@ pub const CASES: &[Case] = &[
         message: "Envoy's Wasm filter does not support a configuration for a single route",
         write: "a service with `routes: [NAME]`",
     },
+    Case {
+        name: "weights in the route beside the filter's choice",
+        file: "envoy/canary.yaml",
+        edited: "envoy/canary.yaml",
+        edits: &[(
+            "cluster_header: x-affinity-cluster\n",
+            "weighted_clusters: {clusters: [{cluster_header: x-affinity-cluster, weight: 9}, {name: canary, weight: 1}]}\n",
+        )],
+        level: "warning",
+        line: "{name: canary, weight: 1}",
+        message: "sends a part of the requests to the cluster `canary`, whatever the filter chooses",
+        write: "`cluster_header: x-affinity-cluster` in place of `weighted_clusters`",
+    },
 ];

@@ -67,6 +67,27 @@ fn of_several_sessions_the_first_with_an_available_backend_is_used_and_all_are_o
 }
 
 #[test]
+fn values_that_do_not_look_like_envelopes_do_not_hide_the_envelope() {
+    let service = by_cookie();
+    let junk = "SID=from-before; ".repeat(40);
+    let decision =
+        service.decide(&request(NOW, 1, &format!("{junk}SID={}", envelope(&service, "b", b"own"))));
+    assert_eq!((decision.outcome, cluster(&decision).as_str()), (Outcome::Pinned, "b"));
+    assert_eq!(forwarded(&decision).cookies, Some(format!("{junk}SID=own").into_bytes()));
+}
+
+#[test]
+fn at_most_sixteen_values_that_look_like_envelopes_are_examined() {
+    let service = by_cookie();
+    let valid = envelope(&service, "b", b"own");
+    let forged = format!("SID={}; ", valid.to_lowercase().replacen('a', "A", 1));
+    for (count, outcome) in [(15, Outcome::Pinned), (16, Outcome::Invalid)] {
+        let decision = service.decide(&request(NOW, 1, &format!("{}SID={valid}", forged.repeat(count))));
+        assert_eq!(decision.outcome, outcome, "{count}");
+    }
+}
+
+#[test]
 fn a_session_from_the_future_is_invalid() {
     let service = by_cookie();
     let early = begin(NOW + 60_001, "b");
