@@ -212,7 +212,10 @@ pub fn check_targets<T>(policies: &[Manifest<PolicySpec<T>>], manifests: &Manife
             let message = format!("no Service {name:?} in namespace {namespace}");
             let elsewhere = manifests.services.iter().find(|service| service.name() == name);
             let help = match (nearest(name, services().map(Service::name)), elsewhere) {
-                (_, Some(other)) => format!("the Service is in namespace {}", other.namespace()),
+                (_, Some(other)) => {
+                    let namespace = other.namespace();
+                    format!("the Service is in namespace {namespace}: write `namespace: {namespace}`")
+                }
                 (Some(near), None) => format!("write {near}"),
                 (None, None) => "add the Service to the manifests, or leave the policy out".to_owned(),
             };

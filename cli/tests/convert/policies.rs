@@ -30,7 +30,7 @@ fn a_policy_without_a_service_is_an_error() {
         assert_eq!(error(&[unknown]), format!("{none} \"other\" in namespace default; {help}"));
         let elsewhere =
             policy(kind, "shop", "{}").replacen("metadata:\n", "metadata:\n  namespace: team\n", 1);
-        let help = "the Service is in namespace default";
+        let help = "the Service is in namespace default: write `namespace: default`";
         assert_eq!(error(&[elsewhere]), format!("{none} \"shop\" in namespace team; {help}"));
         let gateway = policy(kind, "main", "{}").replace("kind: Service", "kind: Gateway");
         assert_eq!(
