@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::convert::options::From;
+use crate::convert::options::ConvertCommand;
 
 /// The command-line tool of the session-affinity filter for Envoy.
 #[derive(Debug, Parser)]
@@ -23,7 +23,7 @@ pub enum Command {
     Check(Check),
     /// Converts the configuration of another load balancer.
     #[command(subcommand)]
-    Convert(Box<From>),
+    Convert(Box<ConvertCommand>),
     /// Prints the JSON Schema (2020-12) of the plugin configuration, for editors.
     #[command(long_about = SCHEMA_ABOUT)]
     Schema,

@@ -7,7 +7,7 @@ use annotate_snippets::Renderer;
 use anyhow::Context as _;
 use clap::Parser as _;
 use cli::command_line::{Check, Command, CommandLine, Format};
-use cli::convert::options::From;
+use cli::convert::options::ConvertCommand;
 use cli::diagnostic::Level;
 use cli::{check, convert, schema};
 
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::Check(arguments) => run_check(&arguments),
         Command::Convert(from) => {
-            let From::Gke(options) = &*from;
+            let ConvertCommand::Gke(options) = &*from;
             convert::run(options)
         }
         Command::Schema => print(&schema::text()).map(|()| ExitCode::SUCCESS),

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 /// Converts the configuration of another load balancer into one with the session-affinity filter.
 #[derive(Clone, Debug, Subcommand)]
-pub enum From {
+pub enum ConvertCommand {
     #[allow(missing_docs, reason = "the help is that of its options")]
     Gke(Box<Options>),
 }
