@@ -300,7 +300,7 @@ pub fn health_table(bytes: &[u8], steps: &[(u8, u8, u16)]) {
         table.prune(now);
         let encoded = table.to_bytes();
         assert_eq!(HealthTable::from_bytes(&encoded), table, "other workers read the same table");
-        assert!(encoded.len() <= bytes.len() + 4 * ENTRY_LEN, "only backends that were reported come in");
+        assert!(encoded.len() <= bytes.len() + 8 * ENTRY_LEN, "only backends that were reported come in");
         let last = Availability::all_available(service.backends());
         let availability = Availability::new(&table, policy, &last, now);
         let chosen = availability.candidates().by_weight(mix(now)).expect("somebody takes requests");

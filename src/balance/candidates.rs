@@ -34,12 +34,13 @@ impl Candidates {
         Self::first_tier(backends, |backend| (backend.drains(), backend.is_backup()))
     }
 
-    /// The candidates while every backend is unavailable. Any backend may still answer, so backups are candidates too.
+    /// The candidates while every backend is unavailable: all backends with a weight above 0, backups too, because any
+    /// of them may answer.
     pub(crate) fn in_panic<'a>(backends: impl Iterator<Item = &'a Rc<Backend>> + Clone) -> Self {
         Self::first_tier(backends, Backend::drains)
     }
 
-    /// The backends of the lowest tier.
+    /// The backends for which `tier` returns the smallest value.
     fn first_tier<'a, T: Ord>(
         backends: impl Iterator<Item = &'a Rc<Backend>> + Clone,
         tier: impl Fn(&Backend) -> T,

@@ -173,16 +173,13 @@ fn check_across(services: &[ServiceConfig]) -> Result<(), Problem> {
 
     let envelopes = each().filter_map(|(index, service)| Some((index, service.affinity.envelope_cookie()?)));
     for (envelope, name) in envelopes {
-        let takes_name = |service: &ServiceConfig| {
-            let affinity = &service.affinity;
-            let cookies = [affinity.generated_cookie(), affinity.hidden_cookie()];
-            cookies.into_iter().flatten().any(|cookie| cookie.name == name)
+        let makes_it = |service: &ServiceConfig| {
+            service.affinity.generated_cookie().is_some_and(|cookie| cookie.name == name)
         };
-        if let Some((other, _)) = each().find(|(_, service)| takes_name(service)) {
+        if let Some((other, _)) = each().find(|(_, service)| makes_it(service)) {
             let path = |index| path(index).then("sessionAffinity").then("cookie").then("name");
-            let (first, second) = (path(envelope.min(other)), path(envelope.max(other)));
             let allowed = "a name that no application's session cookie has";
-            return Err(Problem::duplicate(first, second, allowed).given(name));
+            return Err(Problem::duplicate(path(envelope), path(other), allowed).given(name));
         }
     }
 

@@ -57,17 +57,21 @@ impl ActiveService {
         self.ejections.flush();
     }
 
-    /// Hands the gauges of unavailable backends to Envoy.
-    pub(super) fn write_gauges(&self) {
-        self.unavailable.write(self.service.backends(), &self.availability());
+    /// Hands the gauges of unavailable backends to Envoy. Sets gauges to 1 only if `may_set`.
+    pub(super) fn write_gauges(&self, may_set: bool) {
+        self.unavailable.write(self.service.backends(), &self.availability(), may_set);
+    }
+
+    /// Releases the gauges, because an update has replaced the service.
+    pub(super) fn release_gauges(&self) {
+        self.unavailable.release();
     }
 }
 
 /// Runs when an update has replaced the service and its last stream has ended. Hands over the counts since the last
-/// tick. If the new service has the same unavailable backends, its next tick sets their gauges again.
+/// tick.
 impl Drop for ActiveService {
     fn drop(&mut self) {
         self.flush();
-        self.unavailable.clear();
     }
 }

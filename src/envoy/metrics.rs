@@ -86,9 +86,9 @@ impl UnavailableGauges {
         Self { service: service.to_owned(), gauges: RefCell::default() }
     }
 
-    /// Hands the gauges to Envoy. Sets the gauges of unavailable backends each time, because a service that an update
-    /// has replaced may have [cleared](Self::clear) them since.
-    pub(super) fn write(&self, backends: &Backends, availability: &Availability) {
+    /// Hands the gauges to Envoy. Sets to 1 only if `may_set`, and each time, because another worker or the service
+    /// before an update may have set a gauge to 0.
+    pub(super) fn write(&self, backends: &Backends, availability: &Availability, may_set: bool) {
         let Ok(mut gauges) = self.gauges.try_borrow_mut() else {
             return;
         };
@@ -97,7 +97,7 @@ impl UnavailableGauges {
                 gauge.write(false);
             }
         }
-        if !availability.has_unavailable() {
+        if !may_set || !availability.has_unavailable() {
             return;
         }
         for backend in backends.iter().filter(|backend| availability.is_unavailable(backend.id())) {
@@ -110,12 +110,33 @@ impl UnavailableGauges {
         }
     }
 
-    /// Sets all gauges to 0, because an update has replaced the service.
-    pub(super) fn clear(&self) {
-        if let Ok(mut gauges) = self.gauges.try_borrow_mut() {
-            gauges.values_mut().for_each(|gauge| gauge.write(false));
-        }
+    /// Releases the gauges that this worker set to 1, because an update has replaced the service.
+    pub(super) fn release(&self) {
+        let Ok(gauges) = self.gauges.try_borrow() else {
+            return;
+        };
+        let set = gauges.values().filter(|gauge| gauge.is_set).filter_map(|gauge| gauge.id);
+        with_released(|released| released.extend(set));
     }
+
+    /// Sets the released gauges to 0. The caller then writes the gauges of its own services, so that a backend that is
+    /// still unavailable keeps its 1.
+    pub(super) fn clear_released() {
+        with_released(|released| released.drain(..).for_each(|id| host::set_gauge(id, 0)));
+    }
+}
+
+thread_local! {
+    /// The gauges of services that an update has replaced. The services of one VM share them.
+    static RELEASED: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+}
+
+fn with_released(change: impl FnOnce(&mut Vec<u32>)) {
+    RELEASED.with(|released| {
+        if let Ok(mut released) = released.try_borrow_mut() {
+            change(&mut released);
+        }
+    });
 }
 
 impl Gauge {

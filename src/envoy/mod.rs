@@ -3,6 +3,7 @@
 
 mod abi;
 mod active_service;
+mod announced;
 mod host;
 mod metrics;
 pub(crate) mod plugin;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
+use super::announced::Announced;
 use super::host;
 use super::probes::Probes;
 use super::stream::Stream;
@@ -20,13 +21,15 @@ const TICK: Duration = Duration::from_millis(200);
 pub(crate) struct Plugin {
     worker: Rc<Worker>,
     probes: Probes,
+    /// `None` before the first configuration.
+    announced: Option<Announced>,
 }
 
 /// The plugin without a configuration and without services.
 impl Default for Plugin {
     fn default() -> Self {
         let worker = Worker::new(Config::default());
-        Self { probes: Probes::new(&worker, 0), worker: Rc::new(worker) }
+        Self { probes: Probes::new(&worker, 0), worker: Rc::new(worker), announced: None }
     }
 }
 
@@ -44,10 +47,12 @@ impl RootContext for Plugin {
         let fingerprint = hash(&bytes);
         let (summary, warnings) = (config.summary(), config.warnings());
         let worker = Worker::new(config);
-        announce(&worker, fingerprint, &summary, &warnings);
+        let announced = Announced::new(fingerprint);
+        announce(&worker, &announced, &summary, &warnings);
         worker.read_health();
         self.probes = Probes::new(&worker, fingerprint);
         self.worker = Rc::new(worker);
+        self.announced = Some(announced);
         host::tick_every(TICK);
         true
     }
@@ -68,21 +73,25 @@ impl RootContext for Plugin {
     }
 }
 
+/// Runs when an update has replaced the configuration. Envoy makes another plugin for the new configuration. On a worker
+/// that serves requests, this may be hours after the update.
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        if let Some(announced) = self.announced.as_ref().filter(|_| !self.worker.serves()) {
+            announced.remove();
+        }
+    }
+}
+
 impl Context for Plugin {
     fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
         self.probes.take_answer(&self.worker, token, headers);
     }
 }
 
-/// Logs the new configuration once for all workers: the first worker with the configuration writes the line. Filters of
-/// the same name with other services have their own line.
-fn announce(worker: &Worker, fingerprint: u64, summary: &str, warnings: &[String]) {
-    let names: Vec<_> = worker.services().iter().map(|active| active.service.name.as_str()).collect();
-    let key = host::shared_key(&format!("announced/{:016x}", hash(names.join(" ").as_bytes())));
-    let fingerprint = fingerprint.to_be_bytes();
-    host::create_shared_data(&key);
-    let (announced, version) = host::shared_data(&key);
-    if announced == fingerprint || !host::set_shared_data(&key, &fingerprint, version) {
+/// Logs the configuration once for all workers. A configuration that comes back after an update is logged again.
+fn announce(worker: &Worker, announced: &Announced, summary: &str, warnings: &[String]) {
+    if !announced.add() {
         return;
     }
     for active in worker.services() {

@@ -77,9 +77,9 @@ impl Probes {
         report(worker, noted);
     }
 
-    /// Whether this worker holds the lease. Takes over an expired lease. A worker that serves requests never probes:
-    /// an update may have replaced its configuration, whose last streams go on, and its connection pools may be full of
-    /// requests. Envoy's main thread runs the plugin too, and serves no requests.
+    /// Whether this worker holds the lease. Takes over an expired lease. A worker that serves requests never probes: an
+    /// update may have replaced its configuration, and its connection pools may be full of requests. Envoy's main
+    /// thread runs the plugin too, serves no requests, and can always probe.
     fn holds_lease(&self, worker: &Worker) -> bool {
         if worker.serves() {
             return false;

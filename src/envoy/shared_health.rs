@@ -12,7 +12,7 @@ use crate::health::{HealthTable, Observation};
 use crate::session::Millis;
 
 /// The version of the table's encoding. Part of the keys, so that modules of different versions share no table.
-const ENCODING: u32 = 3;
+const ENCODING: u32 = 4;
 
 /// Maximum attempts to change the shared table while other workers change it too.
 const MAX_TRIES: usize = 16;

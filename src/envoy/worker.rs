@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::active_service::ActiveService;
 use super::host;
-use super::metrics::Counter;
+use super::metrics::{Counter, UnavailableGauges};
 use super::random::Random;
 use super::shared_health::SharedHealth;
 use crate::balance::Backend;
@@ -108,12 +108,19 @@ impl Worker {
             active.flush();
         }
         self.read_health();
-        // A worker that serves requests may have a configuration that an update has replaced, whose last streams go on.
-        // Envoy's main thread serves no requests, so it has no such configuration.
-        if !self.serves() {
-            for active in &self.services {
-                active.write_gauges();
-            }
+        self.write_gauges();
+    }
+
+    /// Hands the gauges to Envoy. A worker that serves requests sets no gauge to 1: after an update by ECDS, the worker
+    /// keeps the old configuration as long as its streams go on. Envoy's main thread has no streams, so it drops the old
+    /// configuration at once.
+    fn write_gauges(&self) {
+        let may_set = !self.serves();
+        if may_set {
+            UnavailableGauges::clear_released();
+        }
+        for active in &self.services {
+            active.write_gauges(may_set);
         }
     }
 
@@ -145,5 +152,8 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.unserved.flush();
+        if !self.serves() {
+            self.services.iter().for_each(|active| active.release_gauges());
+        }
     }
 }

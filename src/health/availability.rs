@@ -45,9 +45,7 @@ impl Availability {
         }
         let mut unavailable = BackendSet::default();
         for backend in backends.iter() {
-            let Some(entry) = table.get(policy.key(backend.id())) else {
-                continue;
-            };
+            let entry = table.entry(policy, backend.id());
             if entry.is_unavailable(policy, now) {
                 unavailable.insert(backend.id());
             }

@@ -5,7 +5,8 @@ use crate::session::Millis;
 
 /// Maximum length of an ejection.
 pub(super) const MAX_EJECTION: Millis = 300_000;
-/// A smaller step back of the clock does not end an ejection, but lengthens the ejection.
+/// How far in the future an ejection may begin, because workers read the clock once per tick. A smaller step back of
+/// the clock lengthens the ejection.
 const CLOCK_TOLERANCE: Millis = 10_000;
 /// Bytes of one encoded entry.
 pub(crate) const ENTRY_LEN: usize = 39;

@@ -49,6 +49,14 @@ impl HealthPolicy {
         BackendKey(mix(self.service.wrapping_add(mix(backend.to_bits()))))
     }
 
+    /// The key of the results of health checks of a backend. `None`: no probes. During an update, the old and the new
+    /// configuration may both probe. Probes that ask for different paths or hosts do not change each other's results.
+    pub(super) fn check_key(&self, backend: BackendId) -> Option<BackendKey> {
+        let check = self.health_check()?;
+        let probe = hash(format!("{} {}", check.host_for(""), check.request_path()).as_bytes());
+        Some(BackendKey(mix(self.key(backend).0 ^ probe)))
+    }
+
     /// The length of the n-th consecutive ejection.
     pub(super) fn ejection_length(&self, ejections: u16) -> Millis {
         let base = Millis::from(self.outlier_detection.base_ejection_time_sec.get()).saturating_mul(1000);

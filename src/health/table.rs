@@ -240,8 +240,7 @@ impl HealthTable {
         });
     }
 
-    /// The entry of a backend.
-    pub(super) fn get(&self, key: BackendKey) -> Option<&Entry> {
+    fn get(&self, key: BackendKey) -> Option<&Entry> {
         let index = self.index(key).ok()?;
         self.entries.get(index).map(|(_, entry)| entry)
     }
@@ -255,20 +254,34 @@ impl HealthTable {
         self.entries.binary_search_by_key(&key, |(key, _)| *key)
     }
 
-    fn entry(&self, policy: &HealthPolicy, backend: BackendId) -> Entry {
-        self.get(policy.key(backend)).copied().unwrap_or_default()
+    /// The state of a backend. The results of its health checks have an entry of their own.
+    pub(super) fn entry(&self, policy: &HealthPolicy, backend: BackendId) -> Entry {
+        let responses = self.get(policy.key(backend)).copied().unwrap_or_default();
+        match policy.check_key(backend).and_then(|key| self.get(key)) {
+            Some(Entry { fails_checks, changed_at, .. }) => {
+                Entry { fails_checks: *fails_checks, changed_at: *changed_at, ..responses }
+            }
+            None => Entry { fails_checks: false, ..responses },
+        }
     }
 
     fn put(&mut self, policy: &HealthPolicy, backend: BackendId, entry: Entry, now: Millis) {
-        let key = policy.key(backend);
-        let entry = (key, Entry { changed_at: now, ..entry });
+        let entry = Entry { changed_at: now, ..entry };
+        self.insert(policy.key(backend), Entry { fails_checks: false, ..entry });
+        if let Some(key) = policy.check_key(backend) {
+            let Entry { fails_checks, changed_at, .. } = entry;
+            self.insert(key, Entry { fails_checks, changed_at, ..Entry::default() });
+        }
+    }
+
+    fn insert(&mut self, key: BackendKey, entry: Entry) {
         match self.index(key) {
             Ok(index) => {
                 if let Some(known) = self.entries.get_mut(index) {
-                    *known = entry;
+                    *known = (key, entry);
                 }
             }
-            Err(index) => self.entries.insert(index, entry),
+            Err(index) => self.entries.insert(index, (key, entry)),
         }
     }
 

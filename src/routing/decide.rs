@@ -138,11 +138,14 @@ impl<I: DecisionInputs> Decider<'_, I> {
             return forward(Outcome::None, self.new_backend(), SessionUpdate::None);
         };
         let first_choice = self.service.backends().candidates().by_hash(key);
-        if let Some(backend) = first_choice.filter(|backend| self.availability.takes_requests(backend.id())) {
-            forward(Outcome::Hashed, Some(backend), SessionUpdate::None)
-        } else {
-            forward(Outcome::Repinned, self.availability.candidates().by_hash(key), SessionUpdate::None)
+        if let Some(backend) = first_choice.filter(|backend| !self.availability.is_unavailable(backend.id()))
+        {
+            return forward(Outcome::Hashed, Some(backend), SessionUpdate::None);
         }
+        // In panic mode, the choice is usually the first choice again.
+        let choice = self.availability.candidates().by_hash(key);
+        let outcome = if choice == first_choice { Outcome::Hashed } else { Outcome::Repinned };
+        forward(outcome, choice, SessionUpdate::None)
     }
 
     /// Chooses the backend by the value of the application's cookie. If the cookie is missing and there is a TTL, the
@@ -155,12 +158,16 @@ impl<I: DecisionInputs> Decider<'_, I> {
         if key.is_none() && first_line.is_some() {
             key = self.inputs.further_cookie_lines().iter().find_map(|line| hash_in(line));
         }
-        if key.is_some() || ttl_sec == 0 || !self.is_within(cookie) || self.inputs.is_cors_preflight() {
+        if key.is_some() || ttl_sec == 0 || !self.is_within(cookie) {
             return self.by_hash(key);
         }
         // With `fallback: CLIENT_IP`, simultaneous first requests of one client get the same key.
         let made = format!("{:016x}", mix(self.fallback_key().unwrap_or_else(|| self.inputs.random())));
         let mut decision = self.by_hash(Some(hash(made.as_bytes())));
+        if self.inputs.is_cors_preflight() {
+            decision.outcome = Outcome::None;
+            return decision;
+        }
         decision.outcome = Outcome::Assigned;
         if let Routing::Forward(forward) = &mut decision.routing {
             forward.session = SessionUpdate::NewKey { key: made, https: self.is_https() };

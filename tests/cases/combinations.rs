@@ -446,8 +446,8 @@ const ACROSS_SERVICES: &[Row] = &[
     ),
     (
         r#"{"services":[{"name":"s","backends":["a"],"routes":["q"],"sessionAffinity":{"affinityType":"GENERATED_COOKIE","cookie":{"name":"SID","hideFromUpstream":true}}},{"name":"t","backends":["a"],"routes":["r"],"sessionAffinity":{"affinityType":"COOKIE_ENVELOPE","cookie":{"name":"SID"}}}]}"#,
-        "services[1].sessionAffinity.cookie.name",
-        r#"duplicate of services[0].sessionAffinity.cookie.name; allowed: a name that no application's session cookie has; given: "SID""#,
+        "services[0].sessionAffinity.cookie.name",
+        r#"duplicate of services[1].sessionAffinity.cookie.name; allowed: a name that no application's session cookie has; given: "SID""#,
     ),
     (
         r#"{"services":[{"name":"s","backends":["a"],"routes":["q"]},{"name":"t","backends":["a"],"sessionAffinity":{"affinityType":"GENERATED_COOKIE","affinityCookieTtlSec":-1}}]}"#,

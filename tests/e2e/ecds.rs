@@ -63,8 +63,17 @@ impl Live {
 
     /// Replaces the plugin configuration. Returns when every worker serves it.
     pub async fn update(&mut self, plugin: &Value) {
-        self.version += 1;
-        let plugin = versioned(plugin, self.version).to_string();
+        self.update_to_version(plugin, self.version + 1).await;
+    }
+
+    /// Goes back to the plugin configuration of the start.
+    pub async fn roll_back(&mut self, plugin: &Value) {
+        self.update_to_version(plugin, 0).await;
+    }
+
+    async fn update_to_version(&mut self, plugin: &Value, version: u32) {
+        self.version = version;
+        let plugin = versioned(plugin, version).to_string();
         self.filter["config"]["configuration"]["value"] = json!(plugin);
         write(&self.directory, &self.filter);
         eventually(&format!("every worker serves {plugin}"), async || self.serves_last_update().await).await;
@@ -87,8 +96,8 @@ impl Live {
         xds::write(&file(&self.directory), contents).unwrap();
     }
 
-    /// Opens a WebSocket sixteen times, so on every worker. Envoy keeps the configuration that they began with until
-    /// they are closed.
+    /// Opens a WebSocket sixteen times, so nearly always on every worker. A WebSocket keeps the configuration that it
+    /// began with until it is closed.
     pub async fn open_websockets(&self) -> Vec<WebSocket> {
         let url = format!("{}/ws", self.envoy.url());
         let open = async || client::websocket(&url, &[]).await.unwrap().1;

@@ -229,6 +229,25 @@ async fn a_bad_update_is_refused_and_the_old_configuration_serves_on() {
 }
 
 #[tokio::test]
+async fn each_update_is_logged_once_and_so_is_a_rollback() {
+    let pods = pods(2);
+    let named = |name: &str| {
+        let mut plugin = cookies(&names(&pods), true);
+        plugin["name"] = json!(name);
+        plugin
+    };
+    let mut live = Live::start(bootstrap(&pods), &named("old")).await;
+    live.update(&named("new")).await;
+    live.roll_back(&named("old")).await;
+    live.update(&named("new")).await;
+    let log = live.envoy.log();
+    let name = |line: &str| {
+        line.split_once(" configured: service ")?.1.split_once(':').map(|(name, _)| name.to_owned())
+    };
+    assert_eq!(log.lines().filter_map(name).collect::<Vec<_>>(), ["old", "new", "old", "new"]);
+}
+
+#[tokio::test]
 async fn a_websocket_stays_open_across_twenty_updates_even_without_its_backend() {
     let pods = pods(3);
     let all = names(&pods);

@@ -206,6 +206,24 @@ fn after_the_clock_is_set_back_no_ejection_lasts_longer_than_the_maximum() {
     assert_eq!(health.unavailable(), [0; 0], "an ejection of 30 s does not last 230 s");
 }
 
+/// After an update of the listener, the old configuration probes too until the listener is drained.
+#[test]
+fn probes_of_another_path_or_host_do_not_change_the_result_of_health_checks() {
+    let old = json!({ "healthCheck": { "requestPath": "/old" } });
+    for new in [json!({ "requestPath": "/new" }), json!({ "requestPath": "/old", "host": "example.com" })] {
+        let mut health = ServiceHealth::with(2, old.clone());
+        health.check(0, CheckResult::Fails);
+        assert_eq!(health.unavailable(), [0]);
+        health.configure(2, json!({ "healthCheck": new }));
+        assert_eq!(health.unavailable(), [0; 0]);
+        health.check(1, CheckResult::Fails);
+        health.check(0, CheckResult::Passes { since: health.now });
+        assert_eq!(health.unavailable(), [1]);
+        health.configure(2, old.clone());
+        assert_eq!(health.unavailable(), [0]);
+    }
+}
+
 #[test]
 fn another_worker_reads_the_same_table() {
     let mut health = ServiceHealth::with(4, json!({ "healthCheck": {} }));

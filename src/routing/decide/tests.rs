@@ -168,17 +168,15 @@ fn a_cors_preflight_without_a_token_begins_no_session() {
         assert_eq!(forwarded(&decision).session, SessionUpdate::None);
     }
     // With `fallback: CLIENT_IP`, the preflight goes where the first request goes.
-    for fallback in ["GENERATED_COOKIE", "HTTP_COOKIE"] {
+    for affinity_type in ["GENERATED_COOKIE", "HTTP_COOKIE"] {
         let affinity =
-            json!({ "affinityType": fallback, "affinityCookieTtlSec": 50, "fallback": "CLIENT_IP" });
+            json!({ "affinityType": affinity_type, "affinityCookieTtlSec": 50, "fallback": "CLIENT_IP" });
         let service = service(&json!({ "sessionAffinity": affinity, "backends": ["a", "b", "c"] }));
         for random in randoms(20) {
             let first =
                 Request { client_address: Some(b"10.0.0.7:1234".to_vec()), ..request(NOW, random, "") };
             let preflight = Request { cors_preflight: true, ..first.clone() };
-            if fallback == "GENERATED_COOKIE" {
-                assert_eq!(cluster(&service.decide(&preflight)), cluster(&service.decide(&first)));
-            }
+            assert_eq!(cluster(&service.decide(&preflight)), cluster(&service.decide(&first)));
             assert_eq!(service.decide(&preflight).outcome, Outcome::None);
         }
     }
@@ -188,6 +186,25 @@ fn a_cors_preflight_without_a_token_begins_no_session() {
         let preflight = Request { cors_preflight: true, ..request(NOW, 1, &on_b(&service, start)) };
         assert_eq!(service.decide(&preflight).outcome, outcome);
     }
+}
+
+/// Any backend may answer, so a client tries the backups too.
+#[test]
+fn while_every_backend_is_unavailable_hashed_requests_reach_backups_too() {
+    let backup = json!({ "cluster": "c", "backup": true });
+    let service = service(&json!({
+        "sessionAffinity": { "affinityType": "HEADER_FIELD", "header": { "name": "s" } },
+        "backends": ["a", "b", backup],
+    }))
+    .without(&["a", "b", "c"]);
+    let mut clusters = Vec::new();
+    for index in 0..600 {
+        let decision = service.decide(&request_with_header("s", format!("{index}").as_bytes()));
+        let outcome = if cluster(&decision) == "c" { Outcome::Repinned } else { Outcome::Hashed };
+        assert_eq!(decision.outcome, outcome);
+        clusters.push(cluster(&decision));
+    }
+    assert!(p_value(clusters, &EQUAL) > UNLIKELY);
 }
 
 #[test]

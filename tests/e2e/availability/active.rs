@@ -101,7 +101,7 @@ async fn an_update_ends_the_probes_of_the_old_configuration_although_old_streams
     live.update(&on_path("/new")).await;
     eventually("the new configuration probes", async || probes("/new") > 0).await;
     let before = probes("/old");
-    eventually("three seconds pass", async || probes("/new") > 3).await;
+    eventually("the new configuration probes four times", async || probes("/new") > 3).await;
     assert_eq!(probes("/old"), before);
 }
 

@@ -74,7 +74,8 @@ impl Dist {
     }
 }
 
-/// Empties the directory of an earlier release. Every release has the image.
+/// Empties the directory if it holds an earlier release, that is, a module and an image. Any other directory keeps its
+/// files.
 fn clear(directory: &Path) -> Result<()> {
     if directory.join(MODULE).is_file() && directory.join("image/oci-layout").is_file() {
         fs::remove_dir_all(directory).with_context(|| format!("clearing {}", directory.display()))?;
