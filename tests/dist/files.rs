@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
+use pulldown_cmark::{Event, Options, Parser, Tag};
 use serde_json::Value;
 
 use crate::release::{RELEASE, VERSION, directory, run};
@@ -15,9 +17,15 @@ fn a_release_has_all_its_parts() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     let expected = [
+        "CHANGELOG.md".to_owned(),
         "LICENSE".to_owned(),
+        "README.md".to_owned(),
+        "SECURITY.md".to_owned(),
         "SHA256SUMS".to_owned(),
+        "deploy".to_owned(),
+        "docs".to_owned(),
         "envoy".to_owned(),
+        "examples".to_owned(),
         "image".to_owned(),
         "release-notes.md".to_owned(),
         "session-affinity".to_owned(),
@@ -59,12 +67,53 @@ fn the_archive_has_the_whole_release_and_its_tool_runs() {
         .arg(&directory));
     let unpacked = directory.join(name);
     run(Command::new("./session-affinity").args(["check", "envoy/envoy.yaml"]).current_dir(&unpacked));
-    for file in ["LICENSE", "session_affinity.wasm", "image/index.json", "envoy/live-update/filter.yaml"] {
+    run(Command::new("sh")
+        .args(["-c", "./session-affinity convert gke examples/neg-demo/*.yaml > balancer.yaml"])
+        .current_dir(&unpacked));
+    for file in [
+        "LICENSE",
+        "session_affinity.wasm",
+        "docs/gke.md",
+        "image/index.json",
+        "envoy/live-update/filter.yaml",
+    ] {
         assert!(
             fs::read(unpacked.join(file)).unwrap() == fs::read(RELEASE.join(file)).unwrap(),
             "{file} in the archive is another"
         );
     }
+}
+
+/// Parts of links to files and pages that only the repository has.
+const ONLY_IN_THE_REPOSITORY: [&str; 6] =
+    ["ARCHITECTURE.md", "CONTRIBUTING.md", "bench/", "docker-compose", "../issues", "../releases"];
+
+/// The files to which the links of a page lead, relative to the page.
+fn targets(page: &Path) -> Vec<String> {
+    let text = fs::read_to_string(page).unwrap();
+    let links = Parser::new_ext(&text, Options::ENABLE_TABLES).filter_map(|event| match event {
+        Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => Some(dest_url),
+        _ => None,
+    });
+    let targets = links.map(|link| link.split('#').next().unwrap().to_owned());
+    targets.filter(|target| !target.is_empty() && !target.contains("://")).collect()
+}
+
+#[test]
+fn the_links_in_the_pages_of_a_release_lead_to_its_files() {
+    let mut count = 0;
+    for directory in ["", "docs", "deploy"].map(|name| RELEASE.join(name)) {
+        let files = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
+        for page in files.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+            for target in targets(&page) {
+                let is_there = directory.join(&target).exists();
+                let may_lack = ONLY_IN_THE_REPOSITORY.iter().any(|part| target.contains(part));
+                assert!(is_there || may_lack, "{}: {target}", page.display());
+                count += usize::from(is_there);
+            }
+        }
+    }
+    assert!(count > 200, "{count}");
 }
 
 #[test]

@@ -75,8 +75,8 @@ fn run(name: &str) {
     }
     let (directory, ports) = (tempfile::tempdir().unwrap(), Ports::choose());
     let root = workspace_root();
-    for shipped in ["envoy", "cli/examples"] {
-        copy(&root.join(shipped), &directory.path().join(shipped), &ports);
+    for (in_repository, in_release) in [("envoy", "envoy"), ("cli/examples", "examples")] {
+        copy(&root.join(in_repository), &directory.path().join(in_release), &ports);
     }
     std::os::unix::fs::symlink(module_path().unwrap(), directory.path().join("session_affinity.wasm"))
         .unwrap();

@@ -8,7 +8,7 @@ use crate::page::{Page, pages};
 /// A secret for each environment variable in a page.
 pub const SECRET: &str = "c2Vzc2lvbi1hZmZpbml0eS1kb2NzLXRlc3RzPT09PT0=";
 /// The environment variables in pages.
-pub const VARIABLES: [&str; 3] = ["SESSION_AFFINITY_KEY", "KEY_1", "KEY_2"];
+pub const VARIABLES: [&str; 2] = ["SESSION_AFFINITY_KEY", "SESSION_AFFINITY_KEY_2"];
 
 /// Fields of `sessionAffinity`, which a snippet may show without `sessionAffinity` around them.
 const OF_AFFINITY: [&str; 8] = [

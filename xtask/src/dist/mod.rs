@@ -25,6 +25,10 @@ const ARCHIVE: &str = concat!("session-affinity-", env!("CARGO_PKG_VERSION"), "-
 /// The checksums of all files.
 const CHECKSUMS: &str = "SHA256SUMS";
 
+/// The directories of the repository that a release has, and their names there.
+const DIRECTORIES: [(&str, &str); 4] =
+    [("envoy", "envoy"), ("cli/examples", "examples"), ("docs", "docs"), ("deploy", "deploy")];
+
 /// The arguments of `cargo xtask dist`.
 #[derive(clap::Args)]
 pub struct Dist {
@@ -63,10 +67,14 @@ impl Dist {
             "session-affinity.schema.json",
             read(&root, "docs/session-affinity.schema.json")?.as_bytes(),
         )?;
-        write(to, "LICENSE", read(&root, "LICENSE")?.as_bytes())?;
+        for file in ["LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"] {
+            write(to, file, read(&root, file)?.as_bytes())?;
+        }
         write(to, "session-affinity", &tool(&root)?)?;
         make_executable(&to.join("session-affinity"))?;
-        copy_configurations(&root.join("envoy"), &to.join("envoy"))?;
+        for (in_repository, in_release) in DIRECTORIES {
+            copy(&root.join(in_repository), &to.join(in_release))?;
+        }
         let chart = Chart::shipped().package(to).context("packaging the Helm chart")?;
         println!("{}", chart.display());
         println!("{}", archive::write(to, ARCHIVE)?.display());
@@ -120,14 +128,14 @@ fn make_executable(path: &Path) -> Result<()> {
         .with_context(|| format!("making {} executable", path.display()))
 }
 
-/// Copies the shipped configurations, with the files beside them.
-fn copy_configurations(from: &Path, to: &Path) -> Result<()> {
+/// Copies a directory.
+fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("creating {}", to.display()))?;
     for entry in fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            copy_configurations(&entry.path(), &target)?;
+            copy(&entry.path(), &target)?;
         } else {
             fs::copy(entry.path(), &target).with_context(|| format!("writing {}", target.display()))?;
         }
