@@ -2,6 +2,8 @@
 
 use session_affinity::config::{Config, ConfigError};
 
+use super::manifests::Kind;
+use super::merge_keys::MERGE_KEY;
 use super::plugin::Plugin;
 use super::redact::is_variable;
 use super::report::Report;
@@ -18,6 +20,8 @@ pub fn check(plugin: &Plugin<'_>, report: &mut Report) {
     }
     match &plugin.config {
         Ok(config) => warnings(plugin, config, report),
+        // `merge_keys` reports the merge key.
+        Err(error) if plugin.kind == Kind::Envoy && error.path().ends_with(MERGE_KEY) => {}
         Err(error) => {
             let help = help(plugin, error);
             report.add(Level::Error, plugin.place_of_error(error), error.to_string(), help);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::envoy::Known;
-use super::file::{At, File};
+use super::file::{At, File, is_manifest};
 use super::manifests;
 use super::report::Report;
 use crate::diagnostic::Level;
@@ -85,7 +85,7 @@ impl Files {
         let Some(entry) = self.entries.get(index) else { return Ok(()) };
         let mut wanted = Vec::new();
         let mut has_other_clusters = false;
-        for document in entry.file.documents().filter(|document| !manifests::is_manifest(*document)) {
+        for document in entry.file.documents().filter(|document| !is_manifest(document.node)) {
             has_other_clusters |= has_clusters_on_demand(document);
             for source in config_sources(document) {
                 let is_clusters =
@@ -187,17 +187,20 @@ impl Files {
         let files = indices.iter().filter_map(|index| self.entries.get(*index));
         files
             .flat_map(|entry| entry.file.documents())
-            .filter(|document| !manifests::is_manifest(*document))
+            .filter(|document| !is_manifest(document.node))
             .collect()
+    }
+
+    /// All documents for Envoy, except of files that have another purpose.
+    pub fn for_envoy(&self) -> impl Iterator<Item = At<'_>> {
+        let documents = self.entries.iter().flat_map(|entry| entry.file.documents());
+        documents.filter(|document| !is_manifest(document.node) && document.is_for_envoy())
     }
 
     /// The Kubernetes manifests of all files.
     pub fn manifests(&self) -> Vec<At<'_>> {
         let documents = self.entries.iter().flat_map(|entry| entry.file.documents());
-        documents
-            .filter(|document| manifests::is_manifest(*document))
-            .flat_map(manifests::manifests)
-            .collect()
+        documents.filter(|document| is_manifest(document.node)).flat_map(manifests::manifests).collect()
     }
 
     /// The first document of each file, except of files that certainly have another purpose than a filter: manifests,
@@ -252,7 +255,7 @@ fn has_other_purpose(document: At<'_>) -> bool {
         name.contains(".listener.") || name.contains(".route.") || name.ends_with(".TypedExtensionConfig")
     };
     let is_other = types.peek().is_some() && !types.any(|name| name.is_none_or(is_with_filter));
-    manifests::is_manifest(document) || is_other
+    is_manifest(document.node) || is_other
 }
 
 /// Whether Envoy asks a server for further clusters, at the start or when a request needs them.

@@ -12,6 +12,7 @@ mod files;
 mod form;
 mod headers;
 mod manifests;
+mod merge_keys;
 mod order;
 mod plugin;
 mod redact;
@@ -58,6 +59,9 @@ impl Findings {
 pub fn run(paths: &[PathBuf]) -> anyhow::Result<Findings> {
     let mut report = Report::default();
     let files = Files::read(paths, &mut report)?;
+    for document in files.for_envoy() {
+        merge_keys::check(document, &mut report);
+    }
     let envoys = files.envoys();
     let envoys: Vec<Envoy<'_>> =
         envoys.iter().map(|(documents, known)| Envoy::new(documents, *known)).collect();

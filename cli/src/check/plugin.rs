@@ -9,7 +9,7 @@ use super::file::At;
 use super::form::{self, FormError};
 use super::manifests::Kind;
 use crate::source::Place;
-use crate::yaml::{self, Node, Value};
+use crate::yaml::{self, Node, Reader, Value};
 
 /// A Wasm filter.
 pub struct Plugin<'a> {
@@ -116,7 +116,7 @@ impl<'a> Plugin<'a> {
                 self.kind == Kind::Envoy && !object.file.unredacted.text.trim_start().starts_with('{');
             let number = |node: &Node, number: serde_json::Value| match object
                 .file
-                .source
+                .unredacted
                 .text
                 .get(node.defined.clone())
                 .filter(|_| is_yaml)
@@ -141,7 +141,8 @@ impl<'a> Plugin<'a> {
     }
 
     fn embed(&mut self, text: String, mapping: Mapping) {
-        self.embedded = yaml::parse(&text).ok().and_then(|documents| documents.into_iter().next());
+        self.embedded =
+            yaml::parse(&text, Reader::Envoy).ok().and_then(|documents| documents.into_iter().next());
         if let Some(tree) = &mut self.embedded {
             mapping.apply(tree);
         }
@@ -216,10 +217,10 @@ impl<'a> Plugin<'a> {
             let end = text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |c| at + c.len_utf8());
             place.span = mapping.map(&(at..end));
         } else if self.embedded.is_none()
-            && let Err((span, _)) = yaml::parse(text)
+            && let Err(error) = yaml::parse(text, Reader::Envoy)
         {
             // For a field that is given twice, the YAML parser gives the place.
-            place.span = mapping.map(&span);
+            place.span = mapping.map(&error.span);
         }
         place
     }

@@ -181,6 +181,15 @@ fn numbers_are_read_as_envoy_reads_them() {
 }
 
 #[test]
+fn a_number_as_the_id_of_a_key_is_a_wrong_type_as_for_the_filter() {
+    let configuration = "                  \"@type\": type.googleapis.com/google.protobuf.Struct\n                  \
+                         value: {sessionAffinity: {affinityType: GENERATED_COOKIE}, backends: [shop-0], \
+                         keys: [{id: 1, env: KEY}]}";
+    let (found, _) = &found(configuration)[0];
+    assert!(found.message.starts_with("config error at keys[0].id: wrong type"), "{found:#?}");
+}
+
+#[test]
 fn a_filter_is_recognised_by_a_valid_configuration_alone() {
     let found = found(
         "                  \"@type\": type.googleapis.com/google.protobuf.Struct\n                  value: {backends: [shop-1]}",

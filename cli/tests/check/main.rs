@@ -19,5 +19,6 @@ mod manifests;
 mod secrets;
 mod settings;
 mod shipped;
+mod sizes;
 mod support;
 mod unchecked;

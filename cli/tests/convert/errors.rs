@@ -154,7 +154,7 @@ fn text_that_is_not_yaml_is_reported_with_its_line() {
     assert_eq!(
         convert(&twice).errors(),
         [
-            "all.yaml:15: error: not YAML: duplicate mapping key: kind; write the key once, and merge the contents of both"
+            "all.yaml:15: error: the key `kind` is there twice; write the key once, and merge the contents of both"
         ]
     );
     let key = |key: &str| error(&format!("{key}: x\n"));
