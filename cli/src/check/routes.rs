@@ -6,7 +6,7 @@ use super::envoy::{Envoy, Manager, Route};
 use super::file::At;
 use super::plugin::Plugin;
 use super::report::Report;
-use super::services::{KnownRoutes, misspelling, service_of};
+use super::services::{KnownRoutes, misspelling, only_missing, service_of};
 use crate::diagnostic::Level;
 
 /// Reports routes on which the filter does not work.
@@ -184,10 +184,15 @@ fn unserved(
         (Some(name), None) => {
             format!("add `{name}` to the `routes` {path}, or leave `routes` out in one service")
         }
-        (None, _) => format!(
-            "write `name: NAME` at the route and add the name to the `routes` {path}, or leave `routes` out in one \
-             service"
-        ),
+        (None, _) => match only_missing(known, config) {
+            Some((service, name)) => {
+                format!("write `name: {name}` at the route if the service `{}` serves it", service.name)
+            }
+            None => format!(
+                "write `name: NAME` at the route and add the name to the `routes` {path}, or leave `routes` out in \
+                 one service"
+            ),
+        },
     };
     report.error(found, message, help);
 }

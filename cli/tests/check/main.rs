@@ -20,5 +20,6 @@ mod secrets;
 mod settings;
 mod shipped;
 mod sizes;
+mod suggestions;
 mod support;
 mod unchecked;
