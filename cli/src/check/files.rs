@@ -42,7 +42,7 @@ impl Files {
         }
         let mut next = 0;
         while next < files.entries.len() {
-            files.follow(next, report)?;
+            files.follow(next, report);
             next += 1;
         }
         Ok(files)
@@ -81,8 +81,8 @@ impl Files {
     }
 
     /// Reads the files that a file names.
-    fn follow(&mut self, index: usize, report: &mut Report) -> anyhow::Result<()> {
-        let Some(entry) = self.entries.get(index) else { return Ok(()) };
+    fn follow(&mut self, index: usize, report: &mut Report) {
+        let Some(entry) = self.entries.get(index) else { return };
         let mut wanted = Vec::new();
         let mut has_other_clusters = false;
         for document in entry.file.documents().filter(|document| !is_manifest(document.node)) {
@@ -102,7 +102,11 @@ impl Files {
         for (path, place, is_clusters) in wanted {
             let found = match self.find(index, &path) {
                 Some(Found::Known(found)) => Some(found),
-                Some(Found::File(path)) => self.add(&path, report)?,
+                Some(Found::File(found)) => self.add(&found, report).unwrap_or_else(|error| {
+                    let message = format!("the file `{path}` cannot be read: {}", error.root_cause());
+                    report.add(Level::Error, place, message, "write the path of a file that can be read, in UTF-8");
+                    None
+                }),
                 None => {
                     let message = format!("the file `{path}` was not found, so its contents are not checked");
                     let help = "give the file to `check` as well, or start `check` in a directory from which the path leads to it";
@@ -117,7 +121,6 @@ impl Files {
             entry.names = names;
             entry.has_other_clusters = has_other_clusters;
         }
-        Ok(())
     }
 
     /// The file at a path that a file names. The path is searched in the file's manifest, from the working

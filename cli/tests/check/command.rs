@@ -109,7 +109,8 @@ fn the_help_names_the_input_files_examples_and_exit_codes() {
     let all = help(&["--help"]);
     assert!(all.contains("check") && all.contains("schema"), "{all}");
     let check = help(&["check", "--help"]);
-    for part in ["ConfigMap", "Examples:", "Exit codes:", "--format", "path_config_source", "read or written"] {
+    for part in ["ConfigMap", "Examples:", "Exit codes:", "--format", "path_config_source", "read or written"]
+    {
         assert!(check.contains(part), "{part}: {check}");
     }
     let schema = help(&["schema", "--help"]);
