@@ -5,6 +5,7 @@ use session_affinity::config::Config;
 use super::envoy::{Envoy, Filter, Manager, Route};
 use super::file::At;
 use super::headers::removes;
+use super::plugin::Plugin;
 use super::report::Report;
 use super::routes::{cluster_headers, is_header};
 use crate::diagnostic::Level;
@@ -63,7 +64,7 @@ pub fn takes_cluster_from<'a>(route: &Route<'a>, headers: &[String]) -> Option<A
 
 /// The headers from which routes take a filter's choice: those of the filters, and the default.
 pub fn cluster_header_names(envoy: &Envoy<'_>) -> Vec<String> {
-    let configs = envoy.plugins.iter().filter_map(|plugin| plugin.config.as_ref().ok());
+    let configs = envoy.plugins.iter().filter_map(Plugin::readable);
     let names = configs.map(|config| config.cluster_header.clone());
     names.chain([Config::default().cluster_header]).collect()
 }

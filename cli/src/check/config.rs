@@ -9,6 +9,7 @@ use super::redact::is_variable;
 use super::report::Report;
 use super::suggest::nearest;
 use crate::diagnostic::Level;
+use crate::yaml::Node;
 
 /// Reports a form that Envoy refuses, and the filter's error about its configuration or the filter's warnings.
 pub fn check(plugin: &Plugin<'_>, report: &mut Report) {
@@ -64,8 +65,12 @@ fn help(plugin: &Plugin<'_>, error: &ConfigError) -> String {
     let problem = error.problem();
     let (wrong, rest) = problem.split_once("; allowed: ").unwrap_or((problem, ""));
     let (allowed, given) = rest.rsplit_once("; given: ").unwrap_or((rest, ""));
+    let is_text = given.starts_with('"');
     let given = given.trim_matches('"');
     let field = error.path().rsplit('.').next().unwrap_or_default();
+    if let Some(example) = example(error.path(), wrong, allowed, given, is_text) {
+        return format!("write `{example}`");
+    }
     match wrong {
         "no configuration" => {
             "write a `configuration`, for example `{\"@type\": type.googleapis.com/google.protobuf.Struct, \
@@ -98,12 +103,14 @@ fn help(plugin: &Plugin<'_>, error: &ConfigError) -> String {
             && field == "name"
             && error.path().ends_with("cookie.name") =>
         {
-            "write a unique name for the cookie of this service, for example `cookie: {name: GCLB_B}`"
-                .to_owned()
+            let service = error.path().split(".sessionAffinity").next().unwrap_or_default();
+            let name = plugin.node(&format!("{service}.name")).and_then(Node::text).unwrap_or("SERVICE");
+            format!(
+                "write a unique name for the cookie of this service, for example `cookie: {{name: GCLB-{name}}}`"
+            )
         }
         _ if wrong.starts_with("duplicate of") => format!("write {allowed}"),
-        "empty" => format!("write {allowed}"),
-        "missing" if allowed.starts_with("a list of clusters") => {
+        "missing" | "empty" if field == "backends" => {
             "write `backends: [CLUSTER]` with the names of Envoy's clusters".to_owned()
         }
         "needs keys: the token holds an address" => {
@@ -118,6 +125,37 @@ fn help(plugin: &Plugin<'_>, error: &ConfigError) -> String {
         }
         _ => format!("write {allowed}"),
     }
+}
+
+/// The field as it should be, if it follows from what is given.
+fn example(path: &str, wrong: &str, allowed: &str, given: &str, is_text: bool) -> Option<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let text = Some(given).filter(|given| is_text && !given.is_empty() && given.bytes().all(is_plain));
+    let field = path.rsplit('.').next().unwrap_or_default();
+    let fields = match (field, wrong) {
+        ("keys", "wrong type") => "[{id: k1, env: SESSION_AFFINITY_KEY}]".to_owned(),
+        ("backends" | "routes", "wrong type") => {
+            let other = if field == "backends" { "{cluster: NAME, weight: 1}" } else { "NAME" };
+            format!("[{}]", text.unwrap_or(other))
+        }
+        ("header" | "queryParameter" | "cookie", "wrong type") => {
+            format!("{{name: {}}}", text.unwrap_or("NAME"))
+        }
+        ("header", "missing") => "{name: X-User}".to_owned(),
+        ("sessionAffinity", "wrong type") => {
+            format!("{{affinityType: {}}}", text.unwrap_or("GENERATED_COOKIE"))
+        }
+        ("secure", "wrong type") => (if given == "false" { "NEVER" } else { "ALWAYS" }).to_owned(),
+        _ if path.starts_with("keys[") && path.ends_with(']') && wrong == "wrong type" => {
+            return Some("{id: k1, env: SESSION_AFFINITY_KEY}".to_owned());
+        }
+        // A single word is the only value.
+        _ if field.bytes().all(is_plain) && !allowed.is_empty() && !allowed.contains([' ', ',']) => {
+            allowed.to_owned()
+        }
+        _ => return None,
+    };
+    Some(format!("{field}: {fields}"))
 }
 
 /// The name of the variable that is not set. `None` if the name may be a misplaced secret.

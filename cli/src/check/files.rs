@@ -104,7 +104,12 @@ impl Files {
                 Some(Found::Known(found)) => Some(found),
                 Some(Found::File(found)) => self.add(&found, report).unwrap_or_else(|error| {
                     let message = format!("the file `{path}` cannot be read: {}", error.root_cause());
-                    report.add(Level::Error, place, message, "write the path of a file that can be read, in UTF-8");
+                    report.add(
+                        Level::Error,
+                        place,
+                        message,
+                        "write the path of a file that can be read, in UTF-8",
+                    );
                     None
                 }),
                 None => {

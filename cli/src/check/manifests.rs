@@ -101,7 +101,7 @@ pub fn plugins<'a>(manifests: &[At<'a>]) -> Vec<Plugin<'a>> {
         match manifest.text_at(&["kind"]) {
             Some("WasmPlugin") => {
                 let names = [name, spec.text_at(&["url"]).unwrap_or_default()];
-                plugins.push(Plugin::of_manifest(spec, Kind::Istio, spec.get("pluginConfig"), &names));
+                plugins.push(Plugin::new(spec, Kind::Istio, spec.get("pluginConfig"), &names));
             }
             Some("EnvoyExtensionPolicy") => {
                 for wasm in spec.items_at(&["wasm"]) {
@@ -109,7 +109,7 @@ pub fn plugins<'a>(manifests: &[At<'a>]) -> Vec<Plugin<'a>> {
                     let url = url.or_else(|| wasm.text_at(&["code", "http", "url"]));
                     let names = [wasm.text_at(&["name"]), url].map(Option::unwrap_or_default);
                     let config = wasm.get("config");
-                    plugins.push(Plugin::of_manifest(wasm, Kind::EnvoyGateway, config, &names));
+                    plugins.push(Plugin::new(wasm, Kind::EnvoyGateway, config, &names));
                 }
             }
             Some("EnvoyFilter" | "EnvoyPatchPolicy") => {

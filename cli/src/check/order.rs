@@ -70,7 +70,7 @@ fn twice(
     report: &mut Report,
 ) {
     let has_same_header = |filter: &&Filter<'_>| {
-        let other = envoy.plugin_of(filter).and_then(|plugin| plugin.config.as_ref().ok());
+        let other = envoy.plugin_of(filter).and_then(Plugin::readable);
         other.is_some_and(|other| other.cluster_header == config.cluster_header)
     };
     let Some(first) = before.iter().find(has_same_header) else { return };

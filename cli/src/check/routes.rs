@@ -71,8 +71,7 @@ pub fn is_header(at: At<'_>, name: &str) -> bool {
 
 /// Whether the route takes its cluster from another session-affinity filter.
 fn has_header_of_another(envoy: &Envoy<'_>, plugin: &Plugin<'_>, action: At<'_>) -> bool {
-    let header =
-        |plugin: &Plugin<'_>| plugin.config.as_ref().ok().map(|config| config.cluster_header.clone());
+    let header = |plugin: &Plugin<'_>| plugin.readable().map(|config| config.cluster_header.clone());
     let ours = header(plugin);
     let others = envoy.plugins.iter().filter(|other| !other.message.is(plugin.message)).filter_map(header);
     let others: Vec<String> = others.filter(|other| Some(other) != ours.as_ref()).collect();

@@ -40,7 +40,7 @@ pub type KnownRoutes<'a> = Option<Vec<&'a str>>;
 /// several Envoys, may have a filter each with the same services, and each some of their routes.
 pub fn known_routes<'a>(envoys: &[Envoy<'a>], config: &Config) -> KnownRoutes<'a> {
     let has_same_services =
-        |other: &&Plugin<'a>| other.config.as_ref().is_ok_and(|other| served(other) == served(config));
+        |other: &&Plugin<'a>| other.readable().is_some_and(|other| served(other) == served(config));
     let mut names = Vec::new();
     let mut is_used = false;
     for envoy in envoys {

@@ -4,7 +4,8 @@ use std::fs;
 
 use crate::support::{Found, TEXT, bootstrap, check, run};
 
-/// The diagnostics of a bootstrap with the configuration, each with the text from its place to the end of the line.
+/// The errors and warnings of a bootstrap with the configuration, each with the text from its place to the end of the
+/// line.
 fn found(configuration: &str) -> Vec<(Found, String)> {
     let directory = tempfile::tempdir().unwrap();
     let text = bootstrap(configuration);
@@ -14,7 +15,8 @@ fn found(configuration: &str) -> Vec<(Found, String)> {
         let line = text.lines().nth(found.line - 1).unwrap_or_default();
         line.chars().skip(found.column - 1).collect()
     };
-    found.into_iter().map(|found| (found.clone(), at(&found))).collect()
+    let without_notes = found.into_iter().filter(|found| found.level != "note");
+    without_notes.map(|found| (found.clone(), at(&found))).collect()
 }
 
 fn assert_only(configuration: &str, message: &str, place: &str) {

@@ -1,4 +1,4 @@
-//! The help suggests only names that are free.
+//! The help says what to write: names that are free, and whole fields.
 
 use crate::support::{Copies, check};
 
@@ -31,4 +31,17 @@ fn a_route_of_another_service_is_not_suggested() {
         "write `name: api-b` at the route that the service serves",
     ];
     assert_eq!(helps, expected);
+}
+
+#[test]
+fn keys_in_a_wrong_form_are_shown_in_the_right_form() {
+    let backends = "backends: [api-0, api-1, api-2]";
+    for (keys, expected) in [
+        ("SESSION_KEY", "write `keys: [{id: k1, env: SESSION_AFFINITY_KEY}]`"),
+        ("{id: k1, env: SESSION_KEY}", "write `keys: [{id: k1, env: SESSION_AFFINITY_KEY}]`"),
+        ("[SESSION_KEY]", "write `{id: k1, env: SESSION_AFFINITY_KEY}`"),
+    ] {
+        let to = format!("keys: {keys}\n                    {backends}");
+        assert_eq!(helps("envoy/header.yaml", backends, &to), [expected], "{keys}");
+    }
 }
