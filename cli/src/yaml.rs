@@ -172,6 +172,7 @@ pub fn parse(text: &str, reader: Reader) -> Result<Vec<Node>, SyntaxError> {
 }
 
 /// The options of the parser. The limits allow Envoy's largest files, and stop a file that would fill the memory.
+#[must_use]
 pub fn options(reader: Reader) -> Options {
     serde_saphyr::options! {
         with_snippet: false,

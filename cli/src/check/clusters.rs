@@ -7,8 +7,8 @@ use super::file::At;
 use super::plugin::Plugin;
 use super::report::Report;
 use super::services::service_of;
-use super::suggest::{listed, nearest};
 use crate::diagnostic::Level;
+use crate::suggest::{listed, nearest};
 
 /// Envoy's default `connect_timeout` of a cluster, in seconds.
 const DEFAULT_CONNECT_TIMEOUT: f64 = 5.0;
@@ -105,7 +105,7 @@ fn level_of_missing(envoy: &Envoy<'_>) -> Option<Level> {
     match envoy.clusters_known {
         Known::All => Some(Level::Error),
         Known::WithoutBootstrap => (!envoy.clusters.is_empty()).then_some(Level::Warning),
-        Known::ButFromServer => None,
+        Known::Partly => None,
     }
 }
 
@@ -119,6 +119,7 @@ fn write_cluster(name: &str, free: &[&str], unused: &[&str]) -> String {
         }
         (Some(meant), _) | (None, &[meant]) => format!("write `{meant}`, or add a cluster `{name}`"),
         (None, _) if free.is_empty() => format!("add a cluster `{name}`"),
+        (None, _) if free.len() == 1 => format!("add a cluster `{name}`, or write {listed}"),
         (None, _) => format!("add a cluster `{name}`, or write one of {listed}"),
     }
 }

@@ -7,8 +7,8 @@ use super::merge_keys::MERGE_KEY;
 use super::plugin::Plugin;
 use super::redact::is_variable;
 use super::report::Report;
-use super::suggest::nearest;
 use crate::diagnostic::Level;
+use crate::suggest::nearest;
 use crate::yaml::Node;
 
 /// Reports a form that Envoy refuses, and the filter's error about its configuration or the filter's warnings.
@@ -123,8 +123,15 @@ fn help(plugin: &Plugin<'_>, error: &ConfigError) -> String {
         _ if allowed.starts_with("left out") || allowed.starts_with("only with") => {
             format!("leave `{field}` out ({allowed})")
         }
+        "wrong type" if is_words(allowed) => format!("write one of {allowed}"),
         _ => format!("write {allowed}"),
     }
+}
+
+/// Whether the allowed values are several words such as `ALWAYS`.
+fn is_words(allowed: &str) -> bool {
+    let is_word = |word: &str| word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    allowed.contains(", ") && allowed.split(", ").all(is_word)
 }
 
 /// The field as it should be, if it follows from what is given.

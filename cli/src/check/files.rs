@@ -168,7 +168,7 @@ impl Files {
             indices.extend(free.iter().copied());
             let mut entries = indices.iter().filter_map(|index| self.entries.get(*index));
             let partly = entries.any(|entry| entry.has_other_clusters);
-            (self.documents(&indices), if partly { Known::ButFromServer } else { Known::All })
+            (self.documents(&indices), if partly { Known::Partly } else { Known::All })
         };
         bootstraps.into_iter().map(of).collect()
     }

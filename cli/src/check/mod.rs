@@ -21,7 +21,6 @@ mod redact;
 mod report;
 mod routes;
 mod services;
-pub(crate) mod suggest;
 mod unchecked;
 mod vm;
 mod websockets;

@@ -77,10 +77,10 @@ fn twice(
     if first.name != ours.name && !manager.has_both_on(first, ours) {
         return;
     }
-    let (line, _) = first.at.place().line_and_column();
     let message = format!(
-        "the filter is twice in this connection manager, first in line {line}: the second filter overwrites or \
+        "the filter is twice in this connection manager, first at {}: the second filter overwrites or \
          removes what the first filter writes into `{}`",
+        first.at.place().file_and_line(),
         config.cluster_header
     );
     let help = "take one of the two away; for several services write one filter with `services: [{name: …, routes: \

@@ -4,7 +4,7 @@ use session_affinity::config::ConfigError;
 
 use super::merge_keys::MERGE_KEY;
 use super::plugin::steps;
-use super::suggest::nearest;
+use crate::suggest::nearest;
 use crate::yaml::{Node, Value};
 
 /// Fields that decide which routes and clusters a service has. Without them, further errors would be wrong.

@@ -64,6 +64,19 @@ pub fn cluster_headers(action: At<'_>) -> Vec<At<'_>> {
     action.get("cluster_header").into_iter().chain(weighted).collect()
 }
 
+/// Where a route takes its cluster from one of the headers.
+pub fn takes_cluster_from<'a>(route: &Route<'a>, headers: &[String]) -> Option<At<'a>> {
+    let action = route.at.get("route")?;
+    cluster_headers(action).into_iter().find(|at| headers.iter().any(|header| is_header(*at, header)))
+}
+
+/// The headers from which routes take a filter's choice: those of the filters, and the default.
+pub fn cluster_header_names(envoy: &Envoy<'_>) -> Vec<String> {
+    let configs = envoy.plugins.iter().filter_map(Plugin::readable);
+    let names = configs.map(|config| config.cluster_header.clone());
+    names.chain([Config::default().cluster_header]).collect()
+}
+
 /// Whether the value is the name of a header.
 pub fn is_header(at: At<'_>, name: &str) -> bool {
     at.text().is_some_and(|text| text.eq_ignore_ascii_case(name))

@@ -5,8 +5,8 @@ use session_affinity::config::{Config, ServiceConfig};
 use super::envoy::{Envoy, Route};
 use super::plugin::Plugin;
 use super::report::Report;
-use super::suggest::{listed, nearest};
 use crate::diagnostic::Level;
+use crate::suggest::{listed, nearest};
 
 /// The service of a route, with its index in the configuration.
 pub fn service_of<'c>(config: &'c Config, route: &Route<'_>) -> Option<(usize, &'c ServiceConfig)> {

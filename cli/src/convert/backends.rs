@@ -11,8 +11,8 @@ use super::manifests::{BackendConfig, Manifest, Manifests, Service};
 use super::pods::{Pods, Target, is_first};
 use super::policies::{self, Policy};
 use super::remarks::{Remarks, one_of};
-use crate::check::suggest::nearest;
 use crate::source::Place;
+use crate::suggest::nearest;
 
 /// The cookie of the first service that makes a cookie.
 pub const COOKIE: &str = "GCLB";

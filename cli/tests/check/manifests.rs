@@ -85,8 +85,8 @@ spec:
     assert!(code == 1 && found[0].message.contains("config error at backend: unknown field"), "{found:#?}");
 }
 
-/// A `WasmPlugin` of Istio, and the document of an Envoy, each with a merge key.
-const WITH_MERGE_KEYS: &str = r#"x: &affinity {affinityType: GENERATED_COOKIE}
+/// A `WasmPlugin` of Istio with a merge key.
+const WITH_MERGE_KEYS: &str = "x: &affinity {affinityType: GENERATED_COOKIE}
 apiVersion: extensions.istio.io/v1alpha1
 kind: WasmPlugin
 metadata: {name: session-affinity}
@@ -96,7 +96,7 @@ spec:
   pluginConfig:
     sessionAffinity: {<<: *affinity}
     backends: [shop-0]
-"#;
+";
 
 #[test]
 fn a_merge_key_is_read_in_a_manifest_and_an_error_in_a_document_for_envoy() {
