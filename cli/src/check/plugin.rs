@@ -136,9 +136,13 @@ impl<'a> Plugin<'a> {
 
     /// Reads the configuration without the fields that are wrong.
     fn read_partially(&self) -> Option<Config> {
+        const MOST_ERRORS: usize = 100;
         let mut tree = self.tree()?.clone();
         let mut error = self.config.as_ref().err()?.clone();
-        while partial::is_dispensable(&error) && partial::remove(&mut tree, error.path()) {
+        for _ in 0..MOST_ERRORS {
+            if !partial::is_dispensable(&error) || !partial::remove(&mut tree, error.path()) {
+                return None;
+            }
             match self.parsed(self.json(&tree).as_bytes()) {
                 Ok(config) => return Some(config),
                 Err(next) => error = next,

@@ -107,16 +107,14 @@ pub fn only_missing<'c>(known: &KnownRoutes<'_>, config: &'c Config) -> Option<(
 }
 
 fn help(name: &str, free: &[&str], known: &[&str]) -> String {
-    let listed = listed(free.iter().copied());
-    match meant(name, free) {
-        Some(meant) if free.len() > 1 => {
-            format!("write `{meant}`; the routes without a service are {listed}")
-        }
-        Some(meant) => format!("write `{meant}`, or `name: {name}` at the route that the service serves"),
-        None if known.is_empty() => {
-            format!("no route has a name: write `name: {name}` at the route that the service serves")
-        }
-        None if free.is_empty() => format!("write `name: {name}` at the route that the service serves"),
-        None => format!("write `name: {name}` at the route that the service serves, or one of {listed}"),
+    let at_route = format!("`name: {name}` at the route that the service serves");
+    if let Some(near) = nearest(name, free.iter().copied()) {
+        return format!("write `{near}`; the routes are {}", listed(known.iter().copied()));
+    }
+    match free {
+        [only] => format!("write `{only}`, or {at_route}"),
+        [] if known.is_empty() => format!("no route has a name: write {at_route}"),
+        [] => format!("write {at_route}"),
+        _ => format!("write {at_route}, or one of {}", listed(free.iter().copied())),
     }
 }

@@ -78,8 +78,9 @@ impl FilterService {
     pub fn report_weights(&self, backends: &Backends<'_>, place: &Place, remarks: &mut Remarks) {
         let Weights { all, are_exact } = self.weights(backends);
         if !are_exact {
-            let all: Vec<String> = all.iter().map(|(_, weight)| weight.to_string()).collect();
-            let written = all.join(" and ");
+            let mut all: Vec<String> = all.iter().map(|(_, weight)| weight.to_string()).collect();
+            let last = all.pop().unwrap_or_default();
+            let written = format!("{} and {last}", all.join(", "));
             remarks.note(place.clone(), format!("the filter's weights go up to 1,000: written as {written}"));
         }
     }
