@@ -2,8 +2,7 @@
 
 use session_affinity::config::{Config, ConfigError};
 
-use super::manifests::Kind;
-use super::merge_keys::MERGE_KEY;
+use super::merge_keys;
 use super::plugin::Plugin;
 use super::redact::is_variable;
 use super::report::Report;
@@ -22,7 +21,7 @@ pub fn check(plugin: &Plugin<'_>, report: &mut Report) {
     match &plugin.config {
         Ok(config) => warnings(plugin, config, report),
         // `merge_keys` reports the merge key.
-        Err(error) if plugin.kind == Kind::Envoy && error.path().ends_with(MERGE_KEY) => {}
+        Err(error) if plugin.has_yaml_for_envoy() && merge_keys::is_cause(error) => {}
         Err(error) => {
             let help = help(plugin, error);
             report.add(Level::Error, plugin.place_of_error(error), error.to_string(), help);
@@ -138,6 +137,7 @@ fn is_words(allowed: &str) -> bool {
 fn example(path: &str, wrong: &str, allowed: &str, given: &str, is_text: bool) -> Option<String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let text = Some(given).filter(|given| is_text && !given.is_empty() && given.bytes().all(is_plain));
+    let is_word = |text: &str| text == "/" || !text.is_empty() && text.bytes().all(is_plain);
     let field = path.rsplit('.').next().unwrap_or_default();
     let fields = match (field, wrong) {
         ("keys", "wrong type") => "[{id: k1, env: SESSION_AFFINITY_KEY}]".to_owned(),
@@ -152,14 +152,13 @@ fn example(path: &str, wrong: &str, allowed: &str, given: &str, is_text: bool) -
         ("sessionAffinity", "wrong type") => {
             format!("{{affinityType: {}}}", text.unwrap_or("GENERATED_COOKIE"))
         }
+        ("id", "wrong type") if path.starts_with("keys[") => "k1".to_owned(),
         ("secure", "wrong type") => (if given == "false" { "NEVER" } else { "ALWAYS" }).to_owned(),
         _ if path.starts_with("keys[") && path.ends_with(']') && wrong == "wrong type" => {
             return Some("{id: k1, env: SESSION_AFFINITY_KEY}".to_owned());
         }
         // A single word is the only value.
-        _ if field.bytes().all(is_plain) && !allowed.is_empty() && !allowed.contains([' ', ',']) => {
-            allowed.to_owned()
-        }
+        _ if field.bytes().all(is_plain) && is_word(allowed) => allowed.to_owned(),
         _ => return None,
     };
     Some(format!("{field}: {fields}"))

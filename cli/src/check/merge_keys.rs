@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use session_affinity::config::ConfigError;
+
 use super::file::At;
 use super::report::Report;
 use crate::diagnostic::Level;
@@ -9,6 +11,12 @@ use crate::source::Place;
 
 /// The key whose value YAML 1.1 merges into the mapping.
 pub const MERGE_KEY: &str = "<<";
+
+/// Whether the filter refuses a merge key, which is an unknown field for the filter.
+pub fn is_cause(error: &ConfigError) -> bool {
+    let given = error.problem().rsplit_once("; given: ").map(|(_, given)| given.trim_matches('"'));
+    error.problem().starts_with("unknown field") && given == Some(MERGE_KEY)
+}
 
 /// Reports each merge key of a document for Envoy.
 pub fn check(document: At<'_>, report: &mut Report) {

@@ -2,7 +2,6 @@
 
 use session_affinity::config::ConfigError;
 
-use super::merge_keys::MERGE_KEY;
 use super::plugin::steps;
 use crate::suggest::nearest;
 use crate::yaml::{Node, Value};
@@ -18,7 +17,7 @@ pub fn is_dispensable(error: &ConfigError) -> bool {
     let allowed = error.problem().strip_prefix("unknown field; allowed: ").filter(|_| names.next().is_none());
     let allowed = allowed.and_then(|rest| rest.split("; given: ").next()).unwrap_or_default();
     let meant = nearest(name, allowed.split(", ")).unwrap_or(name);
-    name != MERGE_KEY && !DECISIVE.contains(&meant)
+    !DECISIVE.contains(&meant)
 }
 
 /// Removes the value at a path from a tree, or the object around a value that is missing. Returns whether a value was

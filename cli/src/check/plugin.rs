@@ -8,6 +8,7 @@ use super::embedded::{self, Mapping};
 use super::file::At;
 use super::form::{self, FormError};
 use super::manifests::Kind;
+use super::merge_keys::{self, MERGE_KEY};
 use super::{json, partial};
 use crate::source::Place;
 use crate::yaml::{self, Node, Reader, Value};
@@ -124,7 +125,7 @@ impl<'a> Plugin<'a> {
     fn json(&self, tree: &Node) -> String {
         let text = &self.message.file.unredacted.text;
         // In text, numbers are JSON already.
-        let is_yaml = self.kind == Kind::Envoy && self.text.is_none() && !text.trim_start().starts_with('{');
+        let is_yaml = self.has_yaml_for_envoy() && !text.trim_start().starts_with('{');
         json::of(tree, is_yaml.then_some(text))
     }
 
@@ -163,6 +164,11 @@ impl<'a> Plugin<'a> {
     /// Whether the filter receives no configuration.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    /// Whether the configuration is YAML in a file for Envoy, and not text in it or part of a manifest.
+    pub fn has_yaml_for_envoy(&self) -> bool {
+        self.kind == Kind::Envoy && self.text.is_none()
     }
 
     fn embed(&mut self, text: String, mapping: Mapping) {
@@ -231,6 +237,11 @@ impl<'a> Plugin<'a> {
         if error.problem().starts_with("unknown field")
             && let Some((object, name)) = error.path().rsplit_once('.').or(Some(("", error.path())))
             && let Some(key) = self.node(object).and_then(|object| object.key(name))
+        {
+            place.span = key.defined.clone();
+        }
+        if merge_keys::is_cause(error)
+            && let Some(key) = self.node(error.path()).and_then(|object| object.key(MERGE_KEY))
         {
             place.span = key.defined.clone();
         }

@@ -51,17 +51,17 @@ impl FilterService {
         let count = |backend: &Backend<'_>| backend.clusters().max(1) as u128;
         // With this factor, the share of each cluster is a whole number.
         let factor = self.own(backends).map(|(backend, _)| count(backend));
-        let factor = factor.fold(1, |all, one| all / greatest_common_divisor(all, one) * one);
+        let factor = factor.fold(1, |all, one| (all / greatest_common_divisor(all, one)).saturating_mul(one));
         let mut all: Vec<(String, u128)> = Vec::new();
         for (backend, weight) in self.own(backends) {
-            let share = u128::from(weight) * (factor / count(backend));
+            let share = u128::from(weight).saturating_mul(factor / count(backend));
             let clusters = match &backend.target {
                 Target::Pods(pods) => pods.iter().map(|pod| &*pod.cluster).collect(),
                 _ => vec![&*backend.name],
             };
             for cluster in clusters {
                 match all.iter_mut().find(|(known, _)| known == cluster) {
-                    Some((_, sum)) => *sum += share,
+                    Some((_, sum)) => *sum = sum.saturating_add(share),
                     None => all.push((cluster.to_owned(), share)),
                 }
             }
@@ -137,7 +137,7 @@ impl Weights {
         let scaled = |number: u128| match number {
             0 => 0,
             _ if are_exact => number / divisor,
-            _ => ((number * MAX_WEIGHT + largest / 2) / largest).max(1),
+            _ => (number.saturating_mul(MAX_WEIGHT).saturating_add(largest / 2) / largest).max(1),
         };
         Self { all: all.into_iter().map(|(cluster, number)| (cluster, scaled(number))).collect(), are_exact }
     }

@@ -192,6 +192,12 @@ fn a_number_as_the_id_of_a_key_is_a_wrong_type_as_for_the_filter() {
 }
 
 #[test]
+fn a_merge_key_in_json_text_is_an_unknown_field_as_for_the_filter() {
+    let json = r#"{"<<":{"pin":"CLUSTER"},"sessionAffinity":{"affinityType":"NONE"},"backends":["shop-0"]}"#;
+    assert_only(&format!("{TEXT}'{json}'"), "unknown field", "\"<<\"");
+}
+
+#[test]
 fn a_filter_is_recognised_by_a_valid_configuration_alone() {
     let found = found(
         "                  \"@type\": type.googleapis.com/google.protobuf.Struct\n                  value: {backends: [shop-1]}",

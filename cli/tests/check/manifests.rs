@@ -114,6 +114,27 @@ fn a_merge_key_is_read_in_a_manifest_and_an_error_in_a_document_for_envoy() {
 }
 
 #[test]
+fn a_merge_key_in_the_configuration_of_the_filter_is_only_one_error() {
+    let copies = Copies::new();
+    let from = "                    sessionAffinity:\n";
+    for (field, notes) in [
+        ("                    <<: {logOutcome: true}\n                    sessionAffinity:\n", 1),
+        ("                    sessionAffinity:\n                      <<: {idleTimeoutSec: 60}\n", 0),
+    ] {
+        copies.edit("envoy/canary.yaml", from, field);
+        let (found, code) = check(copies.path(), &["envoy/canary.yaml"]);
+        assert_eq!(code, 1);
+        let (errors, others): (Vec<_>, Vec<_>) = found.iter().partition(|found| found.level == "error");
+        assert!(errors.len() == 1 && others.len() == notes, "{found:#?}");
+        assert_eq!(errors[0].message, "Envoy does not read the merge key `<<`");
+        for found in &found {
+            assert!(copies.line(&found.file, found.line).contains("<<"), "{found:#?}");
+        }
+        copies.edit("envoy/canary.yaml", field, from);
+    }
+}
+
+#[test]
 fn a_merge_key_in_an_envoy_in_a_config_map_is_an_error_at_its_place() {
     let copies = Copies::new();
     let text = fs::read_to_string(copies.path().join("envoy/canary.yaml")).unwrap();

@@ -39,6 +39,7 @@ fn keys_in_a_wrong_form_are_shown_in_the_right_form() {
     for (keys, expected) in [
         ("SESSION_KEY", "write `keys: [{id: k1, env: SESSION_AFFINITY_KEY}]`"),
         ("{id: k1, env: SESSION_KEY}", "write `keys: [{id: k1, env: SESSION_AFFINITY_KEY}]`"),
+        ("[{id: 1, env: SESSION_KEY}]", "write `id: k1`"),
         ("[SESSION_KEY]", "write `{id: k1, env: SESSION_AFFINITY_KEY}`"),
     ] {
         let to = format!("keys: {keys}\n                    {backends}");
