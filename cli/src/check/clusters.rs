@@ -115,7 +115,7 @@ fn write_cluster(name: &str, free: &[&str], unused: &[&str]) -> String {
     let listed = listed(free.iter().copied());
     match (nearest(name, free.iter().copied()), unused) {
         (Some(near), _) if free.len() > 1 => {
-            format!("write `{near}`, or add a cluster `{name}`; the clusters that it may be are {listed}")
+            format!("write `{near}`, or add a cluster `{name}`; possible names are {listed}")
         }
         (Some(meant), _) | (None, &[meant]) => format!("write `{meant}`, or add a cluster `{name}`"),
         (None, _) if free.is_empty() => format!("add a cluster `{name}`"),

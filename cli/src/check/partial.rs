@@ -7,7 +7,8 @@ use crate::suggest::nearest;
 use crate::yaml::{Node, Value};
 
 /// Fields that decide which routes and clusters a service has. Without them, further errors would be wrong.
-const DECISIVE: [&str; 6] = ["backends", "clusterHeader", "endpointHeader", "name", "pin", "routes"];
+const DECISIVE: [&str; 7] =
+    ["backends", "clusterHeader", "endpointHeader", "name", "pin", "routes", "services"];
 
 /// Whether the routes and clusters can be checked without the field that is wrong.
 pub fn is_dispensable(error: &ConfigError) -> bool {
