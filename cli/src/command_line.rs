@@ -64,7 +64,7 @@ Clusters and routes that Envoy gets from a server (over gRPC or REST) are not ch
 replace Envoy's own checks: use `envoy --mode validate` as well.
 
 To accept a warning, write the comment `# check: accepted` and your reason on the marked line, or directly
-above. `check` then leaves the warning out.";
+above. `check` then leaves the warning out. The comment has no effect on Envoy.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -77,7 +77,7 @@ Examples:
 Exit codes:
   0  no error was found; there may be warnings
   1  an error was found
-  2  wrong usage, or a file that cannot be read";
+  2  wrong usage, or a file that cannot be read or written";
 
 const SCHEMA_ABOUT: &str = "\
 Prints the JSON Schema (2020-12) of the plugin configuration, for editors.

@@ -1,6 +1,6 @@
 //! A diagnostic about a file, for people and for machines.
 
-use annotate_snippets::{AnnotationKind, Level as Title, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level as Title, Renderer, Snippet};
 use serde::Serialize;
 
 use crate::source::Place;
@@ -44,7 +44,7 @@ struct Record<'a> {
 }
 
 impl Diagnostic {
-    /// The message, the line with a marker below it, and the help, in the style of rustc.
+    /// The message, the line with a marker below it if there is a place, and the help, in the style of rustc.
     #[must_use]
     pub fn render(&self, renderer: &Renderer) -> String {
         let title = match self.level {
@@ -52,18 +52,25 @@ impl Diagnostic {
             Level::Warning => Title::WARNING,
             Level::Error => Title::ERROR,
         };
+        let mut group = Group::with_title(title.primary_title(&self.message));
+        if self.place.is_somewhere() {
+            group = group.element(self.snippet());
+        }
+        if let Some(help) = &self.help {
+            group = group.element(Title::HELP.message(help));
+        }
+        renderer.render(&[group])
+    }
+
+    /// The line with a marker below it.
+    fn snippet(&self) -> Snippet<'_, Annotation<'_>> {
         let Place { source, span, field } = &self.place;
         let label = (!field.is_empty()).then_some(field.as_str());
         // A marker over several lines would hide the text, so only the first line is marked.
         let marked = source.text.get(span.clone()).unwrap_or_default();
         let first_line = marked.lines().next().unwrap_or_default().len();
         let annotation = AnnotationKind::Primary.span(span.start..span.start + first_line).label(label);
-        let snippet = Snippet::source(&source.text).path(&source.name).annotation(annotation);
-        let mut group = title.primary_title(&self.message).element(snippet);
-        if let Some(help) = &self.help {
-            group = group.element(Title::HELP.message(help));
-        }
-        renderer.render(&[group])
+        Snippet::source(&source.text).path(&source.name).annotation(annotation)
     }
 
     /// One line of JSON.

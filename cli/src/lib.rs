@@ -8,4 +8,6 @@ pub mod convert;
 pub mod diagnostic;
 pub mod schema;
 pub mod source;
+pub mod suggest;
+pub mod terminal;
 pub mod yaml;

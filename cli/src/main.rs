@@ -1,17 +1,16 @@
 //! The command `session-affinity`.
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use annotate_snippets::Renderer;
-use anyhow::Context as _;
 use clap::Parser as _;
 use cli::command_line::{Check, Command, CommandLine, Format};
 use cli::convert::options::ConvertCommand;
 use cli::diagnostic::Level;
+use cli::terminal::{print, say};
 use cli::{check, convert, schema};
 
-/// Wrong usage, or a file that cannot be read.
+/// Wrong usage, or a file that cannot be read or written.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -24,7 +23,7 @@ fn main() -> ExitCode {
         Command::Schema => print(&schema::text()).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        say(format!("error: {error:#}"));
         ExitCode::from(USAGE)
     })
 }
@@ -46,25 +45,13 @@ fn run_check(arguments: &Check) -> anyhow::Result<ExitCode> {
             0 => "no session-affinity filter".to_owned(),
             filters => counted(filters, "session-affinity filter"),
         };
-        eprintln!(
-            "{} in {}: {}, {}",
-            filters,
-            counted(findings.files, "file"),
-            counted(errors, "error"),
-            counted(warnings, "warning")
-        );
+        let files = counted(findings.files, "file");
+        let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
+        say(format!("{filters} in {files}: {errors}, {warnings}"));
     }
     Ok(if errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
-/// Prints to standard output, with colours if it is a terminal with colours. A closed pipe is not an error.
-fn print(text: &str) -> anyhow::Result<()> {
-    match anstream::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("standard output"),
-    }
 }

@@ -51,6 +51,25 @@ pub struct Place {
 }
 
 impl Place {
+    /// No place: the message is about something that no file and no option has.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        let source = Source { name: String::new(), text: String::new() };
+        Self { source: Arc::new(source), span: 0..0, field: String::new() }
+    }
+
+    /// Whether there is a file or an option.
+    #[must_use]
+    pub fn is_somewhere(&self) -> bool {
+        !self.source.name.is_empty()
+    }
+
+    /// The file and the line, as in `envoy.yaml:7`.
+    #[must_use]
+    pub fn file_and_line(&self) -> String {
+        format!("{}:{}", self.source.name, self.line_and_column().0)
+    }
+
     /// The line and the column of the first byte. Both start at 1. The column counts characters.
     #[must_use]
     pub fn line_and_column(&self) -> (usize, usize) {

@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::options::MergeKeyPolicy;
+use serde_saphyr::{Location, Options, Spanned};
 
 use crate::diagnostic::{Diagnostic, Level};
 use crate::source::{Place, Source};
@@ -103,18 +104,33 @@ impl Node {
     }
 }
 
+/// Who reads a file in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// Envoy, for which the merge key `<<` is a key like any other.
+    Envoy,
+    /// Kubernetes, which merges the fields of `<<` into the mapping.
+    Kubernetes,
+}
+
+/// The error of a text that is not YAML.
+#[derive(Clone, Debug)]
+pub struct SyntaxError {
+    /// The range in bytes.
+    pub span: Range<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to write.
+    pub help: &'static str,
+}
+
 /// Reads all documents of a text. Leaves out empty documents.
 ///
 /// # Errors
 /// If the text is not YAML, or if a mapping has a key twice.
-pub fn documents(source: &Arc<Source>) -> Result<Vec<Node>, Box<Diagnostic>> {
-    parse(&source.text).map_err(|(span, message)| {
+pub fn documents(source: &Arc<Source>, reader: Reader) -> Result<Vec<Node>, Box<Diagnostic>> {
+    parse(&source.text, reader).map_err(|SyntaxError { span, message, help }| {
         let place = Place { source: Arc::clone(source), span, field: String::new() };
-        let help = if message.contains("duplicate") {
-            "write the key once, and merge the contents of both"
-        } else {
-            "write YAML or JSON; the parser stops at the marked place, but the error may be in an earlier line"
-        };
         Box::new(Diagnostic { level: Level::Error, place, message, help: Some(help.to_owned()) })
     })
 }
@@ -122,13 +138,14 @@ pub fn documents(source: &Arc<Source>) -> Result<Vec<Node>, Box<Diagnostic>> {
 /// Reads all documents of a text. Leaves out empty documents.
 ///
 /// # Errors
-/// As [`documents`]: the range of the error and the message.
-pub fn parse(text: &str) -> Result<Vec<Node>, (Range<usize>, String)> {
+/// As [`documents`].
+pub fn parse(text: &str, reader: Reader) -> Result<Vec<Node>, SyntaxError> {
     // The parser skips a byte order mark and does not count it.
     if let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) {
         let mark = BYTE_ORDER_MARK.len_utf8();
         let shift = |range: &Range<usize>| range.start + mark..range.end + mark;
-        let mut documents = parse(rest).map_err(|(span, message)| (shift(&span), message))?;
+        let mut documents =
+            parse(rest, reader).map_err(|error| SyntaxError { span: shift(&error.span), ..error })?;
         for document in &mut documents {
             document.map_ranges(&shift);
         }
@@ -143,26 +160,64 @@ pub fn parse(text: &str) -> Result<Vec<Node>, (Range<usize>, String)> {
     } else {
         text
     };
-    let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
+    serde_saphyr::from_multiple_with_options(text, options(reader)).map_err(|error| {
         let end = text.len();
         let span = error.location().map_or(end..end, |location| {
             let start = offset(text, location);
             bytes(location).unwrap_or(start..start)
         });
-        let problem = error.to_string();
-        // The parser's message ends with the place, and with advice on options of the parser.
-        let problem = problem.split(" at line ").next().unwrap_or_default();
-        let problem = problem.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
-        let message = match problem {
-            "expected string scalar" => "a key is a list or a mapping; only text is allowed".to_owned(),
-            _ if problem.starts_with("cannot deserialize null") => {
-                "a key is null; only text is allowed".to_owned()
-            }
-            _ => format!("not YAML: {problem}"),
-        };
-        (span, message)
+        let (message, help) = in_plain_words(&error.to_string(), reader);
+        SyntaxError { span, message, help }
     })
+}
+
+/// The options of the parser. The limits allow Envoy's largest files, and stop a file that would fill the memory.
+#[must_use]
+pub fn options(reader: Reader) -> Options {
+    serde_saphyr::options! {
+        with_snippet: false,
+        merge_keys: match reader {
+            Reader::Envoy => MergeKeyPolicy::AsOrdinary,
+            Reader::Kubernetes => MergeKeyPolicy::Merge,
+        },
+        budget: serde_saphyr::budget! {
+            max_nodes: 10_000_000,
+            max_events: 30_000_000,
+            max_aliases: 1_000_000,
+            max_anchors: 1_000_000,
+            max_documents: 100_000,
+            max_merge_keys: 1_000_000,
+            enforce_alias_anchor_ratio: false,
+        },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 10_000_000 },
+    }
+}
+
+/// The message and the help for an error text of the parser.
+fn in_plain_words(problem: &str, reader: Reader) -> (String, &'static str) {
+    const HELP: &str =
+        "write YAML or JSON; the parser stops at the marked place, but the error may be in an earlier line";
+    const LIMITS: [&str; 3] = ["budget breached", "limit exceeded", "recursion limit"];
+    // The parser's message ends with the place, and with advice on options of the parser.
+    let problem = problem.split(" at line ").next().unwrap_or_default();
+    let problem = problem.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
+    if let Some(key) = problem.strip_prefix("duplicate mapping key: ") {
+        let user = if reader == Reader::Envoy { ", and Envoy uses only one of the two" } else { "" };
+        let help = "write the key once, and merge the contents of both";
+        return (format!("the key `{key}` is there twice{user}"), help);
+    }
+    if LIMITS.iter().any(|limit| problem.contains(limit)) {
+        let message = "the file is too large or too deeply nested for this command";
+        return (message.to_owned(), "give the part with the filter in a file of its own");
+    }
+    let message = match problem {
+        "expected string scalar" => "a key is a list or a mapping; only text is allowed".to_owned(),
+        _ if problem.starts_with("cannot deserialize null") => {
+            "a key is null; only text is allowed".to_owned()
+        }
+        _ => format!("not YAML: {problem}"),
+    };
+    (message, HELP)
 }
 
 /// The byte offset of a location. The parser always knows the line and the column.

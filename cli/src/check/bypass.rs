@@ -1,12 +1,10 @@
 //! Connection managers that take clusters from the filter's header, but have no session-affinity filter.
 
-use session_affinity::config::Config;
-
 use super::envoy::{Envoy, Filter, Manager, Route};
 use super::file::At;
 use super::headers::removes;
 use super::report::Report;
-use super::routes::{cluster_headers, is_header};
+use super::routes::{cluster_header_names, takes_cluster_from};
 use crate::diagnostic::Level;
 
 /// Filters that may write any header, as a program or a server says.
@@ -17,9 +15,8 @@ const WRITE: [&str; 2] = ["header_mutation", "lua"];
 /// Reports routes that take their cluster from the header of a filter, without this filter in front of them.
 pub fn check(envoy: &Envoy<'_>, report: &mut Report) {
     for manager in &envoy.managers {
-        for (route, at) in routes(envoy, manager) {
+        for (route, at) in unguarded_routes(envoy, manager) {
             let place = manager.at.get("stat_prefix").unwrap_or(manager.at).place();
-            let (line, _) = place.line_and_column();
             let header = at.text().unwrap_or_default().to_lowercase();
             let effect = if removes(manager, &header) {
                 "the route answers 503"
@@ -27,10 +24,10 @@ pub fn check(envoy: &Envoy<'_>, report: &mut Report) {
                 "clients choose the cluster with this header"
             };
             let message = format!(
-                "{} takes its cluster from `{header}`, but the connection manager in {}, line {line}, has no \
-                 session-affinity filter: {effect}",
+                "{} takes its cluster from `{header}`, but the connection manager at {} has no session-affinity \
+                 filter: {effect}",
                 route.in_words(),
-                place.source.name,
+                place.file_and_line(),
             );
             let help = "write the session-affinity filter into the `http_filters` of the connection manager, before \
                         the router, or `cluster: NAME` in place of `cluster_header`";
@@ -43,7 +40,7 @@ pub fn check(envoy: &Envoy<'_>, report: &mut Report) {
 
 /// The routes of a connection manager without a session-affinity filter that take their cluster from the header of such
 /// a filter, and where they do. A filter from a server may be a session-affinity filter.
-pub fn routes<'b, 'a>(envoy: &Envoy<'a>, manager: &'b Manager<'a>) -> Vec<(&'b Route<'a>, At<'a>)> {
+pub fn unguarded_routes<'b, 'a>(envoy: &Envoy<'a>, manager: &'b Manager<'a>) -> Vec<(&'b Route<'a>, At<'a>)> {
     let is_unknown =
         |filter: &Filter<'_>| filter.typed.is_none() && filter.at.get("config_discovery").is_some();
     let has_filter = envoy.plugins.iter().any(|plugin| manager.contains(plugin));
@@ -53,19 +50,6 @@ pub fn routes<'b, 'a>(envoy: &Envoy<'a>, manager: &'b Manager<'a>) -> Vec<(&'b R
     let headers = cluster_header_names(envoy);
     let takes = |route: &'b Route<'a>| Some((route, takes_cluster_from(route, &headers)?));
     manager.routes.iter().filter_map(takes).collect()
-}
-
-/// Where a route takes its cluster from one of the headers.
-pub fn takes_cluster_from<'a>(route: &Route<'a>, headers: &[String]) -> Option<At<'a>> {
-    let action = route.at.get("route")?;
-    cluster_headers(action).into_iter().find(|at| headers.iter().any(|header| is_header(*at, header)))
-}
-
-/// The headers from which routes take a filter's choice: those of the filters, and the default.
-pub fn cluster_header_names(envoy: &Envoy<'_>) -> Vec<String> {
-    let configs = envoy.plugins.iter().filter_map(|plugin| plugin.config.as_ref().ok());
-    let names = configs.map(|config| config.cluster_header.clone());
-    names.chain([Config::default().cluster_header]).collect()
 }
 
 /// Whether a filter may write the header.

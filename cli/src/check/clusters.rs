@@ -1,14 +1,14 @@
 //! Clusters: whether each backend has a cluster, and whether the clusters handle failing backends well.
 
-use session_affinity::config::{Config, Pin};
+use session_affinity::config::{Config, Pin, ServiceConfig};
 
 use super::envoy::{Envoy, Known, Route};
 use super::file::At;
 use super::plugin::Plugin;
 use super::report::Report;
 use super::services::service_of;
-use super::suggest::{listed, nearest};
 use crate::diagnostic::Level;
+use crate::suggest::{listed, nearest};
 
 /// Envoy's default `connect_timeout` of a cluster, in seconds.
 const DEFAULT_CONNECT_TIMEOUT: f64 = 5.0;
@@ -22,7 +22,7 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
                     panic_mode(envoy, cluster, report);
                     members(envoy, cluster, report);
                 }
-                None => missing(envoy, plugin, index, number, &backend.cluster, report),
+                None => missing(envoy, plugin, config, (index, number), report),
             }
         }
     }
@@ -62,29 +62,41 @@ fn takes_header(action: At<'_>) -> bool {
 fn missing(
     envoy: &Envoy<'_>,
     plugin: &Plugin<'_>,
-    service: usize,
-    number: usize,
-    name: &str,
+    config: &Config,
+    (service, number): (usize, usize),
     report: &mut Report,
 ) {
     let Some(level) = level_of_missing(envoy) else { return };
+    let Some(own) = config.services.get(service) else { return };
+    let Some(name) = own.backends.get(number).map(|backend| backend.cluster.as_str()) else { return };
     let path = format!("{}backends[{number}]", plugin.service_path(service));
     let of_object = format!("{path}.cluster");
     let path = if plugin.node(&of_object).is_some() { of_object } else { path };
     let message =
         format!("no cluster has the name `{name}`: Envoy answers requests for this backend with 503");
-    report.add(level, plugin.place(&path), message, write_cluster(envoy, name));
+    let names = |service: &ServiceConfig, cluster: &str| {
+        service.backends.iter().any(|backend| backend.cluster == cluster)
+    };
+    let is_free = |cluster: &&str| !names(own, cluster);
+    let is_unused = |cluster: &&str| !config.services.iter().any(|service| names(service, cluster));
+    let free: Vec<&str> = envoy.cluster_names().filter(is_free).collect();
+    let unused: Vec<&str> = envoy.cluster_names().filter(is_unused).collect();
+    report.add(level, plugin.place(&path), message, write_cluster(name, &free, &unused));
 }
 
 /// Reports the members of an aggregate or composite cluster that do not exist.
 fn members(envoy: &Envoy<'_>, cluster: At<'_>, report: &mut Report) {
     let Some(level) = level_of_missing(envoy) else { return };
+    let is_itself = |name: &str| cluster.text_at(&["name"]) == Some(name);
     for (name, at) in Envoy::members(cluster).filter(|(name, _)| envoy.cluster(name).is_none()) {
         let message = format!(
             "no cluster has the name `{name}`: requests of the cluster `{}` never go there",
             cluster.text_at(&["name"]).unwrap_or_default()
         );
-        report.add(level, at.place(), message, write_cluster(envoy, name));
+        let is_free =
+            |other: &&str| !Envoy::members(cluster).any(|(member, _)| member == *other) && !is_itself(other);
+        let free: Vec<&str> = envoy.cluster_names().filter(is_free).collect();
+        report.add(level, at.place(), message, write_cluster(name, &free, &[]));
     }
 }
 
@@ -93,19 +105,22 @@ fn level_of_missing(envoy: &Envoy<'_>) -> Option<Level> {
     match envoy.clusters_known {
         Known::All => Some(Level::Error),
         Known::WithoutBootstrap => (!envoy.clusters.is_empty()).then_some(Level::Warning),
-        Known::ButFromServer => None,
+        Known::Partly => None,
     }
 }
 
-/// What to write in place of the name of a cluster that does not exist.
-fn write_cluster(envoy: &Envoy<'_>, name: &str) -> String {
-    let known = || envoy.cluster_names();
-    match nearest(name, known()) {
-        Some(near) => {
-            format!("write `{near}`, or add a cluster `{name}`; the clusters are {}", listed(known()))
+/// What to write in place of the name of a cluster that does not exist. `free` are the names that may stand in its
+/// place, and `unused` the names that no service has.
+fn write_cluster(name: &str, free: &[&str], unused: &[&str]) -> String {
+    let listed = listed(free.iter().copied());
+    match (nearest(name, free.iter().copied()), unused) {
+        (Some(near), _) if free.len() > 1 => {
+            format!("write `{near}`, or add a cluster `{name}`; possible names are {listed}")
         }
-        None if envoy.clusters.is_empty() => format!("add a cluster `{name}`"),
-        None => format!("add a cluster `{name}`, or write one of {}", listed(known())),
+        (Some(meant), _) | (None, &[meant]) => format!("write `{meant}`, or add a cluster `{name}`"),
+        (None, _) if free.is_empty() => format!("add a cluster `{name}`"),
+        (None, _) if free.len() == 1 => format!("add a cluster `{name}`, or write {listed}"),
+        (None, _) => format!("add a cluster `{name}`, or write one of {listed}"),
     }
 }
 

@@ -23,7 +23,7 @@ pub enum Known {
     /// The list of files without a bootstrap. The bootstrap may have more elements.
     WithoutBootstrap,
     /// A part of the list. The rest comes from a server or from a file that was not found.
-    ButFromServer,
+    Partly,
 }
 
 /// One Envoy.

@@ -7,7 +7,7 @@ use super::embedded::Mapping;
 use super::redact::redact;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Place, Source};
-use crate::yaml::{self, Node, Value};
+use crate::yaml::{self, Node, Reader, Value};
 
 /// A file, or a file that a `ConfigMap` or a `Secret` holds.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl File {
     }
 
     fn parse(source: &Arc<Source>, directory: PathBuf) -> Result<Self, Box<Diagnostic>> {
-        match yaml::documents(source) {
+        match documents(source) {
             Ok(documents) => {
                 let text = redact(&source.text, &documents);
                 let redacted = Arc::new(Source { name: source.name.clone(), text });
@@ -55,7 +55,7 @@ impl File {
     pub fn within(&self, text: At<'_>, key: &str, config_map: usize) -> Option<Self> {
         let written = text.text()?;
         let mapping = Mapping::new(written, &self.unredacted.text, &text.node.defined);
-        let mut documents = yaml::parse(written).ok()?;
+        let mut documents = yaml::parse(written, Reader::Envoy).ok()?;
         for document in &mut documents {
             mapping.apply(document);
         }
@@ -70,14 +70,39 @@ impl File {
 
     /// Whether one of the documents is an Envoy bootstrap.
     pub fn is_bootstrap(&self) -> bool {
-        let fields = ["static_resources", "dynamic_resources"];
-        self.documents().any(|document| fields.iter().any(|field| document.get(field).is_some()))
+        self.documents().any(At::is_bootstrap)
     }
 
     /// The documents.
     pub fn documents(&self) -> impl Iterator<Item = At<'_>> {
         self.documents.iter().map(|node| At { file: self, node })
     }
+}
+
+/// The documents of a file, each as its reader reads it.
+fn documents(source: &Arc<Source>) -> Result<Vec<Node>, Box<Diagnostic>> {
+    let for_envoy = yaml::documents(source, Reader::Envoy);
+    let has_manifests = source.text.contains("apiVersion");
+    if !has_manifests || (for_envoy.is_ok() && !source.text.contains("<<")) {
+        return for_envoy;
+    }
+    let for_kubernetes = yaml::documents(source, Reader::Kubernetes)?;
+    // Without Envoy's documents, as in a file of manifests, only Kubernetes reads the file.
+    let for_envoy = match for_envoy {
+        Err(error) if !for_kubernetes.iter().all(is_manifest) => return Err(error),
+        documents => documents.unwrap_or_default(),
+    };
+    let mut for_envoy = for_envoy.into_iter();
+    let choose = |document: Node| match for_envoy.next() {
+        Some(other) if !is_manifest(&document) => other,
+        _ => document,
+    };
+    Ok(for_kubernetes.into_iter().map(choose).collect())
+}
+
+/// Whether a document is a Kubernetes manifest.
+pub fn is_manifest(document: &Node) -> bool {
+    document.get("apiVersion").is_some() && document.get("kind").is_some()
 }
 
 /// A value of a file.
@@ -100,6 +125,18 @@ impl<'a> At<'a> {
     /// The field at the end of this path.
     pub fn at(self, names: &[&str]) -> Option<At<'a>> {
         names.iter().try_fold(self, |value, name| value.get(name))
+    }
+
+    /// Whether a document is an Envoy bootstrap.
+    pub fn is_bootstrap(self) -> bool {
+        ["static_resources", "dynamic_resources"].iter().any(|field| self.get(field).is_some())
+    }
+
+    /// Whether a document is a bootstrap, or has a message with a type.
+    pub fn is_for_envoy(self) -> bool {
+        let mut has_type = self.is_bootstrap();
+        self.walk(&mut |at| has_type |= at.get("@type").is_some());
+        has_type
     }
 
     /// The items of a list. Empty if the value is not a list.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::envoy::Known;
-use super::file::{At, File};
+use super::file::{At, File, is_manifest};
 use super::manifests;
 use super::report::Report;
 use crate::diagnostic::Level;
@@ -42,7 +42,7 @@ impl Files {
         }
         let mut next = 0;
         while next < files.entries.len() {
-            files.follow(next, report)?;
+            files.follow(next, report);
             next += 1;
         }
         Ok(files)
@@ -81,11 +81,11 @@ impl Files {
     }
 
     /// Reads the files that a file names.
-    fn follow(&mut self, index: usize, report: &mut Report) -> anyhow::Result<()> {
-        let Some(entry) = self.entries.get(index) else { return Ok(()) };
+    fn follow(&mut self, index: usize, report: &mut Report) {
+        let Some(entry) = self.entries.get(index) else { return };
         let mut wanted = Vec::new();
         let mut has_other_clusters = false;
-        for document in entry.file.documents().filter(|document| !manifests::is_manifest(*document)) {
+        for document in entry.file.documents().filter(|document| !is_manifest(document.node)) {
             has_other_clusters |= has_clusters_on_demand(document);
             for source in config_sources(document) {
                 let is_clusters =
@@ -102,7 +102,16 @@ impl Files {
         for (path, place, is_clusters) in wanted {
             let found = match self.find(index, &path) {
                 Some(Found::Known(found)) => Some(found),
-                Some(Found::File(path)) => self.add(&path, report)?,
+                Some(Found::File(found)) => self.add(&found, report).unwrap_or_else(|error| {
+                    let message = format!("the file `{path}` cannot be read: {}", error.root_cause());
+                    report.add(
+                        Level::Error,
+                        place,
+                        message,
+                        "write the path of a file that can be read, in UTF-8",
+                    );
+                    None
+                }),
                 None => {
                     let message = format!("the file `{path}` was not found, so its contents are not checked");
                     let help = "give the file to `check` as well, or start `check` in a directory from which the path leads to it";
@@ -117,7 +126,6 @@ impl Files {
             entry.names = names;
             entry.has_other_clusters = has_other_clusters;
         }
-        Ok(())
     }
 
     /// The file at a path that a file names. The path is searched in the file's manifest, from the working
@@ -160,7 +168,7 @@ impl Files {
             indices.extend(free.iter().copied());
             let mut entries = indices.iter().filter_map(|index| self.entries.get(*index));
             let partly = entries.any(|entry| entry.has_other_clusters);
-            (self.documents(&indices), if partly { Known::ButFromServer } else { Known::All })
+            (self.documents(&indices), if partly { Known::Partly } else { Known::All })
         };
         bootstraps.into_iter().map(of).collect()
     }
@@ -187,17 +195,20 @@ impl Files {
         let files = indices.iter().filter_map(|index| self.entries.get(*index));
         files
             .flat_map(|entry| entry.file.documents())
-            .filter(|document| !manifests::is_manifest(*document))
+            .filter(|document| !is_manifest(document.node))
             .collect()
+    }
+
+    /// All documents for Envoy, except of files that have another purpose.
+    pub fn for_envoy(&self) -> impl Iterator<Item = At<'_>> {
+        let documents = self.entries.iter().flat_map(|entry| entry.file.documents());
+        documents.filter(|document| !is_manifest(document.node) && document.is_for_envoy())
     }
 
     /// The Kubernetes manifests of all files.
     pub fn manifests(&self) -> Vec<At<'_>> {
         let documents = self.entries.iter().flat_map(|entry| entry.file.documents());
-        documents
-            .filter(|document| manifests::is_manifest(*document))
-            .flat_map(manifests::manifests)
-            .collect()
+        documents.filter(|document| is_manifest(document.node)).flat_map(manifests::manifests).collect()
     }
 
     /// The first document of each file, except of files that certainly have another purpose than a filter: manifests,
@@ -252,7 +263,7 @@ fn has_other_purpose(document: At<'_>) -> bool {
         name.contains(".listener.") || name.contains(".route.") || name.ends_with(".TypedExtensionConfig")
     };
     let is_other = types.peek().is_some() && !types.any(|name| name.is_none_or(is_with_filter));
-    manifests::is_manifest(document) || is_other
+    is_manifest(document.node) || is_other
 }
 
 /// Whether Envoy asks a server for further clusters, at the start or when a request needs them.

@@ -1,7 +1,7 @@
 //! Kubernetes manifests: Envoy configurations in a `ConfigMap` or a `Secret`, and filters of Istio and Envoy Gateway.
 
 use super::envoy::WASM;
-use super::file::{At, File};
+use super::file::{At, File, is_manifest};
 use super::plugin::Plugin;
 
 /// Who reads a plugin configuration. This determines where its environment and its failure policy are configured.
@@ -61,11 +61,6 @@ impl Kind {
     }
 }
 
-/// Whether a document is a Kubernetes manifest.
-pub fn is_manifest(document: At<'_>) -> bool {
-    document.get("apiVersion").is_some() && document.get("kind").is_some()
-}
-
 /// The manifests of a document. A `List` contains several.
 pub fn manifests(document: At<'_>) -> Vec<At<'_>> {
     if document.text_at(&["kind"]) == Some("List") {
@@ -77,7 +72,7 @@ pub fn manifests(document: At<'_>) -> Vec<At<'_>> {
 /// The Envoy configurations in the `ConfigMap`s and `Secret`s of a file.
 pub fn embedded_files(file: &File, next_config_map: &mut usize) -> Vec<File> {
     let mut files = Vec::new();
-    for manifest in file.documents().filter(|document| is_manifest(*document)).flat_map(manifests) {
+    for manifest in file.documents().filter(|document| is_manifest(document.node)).flat_map(manifests) {
         let data = match manifest.text_at(&["kind"]) {
             Some("ConfigMap") => manifest.get("data"),
             Some("Secret") => manifest.get("stringData"),
@@ -106,7 +101,7 @@ pub fn plugins<'a>(manifests: &[At<'a>]) -> Vec<Plugin<'a>> {
         match manifest.text_at(&["kind"]) {
             Some("WasmPlugin") => {
                 let names = [name, spec.text_at(&["url"]).unwrap_or_default()];
-                plugins.push(Plugin::of_manifest(spec, Kind::Istio, spec.get("pluginConfig"), &names));
+                plugins.push(Plugin::new(spec, Kind::Istio, spec.get("pluginConfig"), &names));
             }
             Some("EnvoyExtensionPolicy") => {
                 for wasm in spec.items_at(&["wasm"]) {
@@ -114,7 +109,7 @@ pub fn plugins<'a>(manifests: &[At<'a>]) -> Vec<Plugin<'a>> {
                     let url = url.or_else(|| wasm.text_at(&["code", "http", "url"]));
                     let names = [wasm.text_at(&["name"]), url].map(Option::unwrap_or_default);
                     let config = wasm.get("config");
-                    plugins.push(Plugin::of_manifest(wasm, Kind::EnvoyGateway, config, &names));
+                    plugins.push(Plugin::new(wasm, Kind::EnvoyGateway, config, &names));
                 }
             }
             Some("EnvoyFilter" | "EnvoyPatchPolicy") => {

@@ -11,14 +11,16 @@ mod file;
 mod files;
 mod form;
 mod headers;
+mod json;
 mod manifests;
+mod merge_keys;
 mod order;
+mod partial;
 mod plugin;
 mod redact;
 mod report;
 mod routes;
 mod services;
-pub(crate) mod suggest;
 mod unchecked;
 mod vm;
 mod websockets;
@@ -58,6 +60,9 @@ impl Findings {
 pub fn run(paths: &[PathBuf]) -> anyhow::Result<Findings> {
     let mut report = Report::default();
     let files = Files::read(paths, &mut report)?;
+    for document in files.for_envoy() {
+        merge_keys::check(document, &mut report);
+    }
     let envoys = files.envoys();
     let envoys: Vec<Envoy<'_>> =
         envoys.iter().map(|(documents, known)| Envoy::new(documents, *known)).collect();
@@ -102,14 +107,24 @@ fn of_filter(plugin: &Plugin<'_>, report: &mut Report) {
 /// Checks a filter and the Envoy around it.
 fn check<'a>(envoys: &[Envoy<'a>], envoy: &Envoy<'a>, plugin: &Plugin<'a>, report: &mut Report) {
     of_filter(plugin, report);
-    let Ok(config) = &plugin.config else { return };
+    let Some(config) = plugin.readable() else {
+        if let (Err(error), true) = (&plugin.config, envoy.uses(plugin)) {
+            let message =
+                "the routes and clusters of this filter are not checked until its error is corrected";
+            let help = "correct the error, and run `check` again";
+            report.add(Level::Note, plugin.place_of_error(error), message, help);
+        }
+        return;
+    };
     let known = services::known_routes(envoys, config);
     services::check(plugin, config, &known, report);
     routes::check(envoy, plugin, config, &known, report);
     clusters::check(envoy, plugin, config, report);
     headers::check(envoy, plugin, config, report);
-    client_address::check(envoy, plugin, config, report);
     order::check(envoy, plugin, config, report);
-    endpoints::check(envoy, plugin, config, report);
-    websockets::check(envoy, plugin, config, report);
+    if plugin.config.is_ok() {
+        client_address::check(envoy, plugin, config, report);
+        endpoints::check(envoy, plugin, config, report);
+        websockets::check(envoy, plugin, config, report);
+    }
 }

@@ -70,17 +70,17 @@ fn twice(
     report: &mut Report,
 ) {
     let has_same_header = |filter: &&Filter<'_>| {
-        let other = envoy.plugin_of(filter).and_then(|plugin| plugin.config.as_ref().ok());
+        let other = envoy.plugin_of(filter).and_then(Plugin::readable);
         other.is_some_and(|other| other.cluster_header == config.cluster_header)
     };
     let Some(first) = before.iter().find(has_same_header) else { return };
     if first.name != ours.name && !manager.has_both_on(first, ours) {
         return;
     }
-    let (line, _) = first.at.place().line_and_column();
     let message = format!(
-        "the filter is twice in this connection manager, first in line {line}: the second filter overwrites or \
+        "the filter is twice in this connection manager, first at {}: the second filter overwrites or \
          removes what the first filter writes into `{}`",
+        first.at.place().file_and_line(),
         config.cluster_header
     );
     let help = "take one of the two away; for several services write one filter with `services: [{name: …, routes: \

@@ -8,8 +8,10 @@ use super::embedded::{self, Mapping};
 use super::file::At;
 use super::form::{self, FormError};
 use super::manifests::Kind;
+use super::merge_keys::{self, MERGE_KEY};
+use super::{json, partial};
 use crate::source::Place;
-use crate::yaml::{self, Node, Value};
+use crate::yaml::{self, Node, Reader, Value};
 
 /// A Wasm filter.
 pub struct Plugin<'a> {
@@ -31,6 +33,8 @@ pub struct Plugin<'a> {
     text: Option<(String, Mapping)>,
     /// The result of reading the configuration with the filter's own code.
     pub config: Result<Config, ConfigError>,
+    /// The configuration without the fields that are wrong.
+    partial: Option<Config>,
 }
 
 impl<'a> Plugin<'a> {
@@ -43,13 +47,13 @@ impl<'a> Plugin<'a> {
         let uri = message.at(&code).and_then(|code| code.text_at(&["remote", "http_uri", "uri"]));
         let names = [name, root_id, file, uri].map(Option::unwrap_or_default);
         let configuration = message.at(&["config", "configuration"]);
-        let mut plugin = Self::of_manifest(message, Kind::Envoy, configuration, &names);
+        let mut plugin = Self::new(message, Kind::Envoy, configuration, &names);
         plugin.is_ours |= is_ours(filter_name);
         plugin
     }
 
-    /// The filter that a plain object of a manifest configures.
-    pub fn of_manifest(message: At<'a>, kind: Kind, written: Option<At<'a>>, names: &[&str]) -> Self {
+    /// The filter that a message, or a part of a manifest, configures. `written` is its configuration.
+    pub fn new(message: At<'a>, kind: Kind, written: Option<At<'a>>, names: &[&str]) -> Self {
         let mut plugin = Self {
             message,
             kind,
@@ -60,12 +64,13 @@ impl<'a> Plugin<'a> {
             embedded: None,
             text: None,
             config: Ok(Config::default()),
+            partial: None,
         };
         if let Some(written) = written {
             plugin.read(written);
         }
-        let variable = |name: &str| kind.variable(message, name);
-        plugin.config = Config::parse(&plugin.bytes, &variable);
+        plugin.config = plugin.parsed(&plugin.bytes);
+        plugin.partial = plugin.read_partially();
         let is_valid = plugin.config.is_ok() && written.is_some();
         plugin.is_ours = names.iter().any(|name| is_ours(name)) || is_valid || plugin.looks_like_ours();
         plugin
@@ -90,7 +95,7 @@ impl<'a> Plugin<'a> {
         } else if inner.type_name().is_some() {
             let fields = inner.node.fields().iter().filter(|(key, _)| key.name != "@type").cloned();
             let object = Node { value: Value::Map(fields.collect()), ..inner.node.clone() };
-            self.read_fields(inner, &object);
+            self.read_fields(&object);
             self.embedded = Some(object);
         } else {
             self.read_object(inner);
@@ -106,28 +111,49 @@ impl<'a> Plugin<'a> {
 
     fn read_object(&mut self, object: At<'a>) {
         self.written = Some(object);
-        self.read_fields(object, object.node);
+        self.read_fields(object.node);
     }
 
-    fn read_fields(&mut self, object: At<'a>, fields: &Node) {
+    fn read_fields(&mut self, fields: &Node) {
         // A Struct without fields has no bytes.
         if !fields.fields().is_empty() {
-            let is_yaml =
-                self.kind == Kind::Envoy && !object.file.unredacted.text.trim_start().starts_with('{');
-            let number = |node: &Node, number: serde_json::Value| match object
-                .file
-                .source
-                .text
-                .get(node.defined.clone())
-                .filter(|_| is_yaml)
-            {
-                Some(text) if !is_number_in_yaml(text) => serde_json::Value::from(text),
-                _ => number,
-            };
-            let mut json = String::new();
-            write_json(fields, &number, &mut json);
-            self.bytes = Cow::Owned(json.into_bytes());
+            self.bytes = Cow::Owned(self.json(fields).into_bytes());
         }
+    }
+
+    /// The JSON that the filter receives for a tree of its configuration.
+    fn json(&self, tree: &Node) -> String {
+        let text = &self.message.file.unredacted.text;
+        // In text, numbers are JSON already.
+        let is_yaml = self.has_yaml_for_envoy() && !text.trim_start().starts_with('{');
+        json::of(tree, is_yaml.then_some(text))
+    }
+
+    /// The configuration, or what can be read of it without fields that are wrong and that decide nothing about routes
+    /// and clusters.
+    pub fn readable(&self) -> Option<&Config> {
+        self.config.as_ref().ok().or(self.partial.as_ref())
+    }
+
+    /// Reads the configuration without the fields that are wrong.
+    fn read_partially(&self) -> Option<Config> {
+        const MOST_ERRORS: usize = 100;
+        let mut tree = self.tree()?.clone();
+        let mut error = self.config.as_ref().err()?.clone();
+        for _ in 0..MOST_ERRORS {
+            if !partial::is_dispensable(&error) || !partial::remove(&mut tree, error.path()) {
+                return None;
+            }
+            match self.parsed(self.json(&tree).as_bytes()) {
+                Ok(config) => return Some(config),
+                Err(next) => error = next,
+            }
+        }
+        None
+    }
+
+    fn parsed(&self, bytes: &[u8]) -> Result<Config, ConfigError> {
+        Config::parse(bytes, &|name: &str| self.kind.variable(self.message, name))
     }
 
     /// The filter's name if it has one, else its message: a short place for the whole filter.
@@ -140,8 +166,14 @@ impl<'a> Plugin<'a> {
         self.bytes.is_empty()
     }
 
+    /// Whether the configuration is YAML in a file for Envoy, and not text in it or part of a manifest.
+    pub fn has_yaml_for_envoy(&self) -> bool {
+        self.kind == Kind::Envoy && self.text.is_none()
+    }
+
     fn embed(&mut self, text: String, mapping: Mapping) {
-        self.embedded = yaml::parse(&text).ok().and_then(|documents| documents.into_iter().next());
+        self.embedded =
+            yaml::parse(&text, Reader::Envoy).ok().and_then(|documents| documents.into_iter().next());
         if let Some(tree) = &mut self.embedded {
             mapping.apply(tree);
         }
@@ -208,6 +240,11 @@ impl<'a> Plugin<'a> {
         {
             place.span = key.defined.clone();
         }
+        if merge_keys::is_cause(error)
+            && let Some(key) = self.node(error.path()).and_then(|object| object.key(MERGE_KEY))
+        {
+            place.span = key.defined.clone();
+        }
         let Some((text, mapping)) = &self.text else {
             return place;
         };
@@ -216,10 +253,10 @@ impl<'a> Plugin<'a> {
             let end = text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |c| at + c.len_utf8());
             place.span = mapping.map(&(at..end));
         } else if self.embedded.is_none()
-            && let Err((span, _)) = yaml::parse(text)
+            && let Err(error) = yaml::parse(text, Reader::Envoy)
         {
             // For a field that is given twice, the YAML parser gives the place.
-            place.span = mapping.map(&span);
+            place.span = mapping.map(&error.span);
         }
         place
     }
@@ -239,7 +276,7 @@ fn line_and_column(problem: &str) -> Option<(usize, usize)> {
 }
 
 /// The steps of a path: names, and indices of elements.
-fn steps(path: &str) -> impl Iterator<Item = &str> {
+pub fn steps(path: &str) -> impl Iterator<Item = &str> {
     path.split(['.', '[', ']']).filter(|step| !step.is_empty() && *step != "(root)")
 }
 
@@ -247,50 +284,5 @@ fn step<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
     match name.parse::<usize>() {
         Ok(index) if matches!(node.value, Value::List(_)) => node.items().get(index),
         _ => node.get(name),
-    }
-}
-
-/// Whether Envoy reads a plain scalar in YAML as a number. Envoy reads numbers with a fraction, and such as `86_400`, as
-/// text.
-fn is_number_in_yaml(text: &str) -> bool {
-    let is_decimal = text.parse::<i64>().is_ok();
-    match text.strip_prefix('0') {
-        Some(octal) if is_decimal => !octal.contains(['8', '9']),
-        Some(rest) => rest.starts_with('x'),
-        None => is_decimal,
-    }
-}
-
-/// Writes the value as JSON, with the fields in their order. `number` may change the value of a number.
-fn write_json(
-    node: &Node,
-    number: &dyn Fn(&Node, serde_json::Value) -> serde_json::Value,
-    json: &mut String,
-) {
-    let quote = |text: &str| serde_json::Value::from(text).to_string();
-    match &node.value {
-        Value::Null => json.push_str("null"),
-        Value::Bool(value) => json.push_str(&value.to_string()),
-        Value::Integer(value) => json.push_str(&number(node, (*value).into()).to_string()),
-        Value::Float(value) => json.push_str(&number(node, (*value).into()).to_string()),
-        Value::Text(text) => json.push_str(&quote(text)),
-        Value::List(items) => {
-            json.push('[');
-            for (index, item) in items.iter().enumerate() {
-                json.push_str(if index > 0 { "," } else { "" });
-                write_json(item, number, json);
-            }
-            json.push(']');
-        }
-        Value::Map(fields) => {
-            json.push('{');
-            for (index, (key, value)) in fields.iter().enumerate() {
-                json.push_str(if index > 0 { "," } else { "" });
-                json.push_str(&quote(&key.name));
-                json.push(':');
-                write_json(value, number, json);
-            }
-            json.push('}');
-        }
     }
 }

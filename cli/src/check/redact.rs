@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
 
 use super::embedded::Mapping;
-use crate::yaml::{self, Node, Value};
+use crate::yaml::{self, Node, Reader, Value};
 
 /// A secret has at least 32 bytes, which are 43 characters of base64. A few may be missing.
 const SHORTEST_SECRET: usize = 41;
@@ -84,7 +84,7 @@ fn in_node(node: &Node, text: &str, found: &mut Vec<Range<usize>>) {
         Value::Text(inner) if inner.contains('\n') || is_json(inner) => {
             let mapping = Mapping::new(inner, text, &node.defined);
             let mut within = Vec::new();
-            match yaml::parse(inner) {
+            match yaml::parse(inner, Reader::Envoy) {
                 Ok(documents) => documents.iter().for_each(|document| in_node(document, inner, &mut within)),
                 Err(_) if is_json(inner) && inner.contains("keys") => {
                     return found.push(node.defined.clone());
@@ -98,7 +98,8 @@ fn in_node(node: &Node, text: &str, found: &mut Vec<Range<usize>>) {
 }
 
 fn is_base64_of_a_secret(text: &str) -> bool {
-    text.len() >= SHORTEST_SECRET && BASE64_STANDARD.decode(text).is_ok()
+    // The padding may be missing.
+    text.len() >= SHORTEST_SECRET && BASE64_STANDARD_NO_PAD.decode(text.trim_end_matches('=')).is_ok()
 }
 
 fn is_json(text: &str) -> bool {

@@ -6,7 +6,7 @@ use super::envoy::{Envoy, Manager, Route};
 use super::file::At;
 use super::plugin::Plugin;
 use super::report::Report;
-use super::services::{KnownRoutes, misspelling, service_of};
+use super::services::{KnownRoutes, misspelling, only_missing, service_of};
 use crate::diagnostic::Level;
 
 /// Reports routes on which the filter does not work.
@@ -64,6 +64,19 @@ pub fn cluster_headers(action: At<'_>) -> Vec<At<'_>> {
     action.get("cluster_header").into_iter().chain(weighted).collect()
 }
 
+/// Where a route takes its cluster from one of the headers.
+pub fn takes_cluster_from<'a>(route: &Route<'a>, headers: &[String]) -> Option<At<'a>> {
+    let action = route.at.get("route")?;
+    cluster_headers(action).into_iter().find(|at| headers.iter().any(|header| is_header(*at, header)))
+}
+
+/// The headers from which routes take a filter's choice: those of the filters, and the default.
+pub fn cluster_header_names(envoy: &Envoy<'_>) -> Vec<String> {
+    let configs = envoy.plugins.iter().filter_map(Plugin::readable);
+    let names = configs.map(|config| config.cluster_header.clone());
+    names.chain([Config::default().cluster_header]).collect()
+}
+
 /// Whether the value is the name of a header.
 pub fn is_header(at: At<'_>, name: &str) -> bool {
     at.text().is_some_and(|text| text.eq_ignore_ascii_case(name))
@@ -71,8 +84,7 @@ pub fn is_header(at: At<'_>, name: &str) -> bool {
 
 /// Whether the route takes its cluster from another session-affinity filter.
 fn has_header_of_another(envoy: &Envoy<'_>, plugin: &Plugin<'_>, action: At<'_>) -> bool {
-    let header =
-        |plugin: &Plugin<'_>| plugin.config.as_ref().ok().map(|config| config.cluster_header.clone());
+    let header = |plugin: &Plugin<'_>| plugin.readable().map(|config| config.cluster_header.clone());
     let ours = header(plugin);
     let others = envoy.plugins.iter().filter(|other| !other.message.is(plugin.message)).filter_map(header);
     let others: Vec<String> = others.filter(|other| Some(other) != ours.as_ref()).collect();
@@ -184,10 +196,15 @@ fn unserved(
         (Some(name), None) => {
             format!("add `{name}` to the `routes` {path}, or leave `routes` out in one service")
         }
-        (None, _) => format!(
-            "write `name: NAME` at the route and add the name to the `routes` {path}, or leave `routes` out in one \
-             service"
-        ),
+        (None, _) => match only_missing(known, config) {
+            Some((service, name)) => {
+                format!("write `name: {name}` at the route if the service `{}` serves it", service.name)
+            }
+            None => format!(
+                "write `name: NAME` at the route and add the name to the `routes` {path}, or leave `routes` out in \
+                 one service"
+            ),
+        },
     };
     report.error(found, message, help);
 }

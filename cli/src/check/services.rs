@@ -5,8 +5,8 @@ use session_affinity::config::{Config, ServiceConfig};
 use super::envoy::{Envoy, Route};
 use super::plugin::Plugin;
 use super::report::Report;
-use super::suggest::{listed, nearest};
 use crate::diagnostic::Level;
+use crate::suggest::{listed, nearest};
 
 /// The service of a route, with its index in the configuration.
 pub fn service_of<'c>(config: &'c Config, route: &Route<'_>) -> Option<(usize, &'c ServiceConfig)> {
@@ -28,7 +28,7 @@ pub fn check(plugin: &Plugin<'_>, config: &Config, known: &KnownRoutes<'_>, repo
             let place = plugin.place(&format!("{}routes[{number}]", plugin.service_path(index)));
             let message =
                 format!("the service `{}` names the route `{name}`, which does not exist", service.name);
-            report.add(Level::Error, place, message, help(name, known));
+            report.add(Level::Error, place, message, help(name, &free(known, config), known));
         }
     }
 }
@@ -40,7 +40,7 @@ pub type KnownRoutes<'a> = Option<Vec<&'a str>>;
 /// several Envoys, may have a filter each with the same services, and each some of their routes.
 pub fn known_routes<'a>(envoys: &[Envoy<'a>], config: &Config) -> KnownRoutes<'a> {
     let has_same_services =
-        |other: &&Plugin<'a>| other.config.as_ref().is_ok_and(|other| served(other) == served(config));
+        |other: &&Plugin<'a>| other.readable().is_some_and(|other| served(other) == served(config));
     let mut names = Vec::new();
     let mut is_used = false;
     for envoy in envoys {
@@ -62,6 +62,28 @@ fn served(config: &Config) -> Vec<(&str, Option<&[String]>)> {
     config.services.iter().map(|service| (service.name.as_str(), service.routes.as_deref())).collect()
 }
 
+/// The routes that no service names.
+fn free<'a>(known: &[&'a str], config: &Config) -> Vec<&'a str> {
+    let is_named = |route: &str| {
+        let mut named = config.services.iter().flat_map(|service| service.routes.iter().flatten());
+        named.any(|name| name == route)
+    };
+    // Several virtual hosts may have a route of the same name.
+    let mut free: Vec<&str> = Vec::new();
+    for route in known.iter().copied().filter(|route| !is_named(route)) {
+        if !free.contains(&route) {
+            free.push(route);
+        }
+    }
+    free
+}
+
+/// The free route that a service probably means: the most similar name, or the only one.
+fn meant<'a>(name: &str, free: &[&'a str]) -> Option<&'a str> {
+    let only = || if let [only] = free { Some(*only) } else { None };
+    nearest(name, free.iter().copied()).or_else(only)
+}
+
 /// A service that probably means this route, and the wrong name of the route in the service.
 pub fn misspelling<'c>(
     known: &KnownRoutes<'_>,
@@ -69,20 +91,30 @@ pub fn misspelling<'c>(
     route: &str,
 ) -> Option<(&'c ServiceConfig, &'c str)> {
     let known = known.as_ref()?;
+    let free = free(known, config);
     let names = |service: &'c ServiceConfig| service.routes.iter().flatten().map(String::as_str);
-    let is_meant = |name: &&str| !known.contains(name) && nearest(name, known.iter().copied()) == Some(route);
+    let is_meant = |name: &&str| !known.contains(name) && meant(name, &free) == Some(route);
     config.services.iter().find_map(|service| Some((service, names(service).find(is_meant)?)))
 }
 
-fn help(name: &str, known: &[&str]) -> String {
-    match nearest(name, known.iter().copied()) {
-        Some(near) => format!("write `{near}`; the routes are {}", listed(known.iter().copied())),
-        None if known.is_empty() => {
-            format!("no route has a name: write `name: {name}` at the route that the service serves")
-        }
-        None => format!(
-            "write `name: {name}` at the route that the service serves, or one of {}",
-            listed(known.iter().copied())
-        ),
+/// The only name of a route that a service has and no route, and the service.
+pub fn only_missing<'c>(known: &KnownRoutes<'_>, config: &'c Config) -> Option<(&'c ServiceConfig, &'c str)> {
+    let known = known.as_ref()?;
+    let names =
+        |service: &'c ServiceConfig| service.routes.iter().flatten().map(move |name| (service, &**name));
+    let mut missing = config.services.iter().flat_map(names).filter(|(_, name)| !known.contains(name));
+    missing.next().filter(|_| missing.next().is_none())
+}
+
+fn help(name: &str, free: &[&str], known: &[&str]) -> String {
+    let at_route = format!("`name: {name}` at the route that the service serves");
+    if let Some(near) = nearest(name, free.iter().copied()) {
+        return format!("write `{near}`; the routes are {}", listed(known.iter().copied()));
+    }
+    match free {
+        [only] => format!("write `{only}`, or {at_route}"),
+        [] if known.is_empty() => format!("no route has a name: write {at_route}"),
+        [] => format!("write {at_route}"),
+        _ => format!("write {at_route}, or one of {}", listed(free.iter().copied())),
     }
 }

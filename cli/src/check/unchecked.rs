@@ -1,18 +1,19 @@
 //! What `check` does not check although its user may expect it: filters that it does not recognise, routes without a
 //! connection manager, and files without a filter.
 
-use super::bypass::{self, cluster_header_names, takes_cluster_from};
+use super::bypass::unguarded_routes;
 use super::envoy::Envoy;
 use super::files::Files;
 use super::plugin::Plugin;
 use super::report::Report;
+use super::routes::{cluster_header_names, takes_cluster_from};
 
 /// Reports what is not checked, although there are session-affinity filters.
 pub fn check(envoys: &[Envoy<'_>], report: &mut Report) {
     for envoy in envoys {
         for plugin in &envoy.other_plugins {
             let mut managers = envoy.managers.iter().filter(|manager| manager.contains(plugin));
-            if managers.any(|manager| !bypass::routes(envoy, manager).is_empty()) {
+            if managers.any(|manager| !unguarded_routes(envoy, manager).is_empty()) {
                 unrecognised(plugin, report);
             }
         }

@@ -32,10 +32,13 @@ pub fn check(envoy: &Envoy<'_>, plugin: &Plugin<'_>, config: &Config, report: &m
                  its WebSocket, the session ends after {value} s",
                 route.in_words()
             );
+            let longer = match field {
+                "idleTimeoutSec" => "(off)",
+                _ => "(until the browser closes), or an hour or more",
+            };
             let help = format!(
-                "write `{field}: 0` (until the browser closes){}, or switch upgrades off for the route: \
-                 `upgrade_configs: [{{upgrade_type: {upgrade}, enabled: false}}]` in its `route`",
-                if field == "affinityCookieTtlSec" { ", or an hour or more" } else { "" }
+                "write `{field}: 0` {longer}, or switch upgrades off for the route: \
+                 `upgrade_configs: [{{upgrade_type: {upgrade}, enabled: false}}]` in its `route`"
             );
             report.add(Level::Warning, plugin.place(&path), message, help);
         }

@@ -7,13 +7,12 @@ use serde::de::DeserializeOwned;
 
 use super::manifests::Service;
 use super::manifests::service::{AppProtocol, ServicePort};
-use super::remarks::Remarks;
+use super::remarks::{Remarks, one_of};
+use crate::suggest::is_nearly;
 
 const BACKEND_CONFIG: [&str; 2] = ["cloud.google.com/backend-config", "beta.cloud.google.com/backend-config"];
 const APP_PROTOCOLS: [&str; 2] =
     ["service.alpha.kubernetes.io/app-protocols", "cloud.google.com/app-protocols"];
-/// The similarity of a misspelt annotation to the annotation that is meant.
-const MISSPELT: f64 = 0.9;
 const NEG: &str = "cloud.google.com/neg";
 
 /// The BackendConfigs of the ports of a Service.
@@ -48,7 +47,7 @@ pub fn backend_config<'a>(
         );
     }
     let known: Vec<String> = service.spec.ports().flat_map(|port| names_of(&port.value)).collect();
-    refuse_unknown_ports(service, annotation, names.ports.keys(), &known, "write one of", remarks);
+    refuse_unknown_ports(service, annotation, names.ports.keys(), &known, "", remarks);
     let by_name = port.name.as_ref().and_then(|name| names.ports.get(name));
     let by_number = || names.ports.get(&port.port.number().to_string());
     let name = by_name.or_else(by_number).or(names.default.as_ref())?;
@@ -66,7 +65,7 @@ pub fn protocol(
     let protocols = json::<BTreeMap<String, AppProtocol>>(service, &APP_PROTOCOLS, ALLOWED, remarks);
     let annotated = protocols.and_then(|(annotation, protocols)| {
         let known: Vec<String> = service.spec.ports().filter_map(|port| port.value.name.clone()).collect();
-        let help = "this annotation needs the name of a port: write one of";
+        let help = "this annotation needs the name of a port: ";
         refuse_unknown_ports(service, annotation, protocols.keys(), &known, help, remarks);
         protocols.get(port.name.as_ref()?).copied()
     });
@@ -94,9 +93,8 @@ pub fn protocol(
 pub fn check(service: &Service, is_gateway: bool, remarks: &mut Remarks) {
     let known = || BACKEND_CONFIG.into_iter().chain(APP_PROTOCOLS);
     for (name, value) in service.annotations() {
-        let is_near = |known: &&str| strsim::normalized_damerau_levenshtein(name, known) >= MISSPELT;
         if known().all(|known| known != name)
-            && let Some(meant) = known().find(is_near)
+            && let Some(meant) = known().find(|known| is_nearly(name, known))
         {
             let message = format!("not carried over: there is no annotation {name}");
             remarks.warning(service.at(value), message, format!("write {meant}"));
@@ -127,7 +125,7 @@ fn refuse_unknown_ports<'a>(
         let message = format!("Service {} has no port {port:?}", service.name());
         let help = match known {
             [] => "give the port a name".to_owned(),
-            known => format!("{help} {}", known.join(", ")),
+            known => format!("{help}{}", one_of(known)),
         };
         remarks.error(place.clone(), message, help);
     }

@@ -10,8 +10,9 @@ use super::manifests::service::{AppProtocol, ServicePort};
 use super::manifests::{BackendConfig, Manifest, Manifests, Service};
 use super::pods::{Pods, Target, is_first};
 use super::policies::{self, Policy};
-use super::remarks::Remarks;
+use super::remarks::{Remarks, one_of};
 use crate::source::Place;
+use crate::suggest::nearest;
 
 /// The cookie of the first service that makes a cookie.
 pub const COOKIE: &str = "GCLB";
@@ -99,6 +100,7 @@ impl<'a> Backends<'a> {
         let added = self.push(name, backends, place, remarks);
         if let Some(service) = self.services.get(added) {
             self.report_policies(service, place, remarks);
+            service.report_weights(self, place, remarks);
         }
         added
     }
@@ -216,9 +218,19 @@ impl<'a> Backends<'a> {
         remarks: &mut Remarks,
     ) -> Option<(&'a Service, &'a Spanned<ServicePort>)> {
         let Reference { namespace, service: name, port, place, port_place } = reference;
-        let here = self.manifests.services.iter().filter(|service| service.namespace() == namespace);
-        let Some(service) = here.clone().find(|service| service.name() == name) else {
-            let help = where_to_find("Service", &self.manifests.services, here, name);
+        let all = &self.manifests.services;
+        let is_it = |service: &&Service| service.namespace() == namespace && service.name() == name;
+        let Some(service) = all.iter().find(is_it) else {
+            let elsewhere = |other: &str| {
+                let what = if self.is_gateway {
+                    format!("write `namespace: {other}`")
+                } else {
+                    "an Ingress only reaches Services of its own namespace".to_owned()
+                };
+                format!("the Service is in namespace {other}: {what}")
+            };
+            let help = where_to_find(all, namespace, name, elsewhere);
+            let help = help.unwrap_or_else(|| names_in(all, namespace, "add the Service to the manifests"));
             remarks.error(place.clone(), format!("no Service {name:?} in namespace {namespace}"), help);
             return None;
         };
@@ -226,7 +238,8 @@ impl<'a> Backends<'a> {
         if found.is_none() {
             let numbers = service.spec.ports().map(|port| port.value.port.number().to_string());
             let names = service.spec.ports().filter_map(|port| port.value.name.clone());
-            let help = one_of(&numbers.chain(names).collect::<Vec<_>>().join(", "), "add it to the Service");
+            let all: Vec<String> = numbers.chain(names).collect();
+            let help = if all.is_empty() { "add it to the Service".to_owned() } else { one_of(&all) };
             remarks.error(port_place.clone(), format!("Service {name} has no port {port}"), help);
         }
         Some((service, found?))
@@ -272,16 +285,18 @@ impl<'a> Backends<'a> {
         remarks: &mut Remarks,
     ) -> Option<&'a BackendConfig> {
         let (name, annotation) = annotations::backend_config(service, port, remarks)?;
-        let all = self.manifests.backend_configs.iter();
-        let here = all.filter(|config| config.namespace() == service.namespace());
-        let found = here.clone().find(|config| config.name() == name);
+        let (all, namespace) = (&self.manifests.backend_configs, service.namespace());
+        let found = all.iter().find(|config| config.namespace() == namespace && config.name() == name);
         if let (None, Some(text)) = (found, service.annotation(annotation)) {
-            let message = format!("no BackendConfig {name:?} in namespace {}", service.namespace());
-            remarks.error(
-                service.at(text),
-                message,
-                where_to_find("BackendConfig", &self.manifests.backend_configs, here, &name),
-            );
+            let message = format!("no BackendConfig {name:?} in namespace {namespace}");
+            let elsewhere = |other: &str| {
+                format!(
+                    "the BackendConfig is in namespace {other}: write `namespace: {namespace}` in its metadata"
+                )
+            };
+            let help = where_to_find(all, namespace, &name, elsewhere);
+            let add = "add the BackendConfig to the manifests";
+            remarks.error(service.at(text), message, help.unwrap_or_else(|| names_in(all, namespace, add)));
         }
         found
     }
@@ -352,21 +367,24 @@ fn check(service: &Service, is_gateway: bool, remarks: &mut Remarks) {
     }
 }
 
-/// The help for a reference to a missing object: its namespace, or the objects that are `here`.
-fn where_to_find<'a, S: 'a>(
-    kind: &str,
+/// What to write in place of a name that no object of the namespace has. `elsewhere` makes it from the namespace of an
+/// object of this name. `None` if there is no similar name.
+pub fn where_to_find<S>(
     all: &[Manifest<S>],
-    here: impl Iterator<Item = &'a Manifest<S>>,
+    namespace: &str,
     name: &str,
-) -> String {
+    elsewhere: impl FnOnce(&str) -> String,
+) -> Option<String> {
     if let Some(other) = all.iter().find(|other| other.name() == name) {
-        let namespace = other.namespace();
-        return format!("the {kind} is in namespace {namespace}: write `namespace: {namespace}`");
+        return Some(elsewhere(other.namespace()));
     }
-    let names = here.map(Manifest::name).collect::<Vec<_>>().join(", ");
-    one_of(&names, &format!("add the {kind} to the manifests"))
+    let here = all.iter().filter(|one| one.namespace() == namespace).map(Manifest::name);
+    nearest(name, here).map(|near| format!("write {near}"))
 }
 
-fn one_of(names: &str, otherwise: &str) -> String {
-    if names.is_empty() { otherwise.to_owned() } else { format!("write one of {names}") }
+/// The names of all objects in a namespace as help.
+fn names_in<S>(all: &[Manifest<S>], namespace: &str, otherwise: &str) -> String {
+    let here = all.iter().filter(|one| one.namespace() == namespace);
+    let names: Vec<String> = here.map(|one| one.name().to_owned()).collect();
+    if names.is_empty() { otherwise.to_owned() } else { one_of(&names) }
 }

@@ -16,6 +16,7 @@ use super::manifests::{DEFAULT_NAMESPACE, Manifests, Service};
 use super::options::{Host, Options, To};
 use super::pods::{Pod, Target, headless_name, shortened};
 use super::remarks::{Remarks, argument};
+use crate::source::Place;
 
 /// The variable of the key, if a key is needed and no variable is named.
 const KEY_ENV: &str = "SESSION_AFFINITY_KEY";
@@ -92,7 +93,7 @@ impl Balancer<'_> {
             let text = format!(
                 "the filter's module comes from the image {image}: push this image, or name another one with --image"
             );
-            remarks.note(argument("--image", image), text);
+            remarks.note(Place::nowhere(), text);
         }
         context! {
             title => self.title("Kubernetes manifests"),

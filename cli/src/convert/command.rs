@@ -8,11 +8,13 @@ use std::process::ExitCode;
 
 use annotate_snippets::Renderer;
 use anyhow::{Context as _, Result};
+use tempfile::NamedTempFile;
 
 use super::options::{Options, To};
 use super::remarks::Remarks;
 use super::{EndpointFile, convert};
 use crate::source::Source;
+use crate::terminal::{print, say};
 
 /// Runs `convert gke`.
 ///
@@ -22,7 +24,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if let Some(option) = options.misplaced() {
         let (to, other) =
             if options.to == To::Envoy { ("envoy", "kubernetes") } else { ("kubernetes", "envoy") };
-        anstream::eprintln!("error: {option} is not allowed with --to {to}: use --to {other}");
+        say(format!("error: {option} is not allowed with --to {to}: use --to {other}"));
         return Ok(ExitCode::from(2));
     }
     let sources = options.files.iter().map(|file| Source::read(file)).collect::<Result<Vec<_>>>()?;
@@ -32,40 +34,61 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let Some(output) = output else {
         let errors = remarks.errors();
         let noun = if errors == 1 { "error" } else { "errors" };
-        anstream::eprintln!("error: nothing is written: {errors} {noun}");
+        say(format!("error: nothing is written: {errors} {noun}"));
         return Ok(ExitCode::FAILURE);
     };
-    for file in &output.files {
-        write_file(file).with_context(|| file.path.display().to_string())?;
-    }
-    match io::stdout().write_all(output.text.as_bytes()) {
-        // A reader such as `head` may close the pipe.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        result => result.context("standard output")?,
-    }
+    // No file changes before the whole output is written.
+    let prepared = output.files.iter().map(Prepared::new).collect::<Result<Vec<_>>>()?;
+    print(&output.text)?;
+    let notes = prepared.into_iter().map(Prepared::write).collect::<Result<Vec<_>>>()?;
+    notes.into_iter().for_each(say);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes a file in one rename, because Envoy may be watching the directory.
-fn write_file(file: &EndpointFile) -> io::Result<()> {
-    let shown = file.path.display();
-    if file.path.exists() && !file.replaces {
-        eprintln!("note: {shown} exists and stays unchanged; to write it again, give --endpoints");
-        return Ok(());
+/// A file of endpoints, ready to be renamed. The rename is one step, because Envoy may be watching the directory.
+struct Prepared<'a> {
+    file: &'a EndpointFile,
+    /// The contents beside the file. `None` if the file stays unchanged.
+    new: Option<NamedTempFile>,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(file: &'a EndpointFile) -> Result<Self> {
+        let new = Self::beside(file).with_context(|| file.path.display().to_string())?;
+        Ok(Self { file, new })
     }
-    let directory = file.path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(directory)?;
-    let readable = fs::Permissions::from_mode(0o644);
-    let mut new = tempfile::Builder::new().permissions(readable).tempfile_in(directory)?;
-    new.write_all(file.contents.as_bytes())?;
-    new.persist(&file.path)?;
-    if file.replaces {
-        eprintln!("note: {shown} is written");
-    } else {
-        eprintln!(
-            "warning: {shown} is written without an endpoint: Envoy answers 503 until the file has the addresses of \
-             the pods; to write them, give --endpoints"
-        );
+
+    fn beside(file: &EndpointFile) -> io::Result<Option<NamedTempFile>> {
+        if file.path.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if file.path.is_file() && !file.replaces {
+            return Ok(None);
+        }
+        let directory = file.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(directory)?;
+        let readable = fs::Permissions::from_mode(0o644);
+        let mut new = tempfile::Builder::new().permissions(readable).tempfile_in(directory)?;
+        new.write_all(file.contents.as_bytes())?;
+        Ok(Some(new))
     }
-    Ok(())
+
+    /// Puts the file into its place. Returns the note about it.
+    fn write(self) -> Result<String> {
+        let path = &self.file.path;
+        let shown = path.display();
+        let Some(new) = self.new else {
+            return Ok(format!(
+                "note: {shown} exists and stays unchanged; to write it again, give --endpoints"
+            ));
+        };
+        new.persist(path).with_context(|| shown.to_string())?;
+        if self.file.replaces {
+            return Ok(format!("note: {shown} is written"));
+        }
+        Ok(format!(
+            "warning: {shown} is written without an endpoint: Envoy answers 503 until the file has the addresses of the \
+             pods; to write them, give --endpoints"
+        ))
+    }
 }

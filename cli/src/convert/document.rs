@@ -8,7 +8,7 @@ use serde_saphyr::{Error, Location, Options, Spanned};
 use super::remarks::Remarks;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Place, Source};
-use crate::yaml::{self, Node, Value, offset};
+use crate::yaml::{self, Node, Reader, Value, offset};
 
 /// One document of a file.
 #[derive(Debug)]
@@ -28,13 +28,14 @@ impl Document {
             remarks.error(
                 place,
                 "no manifest in this file",
-                "write at least one manifest, or leave the file out",
+                "write at least one manifest, or leave the file out; the output of this command belongs in another directory",
             );
         }
         let mut documents = Vec::new();
         for range in ranges {
             let text = source.text.get(range.clone()).unwrap_or_default().to_owned();
-            match yaml::documents(&Arc::new(Source { name: source.name.clone(), text })) {
+            let part = Arc::new(Source { name: source.name.clone(), text });
+            match yaml::documents(&part, Reader::Kubernetes) {
                 Ok(nodes) => {
                     let document =
                         |root| Arc::new(Self { source: Arc::clone(source), range: range.clone(), root });
@@ -206,7 +207,10 @@ fn values_at<'a>(node: &'a Node, offset: usize, found: &mut Vec<&'a Value>) {
 
 /// As strict as Kubernetes: no number in place of a string, and no booleans other than true and false.
 pub fn options() -> Options {
-    serde_saphyr::options! { no_schema: true, strict_booleans: true, with_snippet: false }
+    let mut options = yaml::options(Reader::Kubernetes);
+    options.no_schema = true;
+    options.strict_booleans = true;
+    options
 }
 
 fn joined(path: &str, key: &str) -> String {

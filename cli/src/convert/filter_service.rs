@@ -5,16 +5,18 @@ use minijinja::{Value, context};
 use super::backends::{Backend, Backends, COOKIE};
 use super::manifests::backend_config::AffinityType;
 use super::pods::Target;
+use super::remarks::Remarks;
+use crate::source::Place;
 
 /// The filter's limit for weights.
-pub const MAX_WEIGHT: u32 = 1000;
+const MAX_WEIGHT: u128 = 1000;
 
 /// A service of the filter: some routes, and the backends of their requests with weights.
 #[derive(Debug)]
 pub struct FilterService {
     /// The name of the service and of its routes.
     pub name: String,
-    /// The indices of the backends, and their weights.
+    /// The indices of the backends, and their weights as written.
     pub backends: Vec<(usize, u32)>,
     /// The name of the cookie, if the service makes one.
     pub cookie: Option<String>,
@@ -44,26 +46,52 @@ impl FilterService {
         is_pinned.then_some(if self.backends.len() > 1 { "CLUSTER_AND_ENDPOINT" } else { "ENDPOINT" })
     }
 
+    /// The clusters and their weights. The clusters of a backend share its weight. Two backends may have the same pods.
+    fn weights(&self, backends: &Backends<'_>) -> Weights {
+        let count = |backend: &Backend<'_>| backend.clusters().max(1) as u128;
+        // With this factor, the share of each cluster is a whole number.
+        let factor = self.own(backends).map(|(backend, _)| count(backend));
+        let factor = factor.fold(1, |all, one| (all / greatest_common_divisor(all, one)).saturating_mul(one));
+        let mut all: Vec<(String, u128)> = Vec::new();
+        for (backend, weight) in self.own(backends) {
+            let share = u128::from(weight).saturating_mul(factor / count(backend));
+            let clusters = match &backend.target {
+                Target::Pods(pods) => pods.iter().map(|pod| &*pod.cluster).collect(),
+                _ => vec![&*backend.name],
+            };
+            for cluster in clusters {
+                match all.iter_mut().find(|(known, _)| known == cluster) {
+                    Some((_, sum)) => *sum = sum.saturating_add(share),
+                    None => all.push((cluster.to_owned(), share)),
+                }
+            }
+        }
+        let is_whole = |(_, share): &(String, u128)| share % factor == 0 && share / factor <= MAX_WEIGHT;
+        if all.iter().all(is_whole) {
+            let all = all.into_iter().map(|(cluster, share)| (cluster, share / factor)).collect();
+            return Weights { all, are_exact: true };
+        }
+        Weights::of(all)
+    }
+
+    /// Reports weights whose ratios the filter's limit changes.
+    pub fn report_weights(&self, backends: &Backends<'_>, place: &Place, remarks: &mut Remarks) {
+        let Weights { all, are_exact } = self.weights(backends);
+        if !are_exact {
+            let mut all: Vec<String> = all.iter().map(|(_, weight)| weight.to_string()).collect();
+            let last = all.pop().unwrap_or_default();
+            let written = format!("{} and {last}", all.join(", "));
+            remarks.note(place.clone(), format!("the filter's weights go up to 1,000: written as {written}"));
+        }
+    }
+
     /// The service in the filter's configuration.
     pub fn to_value(&self, backends: &Backends<'_>) -> Value {
         let own = || self.own(backends);
         let policy = self.lead(backends).map(|backend| &backend.policy);
         let pin = self.pin(backends);
-        let shares = shares(&own().map(|(backend, weight)| (backend.clusters(), weight)).collect::<Vec<_>>());
-        let clusters = own().zip(shares).flat_map(|((backend, _), share)| match &backend.target {
-            Target::Pods(pods) => pods.iter().map(|pod| (pod.cluster.clone(), share)).collect(),
-            _ => vec![(backend.name.clone(), share)],
-        });
-        // Two Services may have the same pods.
-        let mut weights: Vec<(String, u32)> = Vec::new();
-        for (cluster, share) in clusters {
-            match weights.iter_mut().find(|(known, _)| *known == cluster) {
-                Some((_, weight)) => *weight = weight.saturating_add(share).min(MAX_WEIGHT),
-                None => weights.push((cluster, share)),
-            }
-        }
         let is_split = self.backends.len() > 1;
-        let named = |(cluster, weight): (String, u32)| {
+        let named = |(cluster, weight): (String, u128)| {
             if is_split {
                 context! { cluster, weight }
             } else {
@@ -83,7 +111,8 @@ impl FilterService {
                 cookie => cookie.map(|name| context! { name }),
             },
             pin => pin,
-            backends => (pin != Some("ENDPOINT")).then(|| weights.into_iter().map(named).collect::<Vec<_>>()),
+            backends => (pin != Some("ENDPOINT"))
+                .then(|| self.weights(backends).all.into_iter().map(named).collect::<Vec<_>>()),
             // With one cluster, Envoy itself picks an endpoint and knows which endpoints are healthy.
             outlierDetection => (is_one_cluster && pin.is_none() && !is_split)
                 .then(|| context! { consecutiveLocalOriginFailure => 0 }),
@@ -92,22 +121,28 @@ impl FilterService {
     }
 }
 
-/// The weight of each cluster. `services` has the number of clusters and the weight of each Service. The clusters of a
-/// Service share its weight. The filter accepts whole numbers up to 1,000.
-fn shares(services: &[(usize, u32)]) -> Vec<u32> {
-    let counts = || services.iter().map(|(clusters, _)| u32::try_from(*clusters).unwrap_or(u32::MAX).max(1));
-    let weights = || services.iter().map(|(_, weight)| *weight);
-    if counts().all(|count| Some(count) == counts().next()) {
-        return weights().collect();
+/// The clusters of a service and their weights.
+struct Weights {
+    all: Vec<(String, u128)>,
+    /// Whether the ratios are those of the written weights.
+    are_exact: bool,
+}
+
+impl Weights {
+    /// Whole numbers up to the filter's limit, for numbers of any size.
+    fn of(all: Vec<(String, u128)>) -> Self {
+        let largest = all.iter().map(|(_, number)| *number).max().unwrap_or_default();
+        let divisor = all.iter().fold(0, |divisor, (_, number)| greatest_common_divisor(divisor, *number));
+        let are_exact = largest <= MAX_WEIGHT.saturating_mul(divisor);
+        let scaled = |number: u128| match number {
+            0 => 0,
+            _ if are_exact => number / divisor,
+            _ => (number.saturating_mul(MAX_WEIGHT).saturating_add(largest / 2) / largest).max(1),
+        };
+        Self { all: all.into_iter().map(|(cluster, number)| (cluster, scaled(number))).collect(), are_exact }
     }
-    if weights().zip(counts()).all(|(weight, count)| weight % count == 0) {
-        return weights().zip(counts()).map(|(weight, count)| weight / count).collect();
-    }
-    let exact = || weights().zip(counts()).map(|(weight, count)| f64::from(weight) / f64::from(count));
-    let largest = exact().fold(f64::MIN_POSITIVE, f64::max);
-    let scaled = exact().map(|share| {
-        if share > 0.0 { (share / largest * f64::from(MAX_WEIGHT)).round().max(1.0) } else { 0.0 }
-    });
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 1,000")]
-    scaled.map(|share| share as u32).collect()
+}
+
+fn greatest_common_divisor(one: u128, other: u128) -> u128 {
+    if other == 0 { one } else { greatest_common_divisor(other, one % other) }
 }

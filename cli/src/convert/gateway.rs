@@ -34,8 +34,11 @@ pub fn balancer<'a>(
     remarks: &mut Remarks,
 ) -> Balancer<'a> {
     check(gateway, remarks);
-    let attached: Vec<Attached<'_>> =
-        manifests.http_routes.iter().filter_map(|route| attached(gateway, route, remarks)).collect();
+    let attached: Vec<Attached<'_>> = manifests
+        .http_routes
+        .iter()
+        .filter_map(|route| attached(gateway, route, manifests, remarks))
+        .collect();
     let has_namespaces = namespaces_in_use(&attached).len() > 1;
     let pods = Pods { manifests, options, namespace: gateway.namespace(), has_namespaces };
     let mut converter =
@@ -96,11 +99,10 @@ fn add(routes: &mut Vec<Candidate>, domain: &str, new: Candidate, remarks: &mut 
         None => routes.push(new),
         Some(known) if known.route == new.route => {}
         Some(known) => {
-            let (line, _) = known.place.line_and_column();
-            let file = &known.place.source.name;
+            let known = known.place.file_and_line();
             let host = if domain == "*" { "all hosts" } else { domain };
             let message = format!(
-                "not carried over: the rule at {file}:{line} has the same match for {host}, so no request reaches this rule"
+                "not carried over: the rule at {known} has the same match for {host}, so no request reaches this rule"
             );
             remarks.warning(new.place, message, "leave one of the two rules out, or give it another match");
         }
@@ -165,13 +167,18 @@ fn check(gateway: &Gateway, remarks: &mut Remarks) {
 }
 
 /// The hosts for which a Gateway accepts an `HTTPRoute`. Reports what the Gateway does not accept.
-fn attached<'a>(gateway: &Gateway, route: &'a HttpRoute, remarks: &mut Remarks) -> Option<Attached<'a>> {
-    let is_parent = |parent: &&ParentRef| {
-        let namespace = parent.namespace.as_deref().unwrap_or(route.namespace());
-        let kind = parent.kind.as_deref().unwrap_or("Gateway");
-        (kind, &*parent.name, namespace) == ("Gateway", gateway.name(), gateway.namespace())
-    };
+fn attached<'a>(
+    gateway: &Gateway,
+    route: &'a HttpRoute,
+    manifests: &Manifests,
+    remarks: &mut Remarks,
+) -> Option<Attached<'a>> {
+    let is_parent = |parent: &&ParentRef| is_gateway(parent, route, gateway);
     let parents: Vec<&ParentRef> = route.spec.parent_refs.iter().flatten().filter(is_parent).collect();
+    if parents.is_empty() {
+        report_parents(gateway, route, manifests, remarks);
+        return None;
+    }
     let is_meant = |listener: &&Listener| {
         parents.iter().any(|parent| {
             parent.section_name.as_ref().is_none_or(|wanted| *wanted == listener.name)
@@ -179,7 +186,7 @@ fn attached<'a>(gateway: &Gateway, route: &'a HttpRoute, remarks: &mut Remarks) 
         })
     };
     let meant = || gateway.spec.listeners.iter().map(|listener| &listener.value).filter(is_meant);
-    if !parents.is_empty() && meant().next().is_none() {
+    if meant().next().is_none() {
         let shown =
             |listener: &Spanned<Listener>| format!("{} ({})", listener.value.name, listener.value.port.0);
         let known: Vec<String> = gateway.spec.listeners.iter().map(shown).collect();
@@ -194,7 +201,7 @@ fn attached<'a>(gateway: &Gateway, route: &'a HttpRoute, remarks: &mut Remarks) 
         Some(FromNamespaces::All | FromNamespaces::Selector) => true,
         Some(FromNamespaces::None) => false,
     };
-    if !parents.is_empty() && !meant().any(|listener| accepts_namespace(&listener)) {
+    if !meant().any(|listener| accepts_namespace(&listener)) {
         let message = format!(
             "not used: the Gateway {} accepts no HTTPRoutes of the namespace {}",
             gateway.name(),
@@ -231,6 +238,32 @@ fn attached<'a>(gateway: &Gateway, route: &'a HttpRoute, remarks: &mut Remarks) 
         remarks.note(route.at(host), "not used: no listener of the Gateway accepts this host");
     }
     Some(Attached { route, domains })
+}
+
+/// Whether a parent of an `HTTPRoute` is this Gateway.
+fn is_gateway(parent: &ParentRef, route: &HttpRoute, gateway: &Gateway) -> bool {
+    let namespace = parent.namespace.as_deref().unwrap_or(route.namespace());
+    parent.is_gateway() && (&*parent.name.value, namespace) == (gateway.name(), gateway.namespace())
+}
+
+/// Reports an `HTTPRoute` that does not have this Gateway as a parent. A parent that no manifest has may be misspelt.
+fn report_parents(gateway: &Gateway, route: &HttpRoute, manifests: &Manifests, remarks: &mut Remarks) {
+    let parents = || route.spec.parent_refs.iter().flatten().filter(|parent| parent.is_gateway());
+    let is_known = |parent: &ParentRef| manifests.gateways.iter().any(|one| is_gateway(parent, route, one));
+    let Some(parent) = parents().next() else {
+        return remarks.note(route.place(), "not used: its parent is no Gateway");
+    };
+    if parents().any(is_known) {
+        return remarks.note(route.place(), "not used: its parent is another Gateway");
+    }
+    let (name, namespace) = (&parent.name.value, parent.namespace.as_deref().unwrap_or(route.namespace()));
+    let name_field = (name != gateway.name()).then(|| format!("`name: {}`", gateway.name()));
+    let namespace_field =
+        (namespace != gateway.namespace()).then(|| format!("`namespace: {}`", gateway.namespace()));
+    let fields: Vec<String> = name_field.into_iter().chain(namespace_field).collect();
+    let message = format!("not used: no manifest has the Gateway `{namespace}/{name}`");
+    let help = format!("write {}, or leave the HTTPRoute out", fields.join(" and "));
+    remarks.warning(route.at(&parent.name), message, help);
 }
 
 /// The namespaces whose routes a listener accepts, if the listener names them.

@@ -4,7 +4,6 @@ use serde_saphyr::Spanned;
 
 use super::backends::{Backends, Reference};
 use super::configuration::{Changes, Match, Route};
-use super::filter_service::MAX_WEIGHT;
 use super::manifests::HttpRoute;
 use super::manifests::fields::PortRef;
 use super::manifests::gateway::{BackendRef, RouteRule};
@@ -134,10 +133,6 @@ impl Converter<'_> {
         }
         if let [(only, _)] = &*weighted {
             return self.backends.add_one(*only, remarks);
-        }
-        for (_, weight) in &mut weighted {
-            let scaled = u64::from(*weight) * u64::from(MAX_WEIGHT) / u64::from(largest.max(MAX_WEIGHT));
-            *weight = u32::try_from(scaled).unwrap_or(MAX_WEIGHT).max(u32::from(*weight > 0));
         }
         let is_same = |known: &&usize| {
             self.backends.services.get(**known).is_some_and(|service| service.backends == weighted)

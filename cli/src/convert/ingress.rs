@@ -164,29 +164,30 @@ fn path_rule(
     let path_type = path_type.unwrap_or(PathType::ImplementationSpecific);
     let place = path.as_ref().map_or_else(|| ingress.at(written), |path| ingress.at(path));
     let path = path.as_ref().map_or_else(String::new, |path| path.value.clone());
-    let (is_right, allowed) = is_path(&path, path_type);
+    let (is_right, help) = is_path(&path, path_type);
     if !is_right {
-        remarks.error(place, format!("not a path of this type: {path:?}"), format!("write {allowed}"));
+        remarks.error(place, format!("not a path of this type: {path:?}"), help);
         return None;
     }
     Some(PathRule { path, path_type, place, target })
 }
 
-/// Whether Kubernetes and GKE accept a path of this type, and which paths they accept.
+/// Whether Kubernetes and GKE accept a path of this type, and what to write otherwise.
 fn is_path(path: &str, path_type: PathType) -> (bool, &'static str) {
     let is_exact = |path: &str| {
         path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"*?#".contains(&byte))
     };
     if path_type == PathType::ImplementationSpecific {
         let base = path.strip_suffix('*').filter(|base| base.ends_with('/')).unwrap_or(path);
-        let allowed = "nothing, or `/` and what follows it, visible ASCII without `?` and `#`; `*` only after a `/` \
-                       at its end";
+        let allowed = "leave `path` out, or write `/` and what follows it, visible ASCII without `?` and `#`; `*` only \
+                       after a `/` at its end";
         return (path.is_empty() || is_exact(base), allowed);
     }
     let has_odd_parts = path.split('/').any(|part| part == "." || part == "..")
         || path.contains("//")
         || path.to_ascii_lowercase().contains("%2f");
-    let allowed = "`/` and what follows it, visible ASCII without `*`, `?`, `#`, `//`, `/./`, `/../`, `%2f`";
+    let allowed =
+        "write `/` and what follows it, visible ASCII without `*`, `?`, `#`, `//`, `/./`, `/../`, `%2f`";
     (is_exact(path) && !has_odd_parts, allowed)
 }
 

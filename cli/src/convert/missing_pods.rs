@@ -10,6 +10,7 @@ use super::manifests::{Manifests, Service, Workload};
 use super::pods::{selects, three_ways};
 use super::remarks::Remarks;
 use crate::source::Place;
+use crate::suggest::is_misspelt;
 
 /// The probable reason why a Service has no pods.
 enum Cause<'a> {
@@ -88,14 +89,6 @@ fn nearly_equal(
     };
     let found = labels.iter().find(is_equal).or_else(|| labels.iter().find(is_near));
     found.map(|(key, value)| (key.clone(), value.clone()))
-}
-
-/// Whether one text is probably a misspelling of the other. Texts that differ only in numbers, such as `v1` and `v2`,
-/// are different names.
-fn is_misspelt(one: &str, other: &str) -> bool {
-    let without_digits = |text: &str| text.replace(|character: char| character.is_ascii_digit(), "");
-    let allowed = (one.chars().count() / 5).max(1);
-    without_digits(one) != without_digits(other) && strsim::damerau_levenshtein(one, other) <= allowed
 }
 
 impl Cause<'_> {

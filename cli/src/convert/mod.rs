@@ -39,8 +39,8 @@ use self::balancer::Balancer;
 pub use self::command::run;
 use self::manifests::{Manifest, Manifests};
 use self::options::{Options, To};
-use self::remarks::{Remarks, argument};
-use crate::source::Source;
+use self::remarks::{Remarks, argument, one_of};
+use crate::source::{Place, Source};
 
 /// The output.
 #[derive(Clone, Debug, Default)]
@@ -122,11 +122,11 @@ fn chosen<'a, S>(
         ([one], _) => return Some(one),
         ([], None) => {
             let message = format!("no {kind} among the manifests");
-            remarks.error(argument("FILE", ""), message, "add an Ingress or a Gateway");
+            remarks.error(Place::nowhere(), message, "add an Ingress or a Gateway");
         }
         ([], Some(name)) => {
             let message = format!("there is no {kind} {name}");
-            remarks.error(argument(option, name), message, format!("write one of {}", names()));
+            remarks.error(argument(option, name), message, one_of(&all.iter().map(full).collect::<Vec<_>>()));
         }
         (several, _) => {
             for one in several.iter().skip(1) {

@@ -108,13 +108,13 @@ Examples:
   session-affinity convert gke manifests/*.yaml | kubectl apply -f -
   kubectl get all,ingress,backendconfig -o yaml | session-affinity convert gke - > ingress.yaml
   kubectl get all,gateway,httproute,gcpbackendpolicy,healthcheckpolicy -o yaml | session-affinity convert gke - > gateway.yaml
-  session-affinity convert gke --to envoy --endpoints neg-demo-app=10.0.0.1,10.0.0.2 *.yaml > envoy.yaml
-  session-affinity convert gke --to envoy --dns neg-demo-svc=pods.example.com *.yaml > envoy.yaml
+  session-affinity convert gke --to envoy --endpoints neg-demo-app=10.0.0.1,10.0.0.2 manifests/*.yaml > envoy.yaml
+  session-affinity convert gke --to envoy --dns neg-demo-svc=pods.example.com manifests/*.yaml > envoy.yaml
 
 Exit codes:
   0  the output is written; there may be warnings
   1  an error was found, and nothing is written
-  2  wrong usage, or a file that cannot be read";
+  2  wrong usage, or a file that cannot be read or written";
 
 /// The addresses of the pods of one workload or Service.
 #[derive(Clone, Debug, PartialEq, Eq)]

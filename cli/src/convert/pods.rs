@@ -10,7 +10,7 @@ use super::manifests::service::ServicePort;
 use super::manifests::{Manifest, Manifests, Service, Workload};
 use super::missing_pods;
 use super::options::{Address, Endpoints, Host, Options, To};
-use super::remarks::{Remarks, argument};
+use super::remarks::{Remarks, argument, one_of};
 
 /// The target of requests to a Service.
 #[derive(Debug)]
@@ -131,11 +131,13 @@ impl<'a> Pods<'a> {
             let mut seen = BTreeSet::new();
             for Endpoints { name, .. } in given {
                 if !known.iter().any(|(short, full)| short == name || full == name) {
-                    let mut known: Vec<&str> = known.iter().map(|(short, _)| *short).collect();
+                    let mut known: Vec<String> = known.iter().map(|(short, _)| (*short).to_owned()).collect();
                     known.dedup();
-                    let known = known.join(", ");
-                    let message = format!("nothing with the name {name} has pods");
-                    remarks.error(argument(option, name), message, format!("write one of {known}"));
+                    let message = match option {
+                        "--dns" => format!("no Service has the name {name}"),
+                        _ => format!("nothing with the name {name} has pods"),
+                    };
+                    remarks.error(argument(option, name), message, one_of(&known));
                 }
                 let is_in_both = |service: &Service| names(name, service) && self.is_given(service);
                 if option == "--dns" && services.iter().any(is_in_both) {
@@ -333,8 +335,8 @@ pub fn headless_name(service: &Service, manifests: &Manifests) -> String {
 }
 
 /// The name with a suffix, shortened to the 63 bytes that Kubernetes allows.
-pub fn shortened(name: &str, ending: &str) -> String {
-    name.chars().take(63 - ending.len()).chain(ending.chars()).collect()
+pub fn shortened(name: &str, suffix: &str) -> String {
+    name.chars().take(63 - suffix.len()).chain(suffix.chars()).collect()
 }
 
 /// Whether a Service sends requests to the pods of a workload.

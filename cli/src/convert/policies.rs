@@ -2,6 +2,7 @@
 
 use serde_saphyr::Spanned;
 
+use super::backends::where_to_find;
 use super::headers::{self, HeaderOption};
 use super::health::Health;
 use super::manifests::backend_config::{AffinityType, BackendConfigSpec, ConnectionDraining, HealthCheck};
@@ -10,7 +11,6 @@ use super::manifests::gateway_policy::{BackendPolicy, GatewayAffinityType, Polic
 use super::manifests::service::AppProtocol;
 use super::manifests::{BackendConfig, GcpBackendPolicy, HealthCheckPolicy, Manifest, Manifests, Service};
 use super::remarks::Remarks;
-use crate::check::suggest::nearest;
 
 /// GKE's limit for the TTL in a BackendConfig, in seconds.
 const DAY: u32 = 86_400;
@@ -47,11 +47,12 @@ impl Policy {
         report_draining(config, connection_draining.as_ref(), remarks);
         let affinity = config.spec.session_affinity.as_ref();
         let ttl = affinity.and_then(|affinity| affinity.affinity_cookie_ttl_sec.as_ref());
-        if let Some(ttl) = ttl.filter(|ttl| ttl.value.0 > DAY) {
-            let text = format!("GKE allows at most {DAY}, but the filter uses the given value");
-            remarks.note(config.at(ttl), text);
-        }
         let affinity_type = affinity.and_then(|affinity| affinity.affinity_type).unwrap_or_default();
+        if let Some(ttl) = ttl.filter(|ttl| ttl.value.0 > DAY) {
+            let is_used = affinity_type == AffinityType::GeneratedCookie;
+            let effect = if is_used { ", but the filter uses the given value" } else { "" };
+            remarks.note(config.at(ttl), format!("GKE allows at most {DAY}{effect}"));
+        }
         let logging = config.spec.logging.as_ref().filter(|logging| logging.enable.unwrap_or_default().0);
         Self {
             affinity_type,
@@ -210,22 +211,16 @@ pub fn check_targets<T>(policies: &[Manifest<PolicySpec<T>>], manifests: &Manife
         }
         if !services().any(|service| service.name() == name) {
             let message = format!("no Service {name:?} in namespace {namespace}");
-            let elsewhere = manifests.services.iter().find(|service| service.name() == name);
-            let help = match (nearest(name, services().map(Service::name)), elsewhere) {
-                (_, Some(other)) => {
-                    let namespace = other.namespace();
-                    format!("the Service is in namespace {namespace}: write `namespace: {namespace}`")
-                }
-                (Some(near), None) => format!("write {near}"),
-                (None, None) => "add the Service to the manifests, or leave the policy out".to_owned(),
-            };
-            remarks.error(policy.at(&reference.name), message, help);
+            let elsewhere =
+                |other: &str| format!("the Service is in namespace {other}: write `namespace: {other}`");
+            let help = where_to_find(&manifests.services, namespace, name, elsewhere);
+            let otherwise = || "add the Service to the manifests, or leave the policy out".to_owned();
+            remarks.error(policy.at(&reference.name), message, help.unwrap_or_else(otherwise));
         }
         if let Some(first) = policies.iter().take(index).find(|first| target(first) == target(policy)) {
-            let place = first.place();
-            let (file, (line, _)) = (&place.source.name, place.line_and_column());
+            let first = first.place().file_and_line();
             let message =
-                format!("a second {} for the Service {name}; the first one is at {file}:{line}", policy.kind);
+                format!("a second {} for the Service {name}; the first one is at {first}", policy.kind);
             remarks.error(policy.at(&reference.name), message, "keep one of the two");
         }
     }

@@ -6,6 +6,7 @@ use annotate_snippets::Renderer;
 
 use crate::diagnostic::{Diagnostic, Level};
 use crate::source::{Place, Source};
+use crate::terminal::say;
 
 /// All remarks in order, each once.
 #[derive(Debug, Default)]
@@ -55,7 +56,7 @@ impl Remarks {
         let mut remarks: Vec<&Diagnostic> = self.0.iter().collect();
         remarks.sort_by_key(|remark| remark.level);
         for remark in remarks {
-            anstream::eprintln!("{}\n", remark.render(renderer));
+            say(remark.render(renderer) + "\n");
         }
     }
 
@@ -72,4 +73,13 @@ impl Remarks {
 pub fn argument(name: &str, value: &str) -> Place {
     let source = Source { name: name.to_owned(), text: value.to_owned() };
     Place { span: 0..value.len(), source: Arc::new(source), field: String::new() }
+}
+
+/// What to write, if these are the possible texts.
+#[must_use]
+pub fn one_of(texts: &[String]) -> String {
+    match texts {
+        [only] => format!("write {only}"),
+        texts => format!("write one of {}", texts.join(", ")),
+    }
 }

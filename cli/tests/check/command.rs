@@ -86,6 +86,16 @@ fn a_file_without_a_document_is_an_error_that_names_the_file() {
 }
 
 #[test]
+fn a_full_standard_error_changes_no_exit_code() {
+    for (file, code) in [("envoy/canary.yaml", 0), ("envoy/missing.yaml", 2)] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_session-affinity"));
+        let status = command.args(["check", file]).current_dir(root()).stderr(full).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{file}");
+    }
+}
+
+#[test]
 fn the_summary_tells_that_files_have_no_filter() {
     let output = run(&root(), &["check", "deploy/kubernetes/app.yaml"]);
     let summary = String::from_utf8(output.stderr).unwrap();
@@ -99,7 +109,8 @@ fn the_help_names_the_input_files_examples_and_exit_codes() {
     let all = help(&["--help"]);
     assert!(all.contains("check") && all.contains("schema"), "{all}");
     let check = help(&["check", "--help"]);
-    for part in ["ConfigMap", "Examples:", "Exit codes:", "--format", "path_config_source"] {
+    for part in ["ConfigMap", "Examples:", "Exit codes:", "--format", "path_config_source", "read or written"]
+    {
         assert!(check.contains(part), "{part}: {check}");
     }
     let schema = help(&["schema", "--help"]);

@@ -78,6 +78,19 @@ fn a_file_that_is_not_found_causes_a_note_and_its_contents_are_not_reported_as_m
 }
 
 #[test]
+fn a_named_file_that_cannot_be_read_is_an_error_at_its_name_and_the_rest_is_checked() {
+    let copies = Copies::new();
+    std::fs::write(copies.path().join("envoy/live-update/clusters.yaml"), [0xff, 0xfe]).unwrap();
+    copies.edit("envoy/live-update/filter.yaml", "affinityCookieTtlSec: 3600", "affinityCookieTtlSec: 1h");
+    let (found, code) = check(copies.path(), &["envoy/live-update.yaml"]);
+    assert_eq!(code, 1);
+    let unread = found.iter().find(|found| found.message.contains("cannot be read")).unwrap();
+    assert!(copies.line(&unread.file, unread.line).contains("clusters.yaml"), "{unread:#?}");
+    assert!(unread.message.contains("stream did not contain valid UTF-8"), "{unread:#?}");
+    assert!(found.iter().any(|found| found.message.contains("affinityCookieTtlSec")), "{found:#?}");
+}
+
+#[test]
 fn routes_in_a_separate_file_are_read() {
     let copies = Copies::new();
     let path = copies.path().join("envoy/ingress.yaml");

@@ -4,7 +4,8 @@ use std::fs;
 
 use crate::support::{Found, TEXT, bootstrap, check, run};
 
-/// The diagnostics of a bootstrap with the configuration, each with the text from its place to the end of the line.
+/// The errors and warnings of a bootstrap with the configuration, each with the text from its place to the end of the
+/// line.
 fn found(configuration: &str) -> Vec<(Found, String)> {
     let directory = tempfile::tempdir().unwrap();
     let text = bootstrap(configuration);
@@ -14,7 +15,8 @@ fn found(configuration: &str) -> Vec<(Found, String)> {
         let line = text.lines().nth(found.line - 1).unwrap_or_default();
         line.chars().skip(found.column - 1).collect()
     };
-    found.into_iter().map(|found| (found.clone(), at(&found))).collect()
+    let without_notes = found.into_iter().filter(|found| found.level != "note");
+    without_notes.map(|found| (found.clone(), at(&found))).collect()
 }
 
 fn assert_only(configuration: &str, message: &str, place: &str) {
@@ -178,6 +180,21 @@ fn numbers_are_read_as_envoy_reads_them() {
     for weight in ["9.0", "9e1", "1_0", "0b1", "0o7", "09", "'9'"] {
         assert_eq!(with_weight(weight).len(), 1, "{weight}");
     }
+}
+
+#[test]
+fn a_number_as_the_id_of_a_key_is_a_wrong_type_as_for_the_filter() {
+    let configuration = "                  \"@type\": type.googleapis.com/google.protobuf.Struct\n                  \
+                         value: {sessionAffinity: {affinityType: GENERATED_COOKIE}, backends: [shop-0], \
+                         keys: [{id: 1, env: KEY}]}";
+    let (found, _) = &found(configuration)[0];
+    assert!(found.message.starts_with("config error at keys[0].id: wrong type"), "{found:#?}");
+}
+
+#[test]
+fn a_merge_key_in_json_text_is_an_unknown_field_as_for_the_filter() {
+    let json = r#"{"<<":{"pin":"CLUSTER"},"sessionAffinity":{"affinityType":"NONE"},"backends":["shop-0"]}"#;
+    assert_only(&format!("{TEXT}'{json}'"), "unknown field", "\"<<\"");
 }
 
 #[test]

@@ -19,5 +19,7 @@ mod manifests;
 mod secrets;
 mod settings;
 mod shipped;
+mod sizes;
+mod suggestions;
 mod support;
 mod unchecked;

@@ -93,7 +93,7 @@ fn a_connection_manager_without_the_filter_is_an_error_at_the_route() {
         "{found:#?}"
     );
     let at = text.lines().enumerate().filter(|(_, line)| line.contains("stat_prefix")).nth(1).unwrap().0 + 1;
-    let manager = format!("the connection manager in envoy.yaml, line {at}, has no session-affinity filter");
+    let manager = format!("the connection manager at envoy.yaml:{at} has no session-affinity filter");
     assert!(
         found.message.contains(&manager) && found.message.ends_with("the route answers 503"),
         "{found:#?}"

@@ -84,3 +84,67 @@ spec:
     let (found, code) = check(directory.path(), &["patch.yaml"]);
     assert!(code == 1 && found[0].message.contains("config error at backend: unknown field"), "{found:#?}");
 }
+
+/// A `WasmPlugin` of Istio with a merge key.
+const WITH_MERGE_KEYS: &str = "x: &affinity {affinityType: GENERATED_COOKIE}
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: session-affinity}
+spec:
+  url: oci://registry.example.com/session-affinity
+  failStrategy: FAIL_RELOAD
+  pluginConfig:
+    sessionAffinity: {<<: *affinity}
+    backends: [shop-0]
+";
+
+#[test]
+fn a_merge_key_is_read_in_a_manifest_and_an_error_in_a_document_for_envoy() {
+    let copies = Copies::new();
+    fs::write(copies.path().join("plugin.yaml"), WITH_MERGE_KEYS).unwrap();
+    let (found, code) = check(copies.path(), &["plugin.yaml"]);
+    assert!(code == 0 && found.is_empty(), "{found:#?}");
+
+    let filter = "static_resources:\n  clusters: [{<<: {name: shop-0}}]\n";
+    fs::write(copies.path().join("both.yaml"), format!("{WITH_MERGE_KEYS}---\n{filter}")).unwrap();
+    let (found, code) = check(copies.path(), &["both.yaml"]);
+    assert_eq!((code, found.len()), (1, 1), "{found:#?}");
+    let at = (found[0].line, found[0].column);
+    assert_eq!((&*found[0].message, at), ("Envoy does not read the merge key `<<`", (13, 15)));
+}
+
+#[test]
+fn a_merge_key_in_the_configuration_of_the_filter_is_only_one_error() {
+    let copies = Copies::new();
+    let from = "                    sessionAffinity:\n";
+    for (field, notes) in [
+        ("                    <<: {logOutcome: true}\n                    sessionAffinity:\n", 1),
+        ("                    sessionAffinity:\n                      <<: {idleTimeoutSec: 60}\n", 0),
+    ] {
+        copies.edit("envoy/canary.yaml", from, field);
+        let (found, code) = check(copies.path(), &["envoy/canary.yaml"]);
+        assert_eq!(code, 1);
+        let (errors, others): (Vec<_>, Vec<_>) = found.iter().partition(|found| found.level == "error");
+        assert!(errors.len() == 1 && others.len() == notes, "{found:#?}");
+        assert_eq!(errors[0].message, "Envoy does not read the merge key `<<`");
+        for found in &found {
+            assert!(copies.line(&found.file, found.line).contains("<<"), "{found:#?}");
+        }
+        copies.edit("envoy/canary.yaml", field, from);
+    }
+}
+
+#[test]
+fn a_merge_key_in_an_envoy_in_a_config_map_is_an_error_at_its_place() {
+    let copies = Copies::new();
+    let text = fs::read_to_string(copies.path().join("envoy/canary.yaml")).unwrap();
+    let text = text.replace("  - name: stable\n", "  - <<: {respect_dns_ttl: true}\n    name: stable\n");
+    let text: String = text.lines().flat_map(|line| ["    ", line, "\n"]).collect();
+    let manifest =
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata:\n  envoy.yaml: |\n{text}");
+    fs::write(copies.path().join("envoy.yaml"), &manifest).unwrap();
+    let (found, code) = check(copies.path(), &["envoy.yaml"]);
+    assert_eq!((code, found.len()), (1, 1), "{found:#?}");
+    assert_eq!(found[0].message, "Envoy does not read the merge key `<<`");
+    assert!(manifest.lines().nth(found[0].line - 1).unwrap().contains("<<"), "{found:#?}");
+}

@@ -97,6 +97,13 @@ fn no_secret_is_printed_from_a_field_with_a_misspelt_name() {
 }
 
 #[test]
+fn no_secret_is_printed_from_a_field_with_a_misspelt_name_without_its_padding() {
+    let secret = SECRET.trim_end_matches('=');
+    let fields = format!("{{keyz: [{{id: k1, sekret: {secret}}}], {AFFINITY}, backends: [shop-0]}}");
+    assert_hidden(&bootstrap(&format!("{STRUCT}{fields}")));
+}
+
+#[test]
 fn no_secret_is_printed_from_a_line_that_is_not_yaml() {
     let text =
         bootstrap(&format!("{STRUCT}{{{AFFINITY}, keys: [{{id: k1, env: KEY}}], backends: [shop-0]}}"));

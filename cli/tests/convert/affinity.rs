@@ -61,6 +61,11 @@ async fn a_ttl_above_gkes_limit_causes_a_note() {
     let wanted = "all.yaml:36: spec.sessionAffinity.affinityCookieTtlSec: note: GKE allows at most 86400, but the \
                   filter uses the given value";
     assert_eq!(told(86_401).await, [wanted]);
+    let spec = "{sessionAffinity: {affinityType: CLIENT_IP, affinityCookieTtlSec: 100000}}";
+    let notes = convert(&configured(spec)).written().await.notes();
+    let field = "all.yaml:36: spec.sessionAffinity.affinityCookieTtlSec: note: ";
+    let wanted = ["GKE allows at most 86400", "a TTL has no effect with CLIENT_IP, so the output has none"];
+    assert_eq!(notes, wanted.map(|note| format!("{field}{note}")));
 }
 
 #[tokio::test]

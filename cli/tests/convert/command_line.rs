@@ -37,7 +37,8 @@ fn help_names_every_option_and_an_example() {
         "/etc/envoy/session_affinity.wasm",
         "session-affinity convert gke manifests/*.yaml | kubectl apply -f -",
         "kubectl get all,gateway,httproute,gcpbackendpolicy,healthcheckpolicy -o yaml | session-affinity convert gke -",
-        "2  wrong usage, or a file that cannot be read",
+        "session-affinity convert gke --to envoy --dns neg-demo-svc=pods.example.com manifests/*.yaml > envoy.yaml",
+        "2  wrong usage, or a file that cannot be read or written",
     ] {
         assert!(text(&output.stdout).contains(part), "{part}");
     }

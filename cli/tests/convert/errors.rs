@@ -154,14 +154,14 @@ fn text_that_is_not_yaml_is_reported_with_its_line() {
     assert_eq!(
         convert(&twice).errors(),
         [
-            "all.yaml:15: error: not YAML: duplicate mapping key: kind; write the key once, and merge the contents of both"
+            "all.yaml:15: error: the key `kind` is there twice; write the key once, and merge the contents of both"
         ]
     );
     let key = |key: &str| error(&format!("{key}: x\n"));
     assert_eq!(key("[a]"), format!("error: a key is a list or a mapping; only text is allowed; {help}"));
     assert_eq!(key("null"), format!("error: a key is null; only text is allowed; {help}"));
-    let wanted =
-        "all.yaml:1: error: no manifest in this file; write at least one manifest, or leave the file out";
+    let wanted = "all.yaml:1: error: no manifest in this file; write at least one manifest, or leave the file out; \
+                  the output of this command belongs in another directory";
     assert_eq!(convert("# nothing\n").errors().remove(0), wanted);
 }
 
@@ -233,11 +233,11 @@ fn a_reference_to_a_missing_object_is_an_error() {
     let with = |document: String| error(&all(&[base[0].clone(), base[1].clone(), document]));
     assert_eq!(
         with(ingress_to("other")),
-        "spec.defaultBackend.service.name: error: no Service \"other\" in namespace default; write one of app"
+        "spec.defaultBackend.service.name: error: no Service \"other\" in namespace default; write app"
     );
     assert_eq!(
         with(ingress_to("app").replace("number: 80", "number: 81")),
-        "spec.defaultBackend.service.port: error: Service app has no port 81; write one of 80"
+        "spec.defaultBackend.service.port: error: Service app has no port 81; write 80"
     );
     assert_eq!(
         with(ingress_to("app").replace("number: 80", "number: 80, name: web")),
@@ -272,11 +272,12 @@ fn objects_of_another_namespace_are_not_there() {
     let elsewhere = service("app").replace("  name: app\n", "  name: app\n  namespace: other\n");
     assert!(error(&all(&[stateful_set("app", 1), elsewhere, ingress_to("app")])).starts_with(
         "spec.defaultBackend.service.name: error: no Service \"app\" in namespace default; \
-             the Service is in namespace other: write `namespace: other`"
+             the Service is in namespace other: an Ingress only reaches Services of its own namespace"
     ));
     let config = backend_config("app", "{}").replace("name: app\n", "name: app\n  namespace: other\n");
     let told = error(&all(&[stateful_set("app", 1), service_with_config("app"), config, ingress_to("app")]));
-    assert!(told.ends_with("; the BackendConfig is in namespace other: write `namespace: other`"), "{told}");
+    let help = "; the BackendConfig is in namespace other: write `namespace: default` in its metadata";
+    assert!(told.ends_with(help), "{told}");
 }
 
 #[test]
@@ -338,8 +339,9 @@ fn a_host_or_path_that_kubernetes_or_gke_would_refuse_is_an_error() {
     ] {
         for wrong in wrong {
             let error = told(rule("", &[path(wrong, path_type, "app")]));
+            let help = if path_type == "ImplementationSpecific" { "leave `path` out, or " } else { "" };
             let wanted = format!(
-                "spec.rules[0].http.paths[0].path: error: not a path of this type: {wrong:?}; write "
+                "spec.rules[0].http.paths[0].path: error: not a path of this type: {wrong:?}; {help}write `/` and "
             );
             assert!(error.starts_with(&wanted), "{path_type} {wrong}: {error}");
         }
@@ -407,6 +409,6 @@ fn of_several_ingresses_one_must_be_chosen() {
     let none = all(&[stateful_set("app", 1), service("app")]);
     assert_eq!(
         convert(&none).errors(),
-        ["FILE:1: error: no Ingress among the manifests; add an Ingress or a Gateway"]
+        [": error: no Ingress among the manifests; add an Ingress or a Gateway"]
     );
 }

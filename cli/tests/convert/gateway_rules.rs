@@ -327,3 +327,52 @@ async fn two_ports_with_the_same_pods_share_their_weights() {
     let written = convert_with(&manifests, &[]).written().await;
     assert_eq!(written.service()["backends"], json!([{ "cluster": "a-0", "weight": 5 }]));
 }
+
+#[tokio::test]
+async fn a_route_whose_parent_no_manifest_has_causes_a_warning() {
+    let one = route("web", "[]", &[&format!("{{{}}}", to("a"))]);
+    let told = async |parent: &str| {
+        let other = one.replace("name: web", "name: other").replace("{name: main}", parent);
+        convert(&manifests(&["a"], &[plain_gateway(), one.clone(), other])).written().await.said
+    };
+    let said = told("{name: mian}").await;
+    assert!(said.contains("warning: not used: no manifest has the Gateway `default/mian`"), "{said}");
+    assert!(said.contains("= help: write `name: main`, or leave the HTTPRoute out"), "{said}");
+    let said = told("{name: main, namespace: web}").await;
+    assert!(said.contains("= help: write `namespace: default`, or leave the HTTPRoute out"), "{said}");
+    let said = told("{name: a, kind: Service}").await;
+    assert!(said.contains("note: not used: its parent is no Gateway"), "{said}");
+}
+
+#[test]
+fn a_route_of_another_gateway_causes_a_note() {
+    let one = route("web", "[]", &[&format!("{{{}}}", to("a"))]);
+    let second = plain_gateway().replace("name: main", "name: second");
+    let other = one.replace("name: web", "name: other").replace("{name: main}", "{name: second}");
+    let all = manifests(&["a"], &[plain_gateway(), second, one, other]);
+    let said = convert_with(&all, &["--gateway", "main", "--endpoints", "a=10.0.0.1"]).said;
+    assert!(said.contains("note: not used: its parent is another Gateway"), "{said}");
+}
+
+#[tokio::test]
+async fn a_ratio_of_weights_is_exact_or_a_note_tells_what_is_written() {
+    let split = |one: u32, other: u32| {
+        format!(
+            "{{backendRefs: [{{name: a, port: 80, weight: {one}}}, {{name: b, port: 80, weight: {other}}}]}}"
+        )
+    };
+    let weights = |written: &Written| -> Vec<u64> {
+        let backends = written.service()["backends"].as_array().unwrap();
+        backends.iter().map(|backend| backend["weight"].as_u64().unwrap()).collect()
+    };
+    for (given, expected) in [((90, 10), [90, 10]), ((5000, 2500), [2, 1]), ((999_000, 1000), [999, 1])] {
+        let written = written(&[&split(given.0, given.1)]).await;
+        assert_eq!(weights(&written), expected);
+        assert_eq!(written.notes(), [""; 0], "{given:?}");
+    }
+    let written = written(&[&split(1_000_000, 1)]).await;
+    assert_eq!(weights(&written), [1000, 1]);
+    let notes = written.notes();
+    let wanted = "note: the filter's weights go up to 1,000: written as 1000 and 1";
+    assert!(notes.len() == 1 && notes[0].ends_with(wanted), "{notes:?}");
+}

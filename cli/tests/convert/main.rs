@@ -30,3 +30,4 @@ mod pods;
 mod policies;
 mod routing;
 mod support;
+mod writing;

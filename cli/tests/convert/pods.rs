@@ -154,8 +154,11 @@ async fn the_longest_name_of_a_service_fits() {
 #[test]
 fn addresses_for_unknown_names_and_invalid_addresses_are_refused() {
     let told = |endpoints: &str| convert_with(&configured("{}"), &["--endpoints", endpoints]);
-    let wanted = "--endpoints:1: error: nothing with the name other has pods; write one of app";
+    let wanted = "--endpoints:1: error: nothing with the name other has pods; write app";
     assert_eq!(told("other=10.0.0.1").errors(), [wanted]);
+    let dns = convert_with(&configured("{}"), &["--dns", "other=pods.example"]).errors();
+    let wanted = "--dns:1: error: no Service has the name other; write app";
+    assert!(dns.iter().any(|error| error == wanted), "{dns:#?}");
     for odd in [
         "app",
         "app=",

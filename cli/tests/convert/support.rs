@@ -203,28 +203,33 @@ fn remarks_with(text: &str, part: &str) -> Vec<String> {
     remarks(text).into_iter().filter(|remark| remark.contains(part)).collect()
 }
 
-/// All remarks, each on one line: `all.yaml:6: spec.replicas: error: what is wrong; what to write`.
+/// All remarks, each on one line: `all.yaml:6: spec.replicas: error: what is wrong; what to write`. A remark without a
+/// place begins with a colon.
 pub fn remarks(text: &str) -> Vec<String> {
     let mut remarks = Vec::new();
+    // An empty line ends each remark. What follows the last remark is no remark.
+    let Some((text, _)) = text.rsplit_once("\n\n") else { return remarks };
     for block in text.split("\n\n") {
-        let mut lines = block.lines();
-        let Some(title) = lines.next() else { continue };
+        let mut lines = block.lines().peekable();
+        let mut title = lines.next().unwrap_or_default().to_owned();
         // A long title continues on the next line with an indentation.
-        let mut title = title.to_owned();
-        let place = loop {
-            match lines.next() {
-                Some(line) if line.trim_start().starts_with("--> ") => break line,
-                Some(line) => title = format!("{title} {}", line.trim()),
-                None => break "",
-            }
+        let is_of_title = |line: &&str| {
+            let line = line.trim_start();
+            line != "|" && !line.starts_with("--> ") && !line.starts_with("= help: ")
         };
-        let Some(place) = place.trim_start().strip_prefix("--> ") else { continue };
-        let (place, column) = place.rsplit_once(':').unwrap();
-        assert!(column.parse::<usize>().is_ok_and(|column| column > 0), "{block}");
-        let marker = lines.clone().find(|line| line.contains('^')).unwrap_or_default();
+        while let Some(line) = lines.next_if(is_of_title) {
+            title = format!("{title} {}", line.trim());
+        }
+        let place = block.lines().find_map(|line| line.trim_start().strip_prefix("--> "));
+        let place = place.map_or("", |place| {
+            let (place, column) = place.rsplit_once(':').unwrap();
+            assert!(column.parse::<usize>().is_ok_and(|column| column > 0), "{block}");
+            place
+        });
+        let marker = block.lines().find(|line| line.contains('^')).unwrap_or_default();
         let field = marker.trim_start_matches([' ', '|', '^']).trim();
         let field = if field.is_empty() { String::new() } else { format!(": {field}") };
-        let help = lines.find_map(|line| line.trim_start().strip_prefix("= help: "));
+        let help = block.lines().find_map(|line| line.trim_start().strip_prefix("= help: "));
         let help = help.map_or_else(String::new, |help| format!("; {help}"));
         remarks.push(format!("{place}{field}: {}{help}", title.trim_start_matches("warning: ")));
     }

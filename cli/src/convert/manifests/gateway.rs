@@ -73,13 +73,20 @@ pub struct HttpRouteSpec {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ParentRef {
-    pub name: String,
+    pub name: Spanned<String>,
     pub namespace: Option<String>,
     pub kind: Option<String>,
     pub section_name: Option<String>,
     pub port: Option<Port>,
     #[serde(rename = "group")]
     _group: Option<IgnoredAny>,
+}
+
+impl ParentRef {
+    /// Whether the parent is a Gateway, and not a Service as in a service mesh.
+    pub fn is_gateway(&self) -> bool {
+        self.kind.as_deref().is_none_or(|kind| kind == "Gateway")
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -8,7 +8,7 @@ use super::backend_config::{AffinityType, ConnectionDraining};
 use super::fields::{Flag, Int, Name, Port, RequestPath};
 use super::service::AppProtocol;
 
-/// The target of a policy: a Service in the policy's namespace.
+/// The target of a policy: a Service, by default in the policy's namespace.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetRef {

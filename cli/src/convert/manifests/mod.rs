@@ -220,10 +220,8 @@ fn refuse_duplicates<S>(all: &[Manifest<S>], remarks: &mut Remarks) {
     let full = |one: &Manifest<S>| (one.kind, one.name().to_owned(), one.namespace().to_owned());
     for (index, one) in all.iter().enumerate() {
         if let Some(first) = all.iter().take(index).find(|first| full(first) == full(one)) {
-            let Place { source, .. } = &first.place();
-            let (line, _) = first.place().line_and_column();
-            let message =
-                format!("a second {} with this name; the first one is at {}:{line}", one.kind, source.name);
+            let first = first.place().file_and_line();
+            let message = format!("a second {} with this name; the first one is at {first}", one.kind);
             remarks.error(one.place(), message, "give one of the two another name, or leave it out");
         }
     }

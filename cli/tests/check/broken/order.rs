@@ -56,7 +56,7 @@ pub const CASES: &[Case] = &[
         edits: &[(ROUTER, FILTER_AGAIN)],
         level: "error",
         line: "- name: session_affinity",
-        message: "the filter is twice in this connection manager, first in line",
+        message: "the filter is twice in this connection manager, first at envoy/canary.yaml:",
         write: "one filter with `services:",
     },
     Case {

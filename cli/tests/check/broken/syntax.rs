@@ -10,7 +10,7 @@ pub const CASES: &[Case] = &[
         edits: &[("          http_filters:\n", "          http_filters: []\n          http_filters:\n")],
         level: "error",
         line: "          http_filters:",
-        message: "duplicate mapping key: http_filters",
+        message: "the key `http_filters` is there twice, and Envoy uses only one of the two",
         write: "once",
     },
     Case {
@@ -42,5 +42,28 @@ pub const CASES: &[Case] = &[
         line: "http_filters:",
         message: "did not find expected ',' or '}'",
         write: "the error may be in an earlier line",
+    },
+    Case {
+        name: "a merge key in the filter's configuration",
+        file: "envoy/canary.yaml",
+        edited: "envoy/canary.yaml",
+        edits: &[(
+            "                    sessionAffinity:\n",
+            "                    <<: {logOutcome: true}\n                    sessionAffinity:\n",
+        )],
+        level: "error",
+        line: "                    <<: {logOutcome: true}",
+        message: "Envoy does not read the merge key `<<`",
+        write: "write the fields out",
+    },
+    Case {
+        name: "a merge key in a cluster",
+        file: "envoy/canary.yaml",
+        edited: "envoy/canary.yaml",
+        edits: &[("  - name: stable\n", "  - <<: {respect_dns_ttl: true}\n    name: stable\n")],
+        level: "error",
+        line: "  - <<: {respect_dns_ttl: true}",
+        message: "Envoy does not read the merge key `<<`",
+        write: "(`common_lb_config: *pods`) is allowed",
     },
 ];

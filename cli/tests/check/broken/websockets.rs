@@ -14,7 +14,7 @@ pub const CASES: &[Case] = &[
         level: "warning",
         line: "idleTimeoutSec: 600",
         message: "an open WebSocket does not renew its session",
-        write: "`idleTimeoutSec: 0`",
+        write: "write `idleTimeoutSec: 0` (off), or switch",
     },
     Case {
         name: "a short TTL behind WebSockets",
@@ -24,6 +24,6 @@ pub const CASES: &[Case] = &[
         level: "warning",
         line: "affinityCookieTtlSec: 50",
         message: "ends after 50 s",
-        write: "`affinityCookieTtlSec: 0`",
+        write: "write `affinityCookieTtlSec: 0` (until the browser closes), or an hour or more, or switch",
     },
 ];
