@@ -8,7 +8,7 @@ use std::path::Path;
 use session_affinity_fuzz::as_struct;
 
 #[path = "../../tests/cases/mod.rs"]
-#[allow(dead_code, reason = "the cases are tests too")]
+#[allow(dead_code, unused_imports, reason = "the cases are tests too")]
 mod cases;
 
 /// Values of `Set-Cookie`, as servers write them.
