@@ -58,8 +58,9 @@ given files name (`path_config_source`) are read too, from the working directory
 the file that names them. Of Kubernetes manifests, `check` reads the Envoy configurations in a ConfigMap
 or in the stringData of a Secret, and WasmPlugin, EnvoyFilter, EnvoyExtensionPolicy and EnvoyPatchPolicy.
 
-An error is something that does not work. A warning is something that may not work as you expect, or that
-is not checked: for example, no file has a session-affinity filter.
+An error is something that does not work. A warning is something that may not work as you expect, or tells
+that something is not checked, for example because no file has a session-affinity filter.
+
 Clusters and routes that Envoy gets from a server (over gRPC or REST) are not checked. `check` does not
 replace Envoy's own checks: use `envoy --mode validate` as well.
 

@@ -90,7 +90,7 @@ fn members(envoy: &Envoy<'_>, cluster: At<'_>, report: &mut Report) {
     let is_itself = |name: &str| cluster.text_at(&["name"]) == Some(name);
     for (name, at) in Envoy::members(cluster).filter(|(name, _)| envoy.cluster(name).is_none()) {
         let message = format!(
-            "no cluster has the name `{name}`: requests of the cluster `{}` never go there",
+            "no cluster has the name `{name}`: so the cluster `{}` never sends requests there",
             cluster.text_at(&["name"]).unwrap_or_default()
         );
         let is_free =

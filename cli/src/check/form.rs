@@ -44,12 +44,16 @@ pub fn error(written: At<'_>) -> Option<FormError<'_>> {
         (Some(BYTES), Some(Value::Text(base64))) if bytes(base64).is_some() => return None,
         (Some(_), None) => ("the configuration has no `value`: Envoy refuses it", WRITE_FIELDS),
         (Some(STRUCT), _) if is_text => {
-            ("the `value` of a Struct is a mapping: Envoy refuses text", WRITE_TEXT)
+            ("the `value` of a Struct must be a mapping: Envoy refuses text", WRITE_TEXT)
         }
-        (Some(STRUCT), _) => ("the `value` of a Struct is a mapping: Envoy refuses any other", WRITE_FIELDS),
-        (Some(STRING), _) => ("the `value` of a StringValue is text: Envoy refuses any other", WRITE_FIELDS),
+        (Some(STRUCT), _) => {
+            ("the `value` of a Struct must be a mapping: Envoy refuses anything else", WRITE_FIELDS)
+        }
+        (Some(STRING), _) => {
+            ("the `value` of a StringValue must be text: Envoy refuses anything else", WRITE_FIELDS)
+        }
         (Some(BYTES), _) => {
-            ("the `value` of a BytesValue is text in base64: Envoy refuses any other", WRITE_FIELDS)
+            ("the `value` of a BytesValue must be text in base64: Envoy refuses anything else", WRITE_FIELDS)
         }
         (Some(_), _) => ("the filter does not read a configuration of this type", WRITE_FIELDS),
     };

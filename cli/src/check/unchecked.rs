@@ -20,10 +20,9 @@ pub fn check(envoys: &[Envoy<'_>], report: &mut Report) {
         for plugin in &envoy.plugins {
             let has_routes = !envoy.managers.is_empty() || !envoy.route_configurations.is_empty();
             if has_routes && !envoys.iter().any(|envoy| envoy.uses(plugin)) {
-                let message =
-                    "no connection manager in the files has this filter: its routes are not checked";
-                let help = "give `check` the file with the connection manager too; for ECDS, its element of \
-                            `http_filters` and this filter have the same name";
+                let message = "no connection manager in the files has this filter, so the filter's routes are not checked";
+                let help = "give `check` the file with the connection manager too; with ECDS, give the element of \
+                            `http_filters` the name of this filter";
                 report.warning(plugin.name_or_message(), message, help);
             }
         }
@@ -50,7 +49,7 @@ fn unused_routes(envoys: &[Envoy<'_>], envoy: &Envoy<'_>, report: &mut Report) {
                 "no connection manager in the files uses the route configuration `{name}`: its routes are not checked"
             );
             let help = format!(
-                "write `route_config_name: {name}` under `rds` in the connection manager, or give `check` its file too"
+                "write `route_config_name: {name}` under `rds` in the connection manager, or give `check` the file of the connection manager too"
             );
             report.warning(configuration.name_or_self(), message, help);
         }

@@ -96,7 +96,7 @@ pub fn check(service: &Service, is_gateway: bool, remarks: &mut Remarks) {
         if known().all(|known| known != name)
             && let Some(meant) = known().find(|known| is_nearly(name, known))
         {
-            let message = format!("not carried over: there is no annotation {name}");
+            let message = format!("not carried over: GKE has no annotation {name}");
             remarks.warning(service.at(value), message, format!("write {meant}"));
         }
         if is_gateway && BACKEND_CONFIG.contains(&name) {

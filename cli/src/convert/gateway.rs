@@ -48,8 +48,8 @@ pub fn balancer<'a>(
         for candidate in converter.candidates(route, remarks) {
             for domain in &domains {
                 if repeats_on_https(gateway, domain, &candidate) {
-                    let message = "not carried over: the written listener has the requests of the HTTPS listener too, \
-                                   and this redirect would apply to them";
+                    let message = "not carried over: the output has one listener for all requests, so this redirect \
+                                   would also apply to requests that came over HTTPS";
                     let help = "configure the redirect where TLS ends";
                     remarks.warning(candidate.place.clone(), message, help);
                     continue;
@@ -190,7 +190,10 @@ fn attached<'a>(
         let shown =
             |listener: &Spanned<Listener>| format!("{} ({})", listener.value.name, listener.value.port.0);
         let known: Vec<String> = gateway.spec.listeners.iter().map(shown).collect();
-        let message = format!("not used: the Gateway {} has no listener of this HTTPRoute", gateway.name());
+        let message = format!(
+            "not used: the Gateway {} has no listener with the `sectionName` and `port` of this HTTPRoute",
+            gateway.name()
+        );
         let help = format!("write the sectionName and the port of a listener: {}", known.join(", "));
         remarks.warning(route.place(), message, help);
         return None;

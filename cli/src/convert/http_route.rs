@@ -53,7 +53,7 @@ impl Converter<'_> {
         let RouteRule { matches, filters, timeouts, session_persistence, retry, .. } = &rule.value;
         let unread = [
             (session_persistence, "GKE ignores this field: use a GCPBackendPolicy"),
-            (retry, "GKE ignores this field: requests that reached no pod are retried"),
+            (retry, "GKE ignores this field; the written Envoy retries only requests that reached no pod"),
         ];
         for (field, why) in unread {
             if let Some(field) = field {

@@ -37,8 +37,8 @@ pub struct Options {
     #[arg(long, value_name = "[NAMESPACE/]NAME", conflicts_with = "ingress")]
     pub gateway: Option<String>,
     /// The variable of Envoy's environment that holds the key of cookies (`openssl rand -base64 32`). Sessions that are
-    /// tied to endpoints always need a key, by default in `SESSION_AFFINITY_KEY`. Other cookies are not encrypted
-    /// without this option
+    /// tied to endpoints always need a key, by default in `SESSION_AFFINITY_KEY`. Without this option, other
+    /// cookies are not encrypted
     #[arg(long, value_name = "NAME", value_parser = variable)]
     pub key_env: Option<String>,
     #[allow(missing_docs, reason = "documentation would be its help")]
@@ -82,8 +82,8 @@ pub struct Envoy {
     /// DNS names: `web-0.web-svc`
     #[arg(long, value_name = "[NAMESPACE/]NAME=ADDRESS,…")]
     pub endpoints: Vec<Endpoints>,
-    /// A DNS name for the addresses of all pods of a Service, as of a headless Service. Sessions are tied to these
-    /// addresses, and pods may come and go. A headless Service needs no such name
+    /// A DNS name that resolves to the addresses of all pods of a Service, such as the name of a headless Service.
+    /// Sessions are tied to these addresses, and pods may come and go. A headless Service needs no such name
     #[arg(long, value_name = "[NAMESPACE/]SERVICE=HOST[:PORT]")]
     pub dns: Vec<Endpoints>,
     /// Ties sessions to the endpoints of one cluster per Service. Envoy reads the endpoints from DIR/SERVICE.yaml and

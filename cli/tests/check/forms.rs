@@ -146,8 +146,8 @@ fn a_form_that_envoy_refuses_is_an_error_that_names_the_right_form() {
     assert_form(&format!("                  '{json}'"), no_type, "'", as_text);
     assert_form(&of_type("Struct", fields), no_value, "\"@type\"", as_struct);
     assert_form(&of_type("StringValue", fields), no_value, "\"@type\"", as_struct);
-    assert_form(&of_type("Struct", &format!("value: '{json}'")), "is a mapping", "'", as_text);
-    assert_form(&of_type("StringValue", &format!("value: {json}")), "is text", "{", as_struct);
+    assert_form(&of_type("Struct", &format!("value: '{json}'")), "must be a mapping", "'", as_text);
+    assert_form(&of_type("StringValue", &format!("value: {json}")), "must be text", "{", as_struct);
     assert_form(&of_type("BytesValue", &format!("value: '{json}'")), "base64", "'", as_struct);
     assert_form(&of_type("ListValue", &format!("value: {json}")), "of this type", "type.google", as_struct);
 }

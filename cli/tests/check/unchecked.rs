@@ -120,7 +120,7 @@ fn a_filter_and_routes_without_the_connection_manager_cause_a_warning() {
     assert!(code == 0 && found.level == "warning" && found.file.ends_with("filter.yaml"), "{found:#?}");
     assert_eq!(
         found.message,
-        "no connection manager in the files has this filter: its routes are not checked"
+        "no connection manager in the files has this filter, so the filter's routes are not checked"
     );
     assert!(found.help.as_ref().unwrap().contains("give `check` the file with the connection manager"));
 }

@@ -56,7 +56,7 @@ async fn a_misspelt_annotation_is_reported() {
         let annotation = format!("{written}: '{{\"default\": \"app\"}}'");
         let told = convert(&with(annotated(&two_ports(), &annotation))).written().await.not_carried_over();
         let wanted = meant.map(|meant| {
-            format!("metadata.annotations[{written}]: not carried over: there is no annotation {written}; write {meant}")
+            format!("metadata.annotations[{written}]: not carried over: GKE has no annotation {written}; write {meant}")
         });
         let told: Vec<_> = told.iter().map(|told| told.split_once(": ").unwrap().1.to_owned()).collect();
         assert_eq!(told, wanted.into_iter().collect::<Vec<_>>());

@@ -198,8 +198,8 @@ async fn a_redirect_to_https_is_left_out_where_an_https_listener_serves_the_same
     let written = convert(&manifests(&["a"], &others)).written().await;
     assert!(written.routes().iter().all(|route| route.get("redirect").is_none()), "{}", written.text);
     let told = warnings(&written);
-    let wanted = "spec.rules[0]: not carried over: the written listener has the requests of the HTTPS listener too, and \
-                  this redirect would apply to them; configure the redirect where TLS ends";
+    let wanted = "spec.rules[0]: not carried over: the output has one listener for all requests, so this redirect would \
+                  also apply to requests that came over HTTPS; configure the redirect where TLS ends";
     assert!(told.len() == 1 && told[0].ends_with(wanted), "{told:?}");
 }
 
@@ -258,7 +258,7 @@ async fn a_route_of_a_missing_listener_is_reported() {
     let one = route("web", "[]", &[&format!("{{{}}}", to("a"))]);
     let others = [plain_gateway(), one.clone(), listener("htpp", &one.replace("name: web", "name: other"))];
     let told = convert(&manifests(&["a"], &others)).written().await.said;
-    let wanted = "warning: not used: the Gateway main has no listener of this HTTPRoute";
+    let wanted = "warning: not used: the Gateway main has no listener with the `sectionName` and `port` of this HTTPRoute";
     assert!(
         told.contains(wanted) && told.contains("write the sectionName and the port of a listener: http (80)"),
         "{told}"

@@ -40,7 +40,7 @@ pub const CASES: &[Case] = &[
         edits: &[("[app-1-own, app-1-others, app-1-others]", "[app-1-own, app-1-other]")],
         level: "error",
         line: "clusters: [app-1-own, app-1-other]",
-        message: "no cluster has the name `app-1-other`: requests of the cluster `app-1` never go there",
+        message: "no cluster has the name `app-1-other`: so the cluster `app-1` never sends requests there",
         write: "write `app-1-others`",
     },
     Case {

@@ -80,7 +80,7 @@ pub const CASES: &[Case] = &[
         edits: &[("google.protobuf.Struct", "google.protobuf.StringValue")],
         level: "error",
         line: "logOutcome: true",
-        message: "the `value` of a StringValue is text",
+        message: "the `value` of a StringValue must be text",
         write: "google.protobuf.Struct`, and the fields under `value:`",
     },
     Case {
