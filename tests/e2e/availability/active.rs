@@ -210,6 +210,11 @@ async fn two_listeners_with_a_filter_of_the_same_name_probe_each_its_own_backend
         let line = format!("service {name}: backend sick-{name} fails its health checks");
         envoy.wait_for_log(&line, SECOND * 15).await.unwrap();
     }
+    assert_eq!(
+        envoy.log().matches(" configured: ").count(),
+        2,
+        "a line for each filter, not for each worker"
+    );
     assert_no_vm_failed(&envoy).await;
 }
 
