@@ -2,9 +2,6 @@
 
 use super::host;
 
-/// Maximum attempts to change the list while other workers change it too.
-const MAX_TRIES: usize = 16;
-
 /// A configuration in the list of logged configurations, which all workers share.
 #[derive(Debug)]
 pub(super) struct Announced {
@@ -22,29 +19,20 @@ impl Announced {
 
     /// Adds the configuration to the list. Returns false if another worker has added it.
     pub(super) fn add(&self) -> bool {
-        self.change(|list, fingerprint| {
-            let is_new = !list.contains(&fingerprint);
-            list.extend(is_new.then_some(fingerprint));
-            is_new
-        })
+        let added = host::change_shared_data(&self.key, |list| {
+            let is_new = !list.as_chunks().0.contains(&self.fingerprint);
+            is_new.then(|| [list, &self.fingerprint].concat())
+        });
+        added == Some(true)
     }
 
     /// Removes the configuration from the list, because an update has replaced it.
     pub(super) fn remove(&self) {
-        self.change(|list, fingerprint| {
-            let before = list.len();
-            list.retain(|other| *other != fingerprint);
-            list.len() < before
+        host::change_shared_data(&self.key, |list| {
+            let fingerprints = list.as_chunks().0;
+            let others: Vec<_> =
+                fingerprints.iter().filter(|other| **other != self.fingerprint).copied().collect();
+            (others.len() < fingerprints.len()).then(|| others.concat())
         });
-    }
-
-    /// Changes the list by compare-and-swap. `change` returns whether it changed the list. Returns whether the list has
-    /// changed.
-    fn change(&self, change: impl Fn(&mut Vec<[u8; 8]>, [u8; 8]) -> bool) -> bool {
-        (0..MAX_TRIES).any(|_| {
-            let (bytes, version) = host::shared_data(&self.key);
-            let mut list = bytes.as_chunks().0.to_vec();
-            change(&mut list, self.fingerprint) && host::set_shared_data(&self.key, &list.concat(), version)
-        })
     }
 }

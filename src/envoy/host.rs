@@ -153,6 +153,27 @@ pub(super) fn shared_key(what: &str) -> String {
     format!("session-affinity/{what}/{}", String::from_utf8_lossy(&plugin))
 }
 
+/// Maximum attempts to change a shared value while other workers change it too.
+const MAX_TRIES: usize = 16;
+
+/// Changes a shared value by compare-and-swap. `change` returns the new value, or `None` if the value stays. Returns
+/// whether the value has changed. `None` if other workers were faster each time.
+pub(super) fn change_shared_data(
+    key: &str,
+    mut change: impl FnMut(&[u8]) -> Option<Vec<u8>>,
+) -> Option<bool> {
+    for _ in 0..MAX_TRIES {
+        let (value, version) = shared_data(key);
+        let Some(changed) = change(&value) else {
+            return Some(false);
+        };
+        if set_shared_data(key, &changed, version) {
+            return Some(true);
+        }
+    }
+    None
+}
+
 /// A variable of the VM's environment.
 pub(super) fn environment_variable(name: &str) -> Option<String> {
     abi::environment().split(|byte| *byte == 0).find_map(|line| {

@@ -86,8 +86,8 @@ impl UnavailableGauges {
         Self { service: service.to_owned(), gauges: RefCell::default() }
     }
 
-    /// Hands the gauges to Envoy. Sets to 1 only if `may_set`, and each time, because another worker or the service
-    /// before an update may have set a gauge to 0.
+    /// Hands the gauges to Envoy. Sets a gauge to 1 only if `may_set`. Writes each 1 again on every tick, because another
+    /// worker, or the service before an update, may have set the gauge to 0.
     pub(super) fn write(&self, backends: &Backends, availability: &Availability, may_set: bool) {
         let Ok(mut gauges) = self.gauges.try_borrow_mut() else {
             return;

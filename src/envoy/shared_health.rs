@@ -14,9 +14,6 @@ use crate::session::Millis;
 /// The version of the table's encoding. Part of the keys, so that modules of different versions share no table.
 const ENCODING: u32 = 4;
 
-/// Maximum attempts to change the shared table while other workers change it too.
-const MAX_TRIES: usize = 16;
-
 /// This worker's copy of the table, and the keys of the shared table.
 #[derive(Debug)]
 pub(super) struct SharedHealth {
@@ -133,25 +130,25 @@ impl SharedHealth {
         now: Millis,
         mut change: impl FnMut(&mut HealthTable) -> bool,
     ) -> bool {
-        for _ in 0..MAX_TRIES {
-            let (bytes, version) = host::shared_data(&self.table_key);
-            let mut table = HealthTable::from_bytes(&bytes);
+        let mut table = HealthTable::default();
+        let written = host::change_shared_data(&self.table_key, |bytes| {
+            table = HealthTable::from_bytes(bytes);
             let changed = change(&mut table);
             table.prune(now);
-            if changed && !host::set_shared_data(&self.table_key, &table.to_bytes(), version) {
-                continue;
-            }
-            if changed {
-                // This worker does not keep the new epoch, so it reads the table on its next tick. Another change may
-                // come between the two writes.
-                let _ = host::set_shared_data(&self.epoch_key, &random.number().to_be_bytes(), None);
-            }
-            let changes_at = active.refresh(&table, now);
-            self.changes_at.set(self.changes_at.get().min(changes_at));
-            self.table.replace(table);
-            return changed;
+            changed.then(|| table.to_bytes())
+        });
+        let Some(changed) = written else {
+            return false;
+        };
+        if changed {
+            // This worker does not keep the new epoch, so it reads the table on its next tick. Another change may come
+            // between the two writes.
+            let _ = host::set_shared_data(&self.epoch_key, &random.number().to_be_bytes(), None);
         }
-        false
+        let changes_at = active.refresh(&table, now);
+        self.changes_at.set(self.changes_at.get().min(changes_at));
+        self.table.replace(table);
+        changed
     }
 }
 

@@ -66,12 +66,12 @@ fn session_value<'l>(line: &'l [u8], name: &str, now: Millis) -> Option<&'l [u8]
     let mut parts = line.split(|byte| *byte == b';');
     let pair = parts.next()?;
     let value = pair.splitn(2, |byte| *byte == b'=').nth(1)?.trim_ascii();
-    (!value.is_empty() && value != b"\"\"" && !delete_cookie(parts, now)).then_some(value)
+    (!value.is_empty() && value != b"\"\"" && !deletes_cookie(parts, now)).then_some(value)
 }
 
 /// Whether attributes delete the cookie: by a `Max-Age` of 0 or less, or without a `Max-Age` by an `Expires` in the
 /// past. The last attribute of a name counts (RFC 6265, section 5.3).
-fn delete_cookie<'l>(attributes: impl Iterator<Item = &'l [u8]>, now: Millis) -> bool {
+fn deletes_cookie<'l>(attributes: impl Iterator<Item = &'l [u8]>, now: Millis) -> bool {
     let (mut by_max_age, mut by_expires) = (None, None);
     for attribute in attributes {
         let mut parts = attribute.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);

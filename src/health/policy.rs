@@ -15,6 +15,8 @@ pub(crate) struct HealthPolicy {
     backends: Rc<Backends>,
     outlier_detection: OutlierDetection,
     health_check: Option<HealthCheck>,
+    /// Identifies what a probe asks for.
+    probe: u64,
 }
 
 impl HealthPolicy {
@@ -25,7 +27,14 @@ impl HealthPolicy {
         outlier_detection: OutlierDetection,
         health_check: Option<HealthCheck>,
     ) -> Self {
-        Self { service: hash(service.as_bytes()), backends, outlier_detection, health_check }
+        let probe = |check: &HealthCheck| format!("{} {}", check.host_for(""), check.request_path());
+        Self {
+            service: hash(service.as_bytes()),
+            backends,
+            outlier_detection,
+            probe: health_check.as_ref().map_or(0, |check| hash(probe(check).as_bytes())),
+            health_check,
+        }
     }
 
     /// The backends of the service.
@@ -52,9 +61,7 @@ impl HealthPolicy {
     /// The key of the results of health checks of a backend. `None`: no probes. During an update, the old and the new
     /// configuration may both probe. Probes that ask for different paths or hosts do not change each other's results.
     pub(super) fn check_key(&self, backend: BackendId) -> Option<BackendKey> {
-        let check = self.health_check()?;
-        let probe = hash(format!("{} {}", check.host_for(""), check.request_path()).as_bytes());
-        Some(BackendKey(mix(self.key(backend).0 ^ probe)))
+        self.health_check.as_ref().map(|_| BackendKey(mix(self.key(backend).0 ^ self.probe)))
     }
 
     /// The length of the n-th consecutive ejection.
